@@ -1,0 +1,176 @@
+/* NATS for an actor: everything is asynchronous and every callback runs on the loop's thread.
+ *
+ * The only code that includes nats.h lies in this folder. nats.c delivers on its own threads; the handlers here are reached through
+ * an inbox (lib/base/inbox.h), in the order in which the server sent the messages of one subscription. `turn_end` of the options is
+ * called once after each batch, so that a service can flush what it collected.
+ *
+ * Returns: 0; BUS_E_* positive; negative errno fatal. A function that takes a callback and returns 0 calls it exactly once, later,
+ * never from within itself; when it returns anything else it never calls it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct uv_loop_s uv_loop_t;
+
+#define BUS_ERROR_MAP(X)                                                                                               \
+        X(TIMEOUT, 1, "no answer in time")                                                                             \
+        X(NO_RESPONDERS, 2, "nobody answers this subject")                                                             \
+        X(NOT_FOUND, 3, "no such message, key, stream or consumer")                                                    \
+        X(REFUSED, 4, "the server refused")                                                                            \
+        X(DISCONNECTED, 5, "not connected")                                                                            \
+        X(FULL, 6, "too much is waiting to be sent")                                                                   \
+        X(CONFLICT, 7, "another revision is there")                                                                    \
+        X(BAD_REPLY, 8, "the answer cannot be read")
+
+enum bus_error {
+#define X(name, value, text) BUS_E_##name = (value),
+        BUS_ERROR_MAP(X)
+#undef X
+};
+const char *bus_error_text(int error);
+
+struct bus;
+struct bus_sub;
+
+/* A message that arrived; valid only during the callback. */
+struct bus_msg {
+        const char *subject;
+        const char *reply;      /* NULL: none */
+        const uint8_t *data;
+        size_t len;
+        const char *trace_id;   /* NULL: none */
+        const char *msg_id;     /* Nats-Msg-Id; NULL: none */
+        uint64_t seq;           /* stream sequence of a republished, fetched or read message; else 0 */
+        uint64_t prev;          /* Nats-Last-Sequence of a republished message; else 0 */
+        int64_t time_ns;        /* when it was stored, unix nanoseconds; 0: unknown */
+        uint64_t pending;       /* of a reader: how many more the stream holds behind it */
+};
+
+struct bus_options {
+        uv_loop_t *loop;
+        const char *url;            /* "nats://host:port[,nats://…]" */
+        const char *name;           /* of the connection, for the server's lists */
+        const char *user, *password; /* NULL: none */
+        const char *tls_ca;         /* path; NULL: no TLS */
+        size_t max_send_bytes;      /* what may wait for a stalled server, 0: 8 MiB; beyond it BUS_E_FULL */
+        size_t max_inbox_bytes;     /* what may wait for the loop, 0: 64 MiB; beyond it messages are dropped and on_loss is called */
+        uint32_t request_timeout_ms; /* 0: 5000; also how long a stream publish waits for its ack */
+        /* All may be NULL. Called on the loop. */
+        void (*on_connected)(void *userdata);    /* first time, and after each reconnect: live messages may have been missed */
+        void (*on_disconnected)(void *userdata);
+        void (*on_loss)(void *userdata);         /* messages were dropped: slow consumer, or the inbox was full */
+        void (*turn_end)(void *userdata);
+        void *userdata;
+};
+
+/* Connects in the background and for ever; calls before on_connected answer BUS_E_DISCONNECTED. */
+int bus_new(struct bus **ret_bus, const struct bus_options *options);
+/* Stops deliveries, closes, runs remaining callbacks with BUS_E_DISCONNECTED. done is called on the loop when nothing is left;
+ * then the loop may be closed. */
+void bus_close(struct bus *bus, void (*done)(void *userdata), void *userdata);
+bool bus_connected(const struct bus *bus);
+/* Bytes that wait to be sent to the server */
+size_t bus_send_backlog(const struct bus *bus);
+
+/* --- core --- */
+typedef void (*bus_handler)(const struct bus_msg *msg, void *userdata);
+/* queue: NULL, or the queue group */
+int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler handler, void *userdata, struct bus_sub **ret_sub);
+/* No callback comes after this returns. NULL is fine. */
+void bus_unsubscribe(struct bus_sub *sub);
+int bus_publish(struct bus *bus, const char *subject, const void *data, size_t len, const char *trace_id);
+/* Calls done once the server has handled all that was sent before (PING/PONG): earlier subscriptions are in force there */
+int bus_flush(struct bus *bus, void (*done)(int error, void *userdata), void *userdata);
+
+/* msg is NULL when error is not 0 */
+typedef void (*bus_reply_handler)(int error, const struct bus_msg *msg, void *userdata);
+/* timeout_ms 0: the default */
+int bus_request(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms, const char *trace_id,
+                bus_reply_handler handler, void *userdata);
+/* One request, several answers: handler for each, at last once with BUS_E_TIMEOUT (or NO_RESPONDERS). bus_request_end stops it sooner,
+ * after which handler is not called again. */
+struct bus_gather;
+int bus_request_many(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms, bus_reply_handler handler,
+                     void *userdata, struct bus_gather **ret_gather);
+void bus_request_end(struct bus_gather *gather);
+
+/* --- streams --- */
+struct bus_ack {
+        uint64_t seq;
+        bool duplicate; /* Nats-Msg-Id was known: seq is that of then, and nothing was stored now */
+};
+/* error: BUS_E_TIMEOUT (may be stored or not), BUS_E_REFUSED (not stored: full, too large; text says), BUS_E_NO_RESPONDERS (no stream, no leader) */
+typedef void (*bus_ack_handler)(int error, const struct bus_ack *ack, const char *text, void *userdata);
+/* msg_id: the deduplication id, or NULL */
+int bus_publish_stream(struct bus *bus, const char *subject, const char *msg_id, const void *data, size_t len, const char *trace_id,
+                       bus_ack_handler handler, void *userdata);
+
+struct bus_stream_config {
+        const char *name;
+        const char *subject;         /* "chat.0.>" */
+        const char *republish_from;  /* NULL: none; "chat.0.>" */
+        const char *republish_to;    /* "live.0.>" */
+        uint64_t first_seq;          /* used at creation only; 0: 1 */
+        uint64_t epoch;              /* kept in the stream's metadata at creation */
+        uint64_t max_bytes;          /* 0: no limit */
+        uint64_t max_per_subject;    /* 0: no limit */
+        uint64_t dedupe_window_ms;
+        uint64_t max_age_ms;         /* 0: for ever */
+        uint32_t replicas;
+        bool discard_new;
+        bool allow_direct;
+        bool kv;                     /* a bucket: allow rollup, deny delete, discard new */
+};
+struct bus_stream_info {
+        uint64_t first_seq, last_seq, messages, bytes;
+        uint64_t epoch;              /* from the metadata; 0: not one of ours */
+        bool created;                /* by this call */
+};
+typedef void (*bus_stream_handler)(int error, const struct bus_stream_info *info, const char *text, void *userdata);
+/* Creates it, or updates what may change of an existing one (not first_seq, not the epoch) */
+int bus_stream_ensure(struct bus *bus, const struct bus_stream_config *config, bus_stream_handler handler, void *userdata);
+int bus_stream_info(struct bus *bus, const char *stream, bus_stream_handler handler, void *userdata);
+
+/* The newest message of a subject, from the leader. BUS_E_NOT_FOUND: none. */
+int bus_stream_last(struct bus *bus, const char *stream, const char *subject, bus_reply_handler handler, void *userdata);
+/* By sequence: from any replica with `direct`, else from the leader */
+int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direct, bus_reply_handler handler, void *userdata);
+/* The first message of a subject at or above min_seq (direct) */
+int bus_stream_next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq, bus_reply_handler handler, void *userdata);
+typedef void (*bus_done_handler)(int error, const char *text, void *userdata);
+/* Removes everything below seq */
+int bus_stream_trim(struct bus *bus, const char *stream, uint64_t below_seq, bus_done_handler handler, void *userdata);
+/* Removes one message; secure: overwrites it. BUS_E_NOT_FOUND when it is not there (any more). */
+int bus_stream_delete(struct bus *bus, const char *stream, uint64_t seq, bool secure, bus_done_handler handler, void *userdata);
+
+/* A reader gives the messages of a stream in order, from a sequence on, each once, and goes on with what is stored later. It survives
+ * reconnects and the loss of its consumer by starting again behind the last message it gave. Removed messages are skipped. */
+struct bus_reader;
+/* Messages for one batch arrive, then `batch_end` is called (also after a quiet time, with n = 0): the reader fetches no more until
+ * bus_reader_next is called. error: the stream is not there; the reader tries again with bus_reader_next. */
+struct bus_reader_options {
+        const char *stream;
+        const char *filter;        /* subject filter; NULL: all */
+        uint64_t start_seq;
+        uint32_t batch;            /* messages, 1 to 4096 */
+        size_t batch_bytes;        /* 0: no limit */
+        uint32_t linger_ms;        /* how long an unfilled batch waits for more after its first message; an empty one waits 5 s */
+        bool last_per_subject;     /* buckets: begin with the newest of each key (start_seq is ignored) */
+        bus_handler handler;
+        void (*batch_end)(int error, unsigned n, void *userdata);
+        void *userdata;
+};
+int bus_reader_new(struct bus_reader **ret_reader, struct bus *bus, const struct bus_reader_options *options);
+void bus_reader_next(struct bus_reader *reader);
+void bus_reader_free(struct bus_reader *reader); /* no callback comes after this */
+
+/* --- buckets: subject $KV.<bucket>.<key>, stream KV_<bucket> --- */
+/* From the leader. msg.seq is the revision; a deleted key is BUS_E_NOT_FOUND. */
+int bus_kv_get(struct bus *bus, const char *bucket, const char *key, bus_reply_handler handler, void *userdata);
+/* expected: the revision that must be there (0: the key must not exist), or BUS_KV_ANY. BUS_E_CONFLICT otherwise. ack.seq is the new revision. */
+#define BUS_KV_ANY UINT64_MAX
+int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void *data, size_t len, uint64_t expected, bus_ack_handler handler,
+               void *userdata);
+int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, bus_ack_handler handler, void *userdata);
