@@ -1,0 +1,201 @@
+"""A private Parley stack for tests: real nats-server, PostgreSQL, nginx and the services, by scripts/up with its own ports and data."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import jwt
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("gateway", "history")
+
+
+def wait_until(condition, timeout=20.0, what="condition", interval=0.02):
+    """Polls until condition() is true and returns its value; fails the test with `what` after timeout seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what}")
+        time.sleep(interval)  # the interval of a poll with a deadline, not a wait for luck
+
+
+def free_offset():
+    """A port offset at which none of the stack's ports is taken."""
+    base = (8080, 8081, 8082, 9081, 9082, 8422, 8432)
+    for offset in range(5000 + os.getpid() % 300 * 20, 30000, 20):
+        if all(_free(port + offset) for port in base):
+            return offset
+    raise RuntimeError("no free ports")
+
+
+def _free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+class Stack:
+    """scripts/up and scripts/down with own ports, own data, and PARLEY_* settings of one test."""
+
+    def __init__(self, build="release", **env):
+        self.offset = free_offset()
+        self.dir = Path(tempfile.mkdtemp(prefix="parley-test-"))
+        # Postgres runs as another user than root and has to reach its socket folder
+        self.dir.chmod(0o755)
+        self.run_dir = self.dir / "run"
+        self.env = {
+            **os.environ,
+            "PARLEY_PORT_OFFSET": str(self.offset),
+            "PARLEY_RUN_DIR": str(self.run_dir),
+            "PARLEY_BUILD_DIR": str(ROOT / "build" / build),
+            **{k: str(v) for k, v in env.items()},
+        }
+
+    # --- running it ---
+
+    def _script(self, *args, timeout=180, env=None):
+        run = subprocess.run([str(ROOT / "scripts" / args[0]), *args[1:]], env=env or self.env, cwd=ROOT, timeout=timeout,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if run.returncode != 0:
+            raise AssertionError(f"scripts/{' '.join(args)} ended with {run.returncode}:\n{run.stdout}{self.logs()}")
+        return run.stdout
+
+    def up(self):
+        self._script("up", "--detach")
+        return self
+
+    def down(self):
+        try:
+            self._script("down")
+        finally:
+            if not os.environ.get("PARLEY_KEEP_TEST_DATA"):
+                shutil.rmtree(self.dir, ignore_errors=True)
+
+    def start(self, name, **env):
+        """Starts one part again, with other settings if given, and returns when it is ready."""
+        self._script("up", "--only", name, "--detach", env={**self.env, **{k: str(v) for k, v in env.items()}})
+
+    def stop(self, name):
+        """Ends one part in the orderly way."""
+        self._script("down", name)
+
+    def pid(self, name):
+        return int((self.run_dir / "pids" / name).read_text())
+
+    def alive(self, name):
+        try:
+            os.kill(self.pid(name), 0)
+        except (OSError, ValueError):
+            return False
+        stat = Path(f"/proc/{self.pid(name)}/stat").read_text()
+        return stat.rsplit(")", 1)[1].split()[0] != "Z"
+
+    def kill(self, name, sig=signal.SIGKILL):
+        os.kill(self.pid(name), sig)
+        if sig == signal.SIGKILL:
+            wait_until(lambda: not self.alive(name), 10, f"{name} is gone")
+
+    def rss_kb(self, name):
+        for line in Path(f"/proc/{self.pid(name)}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise AssertionError("no VmRSS")
+
+    def logs(self, lines=15):
+        out = ""
+        for log in sorted((self.run_dir / "log").glob("*.log")):
+            out += f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) + "\n"
+        return out
+
+    # --- where it is ---
+
+    @property
+    def base_url(self):
+        return f"http://127.0.0.1:{8080 + self.offset}"
+
+    @property
+    def ws_url(self):
+        return f"ws://127.0.0.1:{8081 + self.offset}/ws"
+
+    @property
+    def edge_ws_url(self):
+        return f"ws://127.0.0.1:{8080 + self.offset}/ws"
+
+    @property
+    def nats_url(self):
+        return f"nats://127.0.0.1:{8422 + self.offset}"
+
+    def admin_url(self, name):
+        return f"http://127.0.0.1:{ {'gateway': 9081, 'history': 9082}[name] + self.offset}"
+
+    def metric(self, service, name):
+        """The sum over all label sets of one metric."""
+        total, seen = 0.0, False
+        for line in httpx.get(self.admin_url(service) + "/metrics").text.splitlines():
+            if line.split("{")[0].split(" ")[0] == name:
+                total, seen = total + float(line.rsplit(" ", 1)[1]), True
+        if not seen:
+            raise AssertionError(f"{service} has no metric {name}")
+        return total
+
+    # --- who one is ---
+
+    def secret(self):
+        return (self.run_dir / "secret").read_text().strip()
+
+    def token(self, user, ttl=3600, key=None, algorithm="HS256", headers=None, **claims):
+        now = int(time.time())
+        body = {"sub": user, "name": user.capitalize(), "iss": "parley-local", "aud": "parley", "iat": now, "exp": now + ttl, **claims}
+        return jwt.encode({k: v for k, v in body.items() if v is not None}, key or self.secret(), algorithm=algorithm, headers=headers)
+
+    # --- REST ---
+
+    def rest(self, user=None, admin=False, token=None):
+        """An httpx client of one user."""
+        headers = {}
+        if user or token:
+            headers["Authorization"] = "Bearer " + (token or self.token(user, admin=admin or None))
+        return httpx.Client(base_url=self.base_url, headers=headers, timeout=20)
+
+    def channel(self, owner="owner", members=(), **fields):
+        """Creates a channel with these members and returns its id."""
+        with self.rest(owner) as rest:
+            answer = rest.post("/api/channels", json={"id": "c-" + uuid.uuid4().hex[:12], "name": "test", "kind": "private",
+                                                      "members": list(members), **fields})
+            assert answer.status_code in (201, 202), answer.text
+            return answer.json()["id"]
+
+    def all_events(self, user, channel, after=0):
+        """Every event of a channel as history serves it, page by page."""
+        events = []
+        with self.rest(user) as rest:
+            while True:
+                answer = rest.get(f"/api/channels/{channel}/events", params={"after": after, "limit": 500})
+                assert answer.status_code == 200, answer.text
+                page = answer.json()
+                events += page["events"]
+                after = page["throughSeq"]
+                if not page["more"]:
+                    return events, after
+
+    def wait_ingested(self, user, channel, seq, timeout=30):
+        """Waits until history is complete through seq."""
+        def through():
+            with self.rest(user) as rest:
+                answer = rest.get(f"/api/channels/{channel}/messages", params={"limit": 1})
+                return answer.status_code == 200 and answer.json()["completeThroughSeq"] >= seq
+        wait_until(through, timeout, f"history is complete through {seq}", interval=0.1)
