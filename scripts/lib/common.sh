@@ -1,0 +1,32 @@
+# Sourced by the scripts beside this folder: where things are and how they speak.
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+SELF=scripts/$(basename "$0")
+# Servers live in sbin, which an ordinary user's PATH lacks on Debian.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export PATH
+
+say() { printf '%s\n' "$*"; }
+die() {
+  printf '%s: %s\n' "$SELF" "$*" >&2
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Prints the bin folder of the newest PostgreSQL server (>= 15); Debian keeps servers off the PATH.
+postgres_bindir() {
+  local dir major best='' best_major=14
+  for dir in /usr/lib/postgresql/*/bin; do
+    [[ -x $dir/initdb && -x $dir/postgres ]] || continue
+    major=${dir#/usr/lib/postgresql/}
+    major=${major%%/*}
+    [[ $major =~ ^[0-9]+$ ]] && ((major > best_major)) && best=$dir best_major=$major
+  done
+  if [[ -z $best ]] && have initdb && have postgres; then
+    [[ $(postgres --version) =~ ([0-9]+)(\.|$) ]] && ((BASH_REMATCH[1] > 14)) &&
+      best=$(dirname "$(readlink -f "$(command -v initdb)")")
+  fi
+  [[ -n $best ]] && printf '%s\n' "$best"
+}
