@@ -1,0 +1,81 @@
+"""G3: a client proves that it missed nothing, at any age: from the gateway's cache, from JetStream, from history."""
+
+import asyncio
+import signal
+
+import pytest
+from support.client import Channel, Client
+
+
+async def seen_by_late(stack, channel, epoch, cursor, through):
+    late = Client(stack, "bob")
+    view = late.channels.setdefault(channel, Channel())
+    view.cursor, view.epoch = cursor, epoch
+    async with late:
+        await late.wait_seq(channel, through, 40)
+        return late
+
+
+@pytest.mark.parametrize("missed", [0, 5, 40, 300, 3000])
+@pytest.mark.parametrize("cold", [False, True])
+async def test_resume(own_stack, stack, missed, cold):
+    """cold: the gateway was restarted meanwhile, its cache is empty."""
+    s = own_stack(PARLEY_RATE_LIMITS="off") if cold else own_stack(PARLEY_RATE_LIMITS="off") if missed > 1000 else stack
+    channel = s.channel("ada", members=["bob"])
+    async with Client(s, "ada", reconnect=True) as ada:
+        first = await ada.send(channel, "first")
+        await ada.wait_seq(channel, first["seq"])
+        epoch, last = ada.channels[channel].epoch, first
+        for start in range(0, missed, 50):
+            acks = await asyncio.gather(*(ada.send(channel, f"{i}") for i in range(start, min(missed, start + 50))))
+            last = max(acks, key=lambda a: a["seq"])
+        await ada.wait_seq(channel, last["seq"])
+        if cold:
+            s.kill("gateway")
+            s.start("gateway")
+        s.wait_ingested("ada", channel, last["seq"])
+        late = await seen_by_late(s, channel, epoch, first["seq"], last["seq"])
+        assert [m["id"] for m in late.messages(channel)] == [m["id"] for m in ada.messages(channel)[1:]]
+        live = await ada.send_until_acked(channel, "live again")
+        assert live["seq"] > last["seq"]
+
+
+async def test_two_gateways_agree_and_drain(own_stack):
+    """SIGTERM: clients are told when to come back, the close code is 1012, acked messages stay."""
+    s = own_stack(PARLEY_DRAIN_MS=1000)
+    channel = s.channel("ada", members=["bob"])
+    async with Client(s, "bob", reconnect=True, from_start=True) as bob:
+        async with Client(s, "ada", reconnect=True) as ada:
+            acks = [await ada.send_until_acked(channel, f"{i}") for i in range(20)]
+            s.kill("gateway", signal.SIGTERM)
+            await ada.wait(lambda: any(f["type"] == "reconnect" for f in ada.frames) and ada.close_code is not None, 10, "reconnect")
+            assert ada.close_code == 1012
+            s.start("gateway")
+            acks.append(await ada.send_until_acked(channel, "after"))
+            await bob.wait_seq(channel, acks[-1]["seq"], 30)
+            assert {m["id"] for m in bob.messages(channel)} == {a["id"] for a in acks}
+
+
+async def test_nats_away_for_a_while(own_stack):
+    """The server stops answering (SIGSTOP) for 20 s: unavailable after 5 s, no loop turn over 50 ms, and all is well afterwards."""
+    s = own_stack()
+    channel = s.channel("ada", members=["bob"])
+    async with Client(s, "ada", reconnect=True) as ada, Client(s, "bob", reconnect=True, from_start=True) as bob:
+        before = await ada.send(channel, "before")
+        s.kill("nats-server", signal.SIGSTOP)
+        try:
+            start = asyncio.get_running_loop().time()
+            waiting = [asyncio.create_task(ada.send_until_acked(channel, f"{i}" * 1000, timeout=90)) for i in range(200)]
+            while asyncio.get_running_loop().time() < start + 20:
+                pong = await ada.request({"type": "ping"}, timeout=2)
+                assert pong["type"] == "pong"
+                await asyncio.sleep(0.2)  # the rate of the probe
+        finally:
+            s.kill("nats-server", signal.SIGCONT)
+        acks = await asyncio.gather(*waiting)
+        assert all(acks)
+        last = max(a["seq"] for a in acks)
+        await bob.wait_seq(channel, last, 30)
+        ids = [m["id"] for m in bob.messages(channel)]
+        assert len(ids) == len(set(ids)) == 201 and before["id"] in ids
+        assert s.metric("gateway", "parley_gateway_loop_turn_max_seconds") < 0.05
