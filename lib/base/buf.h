@@ -8,7 +8,7 @@ struct buf {
         uint8_t *data; /* NULL while nothing is allocated */
         size_t len;
         size_t cap;
-        size_t max;    /* never grows beyond */
+        size_t max; /* never grows beyond */
 };
 
 #define BUF_INIT(maximum) ((struct buf){.max = (maximum)})

@@ -22,12 +22,14 @@
         X(UNAVAILABLE, "unavailable", 503, "Not available now; try again")                                             \
         X(INTERNAL, "internal", 500, "Something went wrong here")
 
+// clang-format off
 enum parley_code {
 #define X(name, text, http, title) PARLEY_##name,
         PARLEY_CODE_MAP(X)
 #undef X
         _PARLEY_CODE_N,
 };
+// clang-format on
 
 /* "not_a_member" and the like; never NULL */
 const char *parley_code_text(enum parley_code code);

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IDENT_MAX 64   /* channel ids and user ids: [A-Za-z0-9_-]{1,64}, one NATS token (design of the subjects) */
+#define IDENT_MAX 64 /* channel ids and user ids: [A-Za-z0-9_-]{1,64}, one NATS token (design of the subjects) */
 #define UUID_LEN 36
 
 bool ident_valid(const char *s);

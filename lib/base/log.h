@@ -1,7 +1,8 @@
 /* JSON log lines on stderr: {"ts":"…","level":"info","service":"gateway","msg":"…","peer":"…",…}.
  *
- * Libraries do not log; they return errors and their callers log once. Never put a token or the content of a message in a field.
- * Thread-safe: each line is one write(2). */
+ * Libraries do not log; they return errors and their callers log once. Never put a token or the content of a message
+ * in a field.
+ * Thread-safe: each line is one write(2) of at most 8 KiB; fields that do not fit are left out. */
 #pragma once
 
 #include <stdint.h>
@@ -12,7 +13,7 @@ struct log_field {
         const char *key;
         enum { LOG_FIELD_STR, LOG_FIELD_U64, LOG_FIELD_I64 } type;
         union {
-                const char *str; /* NULL is written as null; escaped; cut at 512 bytes */
+                const char *str; /* NULL is written as null; escaped, bad UTF-8 as U+FFFD; cut at 512 bytes */
                 uint64_t u64;
                 int64_t i64;
         };
@@ -29,7 +30,7 @@ int log_level_parse(const char *text, enum log_level *ret_level);
 void log_write(enum log_level level, const char *msg, const struct log_field *fields, unsigned n_fields);
 
 #define log_at(level, msg, ...)                                                                                        \
-        log_write((level), (msg), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}},                            \
+        log_write((level), (msg), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}},                           \
                   sizeof((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}}) / sizeof(struct log_field) - 1)
 #define log_debug(msg, ...) log_at(LOG_DEBUG, msg __VA_OPT__(, ) __VA_ARGS__)
 #define log_info(msg, ...) log_at(LOG_INFO, msg __VA_OPT__(, ) __VA_ARGS__)

@@ -9,7 +9,7 @@ struct buf;
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 
 struct metric {
-        const char *name;   /* "parley_gateway_acks_total" */
+        const char *name; /* "parley_gateway_acks_total" */
         const char *help;
         enum metric_type type;
         const char *labels; /* "code=\"unavailable\"" or NULL; metrics of one name stand beside each other */
@@ -28,6 +28,7 @@ struct metric_histogram {
         struct metric_histogram *next;
 };
 
+/* Registering the same object again does nothing. name, help and labels must outlive the process. */
 void metric_register(struct metric *m);
 void metric_histogram_register(struct metric_histogram *h);
 static inline void metric_add(struct metric *m, double v)
@@ -39,5 +40,5 @@ static inline void metric_set(struct metric *m, double v)
         m->value = v;
 }
 void metric_observe(struct metric_histogram *h, double v);
-/* Appends all; 0, BUF_E_FULL, -ENOMEM */
+/* Appends all, or nothing: 0, BUF_E_FULL, -ENOMEM */
 int metrics_write(struct buf *out);

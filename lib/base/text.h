@@ -7,14 +7,19 @@
 
 /* Well-formed UTF-8 (no surrogates, no overlong forms), and no NUL byte */
 bool utf8_valid(const char *s, size_t n);
+/* Bytes of the well-formed character at s, 1 to 4; 0 when there is none (n is 0, a NUL, or malformed or cut short) */
+size_t utf8_char_len(const char *s, size_t n);
 /* Decimal digits only, no sign, no space, within [min, max]. 0, or -EINVAL, -ERANGE. */
 int text_parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret_value);
-/* RFC 4648 section 5 without padding. Returns the length, or -EINVAL, -ENOBUFS. */
+/* RFC 4648 section 5 without padding, and strict: bits behind the last byte must be 0, so that each value has one text.
+ * Returns the length, or -EINVAL, -ENOBUFS; on errors nothing is written. */
 int base64url_decode(const char *s, size_t n, uint8_t *ret, size_t n_ret);
 /* ret needs 4 * (n + 2) / 3 + 1 bytes; NUL-terminated; returns the length */
 size_t base64url_encode(const uint8_t *p, size_t n, char *ret);
 #define RFC3339_LEN 30 /* "2026-01-02T03:04:05.123456789Z" and less; plus a NUL */
-/* "…T…Z" with 0, 3, 6 or 9 digits of a second, as the proto3 JSON mapping wants. ret needs RFC3339_LEN + 1. -ERANGE outside years 1-9999. */
+/* "…T…Z" with 0, 3, 6 or 9 digits of a second, as the proto3 JSON mapping wants. ret needs RFC3339_LEN + 1.
+ * -ERANGE outside years 1-9999 and for nanos outside 0 to 999,999,999. */
 int rfc3339_format(int64_t seconds, int32_t nanos, char *ret);
-/* Any offset, up to 9 digits. 0 or -EINVAL. */
+/* Any offset, up to 9 digits of a second; no leap second, years 1-9999 (in UTC), "T" and "Z" upper case.
+ * 0 or -EINVAL. */
 int rfc3339_parse(const char *s, int64_t *ret_seconds, int32_t *ret_nanos);

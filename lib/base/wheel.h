@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct wheel;
@@ -17,15 +18,17 @@ struct wheel_timer {
         wheel_func func;
 };
 
-/* tick_ms: resolution; n_slots: a power of two; longer times wrap around and are looked at once a round */
+/* tick_ms: resolution, above 0; n_slots: a power of two; longer times wrap around and are looked at once a round.
+ * 0, -EINVAL, -ENOMEM. */
 int wheel_new(struct wheel **ret_wheel, uint64_t now_ms, uint32_t tick_ms, uint32_t n_slots);
-void wheel_free(struct wheel *w); /* armed timers are just forgotten */
-/* Arms (or moves) a timer. func may re-arm, arm others, disarm others, and free the timer's owner. */
+void wheel_free(struct wheel *w); /* armed timers are forgotten: they count as not armed. Not from a func. */
+/* Arms (or moves) a timer. func may re-arm, arm others, disarm others, and free the timer's owner.
+ * A timer armed for the past fires at the next tick, and one armed by a func never in the same wheel_advance. */
 void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t due_ms, wheel_func func);
 void wheel_disarm(struct wheel_timer *t); /* fine when not armed */
 static inline bool wheel_armed(const struct wheel_timer *t)
 {
         return t->next != NULL;
 }
-/* Fires what is due. Returns how many fired. */
+/* Fires what is due. Returns how many fired. A time that goes back does nothing. Not from a func. */
 unsigned wheel_advance(struct wheel *w, uint64_t now_ms);

@@ -26,7 +26,8 @@ static void test_distinct(void **state)
                 assert_in_range(parley_code_http((enum parley_code)i), 200, 599);
                 assert_int_not_equal(strlen(parley_code_title((enum parley_code)i)), 0);
                 for (unsigned j = 0; j < i; j++)
-                        assert_string_not_equal(parley_code_text((enum parley_code)i), parley_code_text((enum parley_code)j));
+                        assert_string_not_equal(parley_code_text((enum parley_code)i),
+                                                parley_code_text((enum parley_code)j));
         }
 }
 
@@ -34,7 +35,7 @@ static void test_out_of_range(void **state)
 {
         (void)state;
         assert_string_equal(parley_code_text(_PARLEY_CODE_N), "internal");
-        assert_int_equal(parley_code_http((enum parley_code)-1), 500);
+        assert_int_equal(parley_code_http((enum parley_code)(-1)), 500);
         assert_string_equal(parley_code_title((enum parley_code)10000), parley_code_title(PARLEY_INTERNAL));
 }
 

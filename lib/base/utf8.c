@@ -1,0 +1,57 @@
+#include "base/text.h"
+
+/* The continuation bytes that a lead byte announces, and the bounds of the first of them (Unicode 15, table 3-7);
+ * the bounds exclude overlong forms, surrogates, and what is above U+10FFFF. */
+struct utf8_lead {
+        uint8_t n;
+        uint8_t low, high;
+};
+
+static struct utf8_lead utf8_lead(uint8_t c)
+{
+        if (c >= 0xc2 && c <= 0xdf)
+                return (struct utf8_lead){1, 0x80, 0xbf};
+        if (c == 0xe0)
+                return (struct utf8_lead){2, 0xa0, 0xbf};
+        if (c == 0xed)
+                return (struct utf8_lead){2, 0x80, 0x9f};
+        if (c >= 0xe1 && c <= 0xef)
+                return (struct utf8_lead){2, 0x80, 0xbf};
+        if (c == 0xf0)
+                return (struct utf8_lead){3, 0x90, 0xbf};
+        if (c >= 0xf1 && c <= 0xf3)
+                return (struct utf8_lead){3, 0x80, 0xbf};
+        if (c == 0xf4)
+                return (struct utf8_lead){3, 0x80, 0x8f};
+        return (struct utf8_lead){0, 0, 0};
+}
+
+size_t utf8_char_len(const char *s, size_t n)
+{
+        const uint8_t *p = (const uint8_t *)s;
+        struct utf8_lead lead;
+
+        if (n == 0 || p[0] == 0)
+                return 0;
+        if (p[0] < 0x80)
+                return 1;
+        lead = utf8_lead(p[0]);
+        if (lead.n == 0 || n <= lead.n || p[1] < lead.low || p[1] > lead.high)
+                return 0;
+        for (unsigned i = 2; i <= lead.n; i++)
+                if ((p[i] & 0xc0) != 0x80)
+                        return 0;
+        return lead.n + 1U;
+}
+
+bool utf8_valid(const char *s, size_t n)
+{
+        while (n > 0) {
+                size_t len = utf8_char_len(s, n);
+                if (len == 0)
+                        return false;
+                s += len;
+                n -= len;
+        }
+        return true;
+}
