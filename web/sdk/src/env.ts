@@ -1,0 +1,105 @@
+/** Everything the SDK takes from the outside world. Tests and other runtimes pass their own. */
+
+/** Time and timers. All values are milliseconds. */
+export interface Clock {
+  /** Wall clock: milliseconds since 1970. May jump. */
+  wall(): number;
+  /** Monotonic clock of any origin. */
+  mono(): number;
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(handle: unknown): void;
+}
+
+/** The part of the browser's WebSocket that is used. */
+export interface SocketLike {
+  binaryType: string;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  onerror: ((event: never) => void) | null;
+  send(data: string): void;
+  close(code?: number, reason?: string): void;
+}
+
+/** The part of Web Storage that is used: `sessionStorage` and `localStorage` fit. */
+export interface KeyValueStorage {
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
+/** What the host knows about its network and its sleep. */
+export interface Signals {
+  /** False only when the host is sure that there is no network. */
+  isOnline(): boolean;
+  /** Calls back on `online`, `offline`, and `wake` (the page became visible or came back). Returns how to stop. */
+  listen(on: (signal: 'online' | 'offline' | 'wake') => void): () => void;
+}
+
+export interface Env {
+  clock: Clock;
+  /** Uniform in [0, 1). */
+  random(): number;
+  randomBytes(count: number): Uint8Array;
+  openSocket(url: string, protocols: string[]): SocketLike;
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  signals: Signals;
+  /** Turns a raw deflate stream into text; absent where the platform cannot. */
+  inflate?: (data: ArrayBuffer) => Promise<string>;
+}
+
+/** The environment of a browser (also of a worker, and of Node from version 22 on). */
+export function browserEnv(): Env {
+  const inflate = platformInflate();
+  return {
+    clock: platformClock(),
+    random: () => Math.random(),
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    openSocket: (url, protocols) => new WebSocket(url, protocols) as unknown as SocketLike,
+    fetch: (url, init) => fetch(url, init),
+    signals: platformSignals(),
+    ...(inflate ? { inflate } : {}),
+  };
+}
+
+function platformClock(): Clock {
+  return {
+    wall: () => Date.now(),
+    mono: () => performance.now(),
+    setTimeout: (run, ms) => setTimeout(run, ms),
+    clearTimeout: (handle) => clearTimeout(handle as number),
+  };
+}
+
+function platformSignals(): Signals {
+  return {
+    isOnline: () => typeof navigator === 'undefined' || navigator.onLine !== false,
+    listen: (on) => {
+      if (typeof window === 'undefined') return () => {};
+      const stops: (() => void)[] = [];
+      const add = (target: EventTarget, name: string, run: () => void) => {
+        target.addEventListener(name, run);
+        stops.push(() => target.removeEventListener(name, run));
+      };
+      add(window, 'online', () => on('online'));
+      add(window, 'offline', () => on('offline'));
+      add(window, 'pageshow', () => on('wake'));
+      add(document, 'visibilitychange', () => {
+        if (document.visibilityState === 'visible') on('wake');
+      });
+      return () => stops.forEach((stop) => stop());
+    },
+  };
+}
+
+function platformInflate(): Env['inflate'] {
+  try {
+    new DecompressionStream('deflate-raw'); // throws where the format is unknown
+  } catch {
+    return undefined;
+  }
+  return (data) => {
+    const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
+    return new Response(stream).text();
+  };
+}

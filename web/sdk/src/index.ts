@@ -1,0 +1,12 @@
+/** Parley's client SDK: everything that an application needs to chat. */
+export { ParleyClient, VERSION, type ClientEvents, type ClientOptions, type SendOptions } from './client.js';
+export type { ChannelView, HistoryState, Message, Progress } from './channel.js';
+export type { StopReason } from './close.js';
+export type { ConnectionState, Status } from './connection.js';
+export { browserEnv, type Clock, type Env, type KeyValueStorage, type Signals, type SocketLike } from './env.js';
+export { isTemporary, ParleyError, type ErrorCode } from './errors.js';
+export { Rest, type EventPage, type MessagePage, type PageQuery } from './rest.js';
+export type { StoredMessage } from './store.js';
+export type { TokenProvider } from './token.js';
+export { uuidv7 } from './uuid.js';
+export type { Channel, ChannelState, Cursor, MessageType, Role, WireEvent, WireMessage } from './wire.js';

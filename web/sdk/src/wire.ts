@@ -1,0 +1,196 @@
+/**
+ * The frames of the client protocol as JSON: proto/parley/v1/client.proto and event.proto, where the name of a frame's
+ * set body stands in `type` and its fields beside it. Timestamps are RFC 3339 strings; sequences are numbers below 2^53.
+ */
+
+export type MessageType = 'text' | 'image' | 'file' | 'system';
+export type Role = 'none' | 'guest' | 'member' | 'moderator' | 'owner';
+
+/** A channel as members see it. */
+export interface Channel {
+  id: string;
+  kind: 'open' | 'private' | 'direct';
+  name: string;
+  topic: string;
+  /** Every user is a member without having joined. */
+  everyone: boolean;
+  historyVisibility: 'all' | 'joined';
+  /** Nobody may write. */
+  archived: boolean;
+  version: number;
+  createdAt?: string;
+  createdBy: string;
+}
+
+export interface WireMessage {
+  id: string;
+  channelId: string;
+  senderId: string;
+  senderName: string;
+  content: string;
+  type: MessageType;
+  threadId: string;
+  replyTo: string;
+  mentions: string[];
+  createdAt?: string;
+  updatedAt?: string;
+  seq: number;
+  deleted: boolean;
+}
+
+/** One entry of a channel's log. Exactly one of the optional bodies is set; a newer server may send none that is known. */
+export interface WireEvent {
+  channelId: string;
+  seq: number;
+  /** Sequence of the channel's event before this one; 0: first, or unknown. */
+  prev: number;
+  id: string;
+  actorId: string;
+  createdAt?: string;
+  message?: WireMessage;
+  messageEdited?: { targetSeq: number; targetId: string; content: string; mentions?: string[] };
+  messageDeleted?: { targetSeq: number; targetId: string };
+  memberJoined?: { userId: string; name: string; role: Role; version: number };
+  memberLeft?: { userId: string; removed: boolean; version: number };
+  memberChanged?: { userId: string; role: Role; version: number };
+  channelChanged?: { channel: Channel };
+  removed?: { reason: 'deleted' | 'duplicate' | 'rejected' };
+}
+
+/** Where a client stands in a channel: the last event that it has applied. */
+export interface Cursor {
+  channelId: string;
+  epoch: number;
+  seq: number;
+}
+
+export interface ChannelState {
+  channel: Channel;
+  role: Role;
+  epoch: number;
+  headSeq: number;
+}
+
+export type ClientBody =
+  | { type: 'hello'; token: string; cursors: Cursor[]; client: string; compress: boolean }
+  | { type: 'auth'; token: string }
+  | { type: 'resume'; cursors: Cursor[] }
+  | {
+      type: 'send';
+      channelId: string;
+      message: { id: string; content: string; type: MessageType; threadId: string; replyTo: string; mentions: string[] };
+      retry: boolean;
+      retryAgeMs: number;
+    }
+  | {
+      type: 'edit';
+      channelId: string;
+      id: string;
+      targetSeq: number;
+      content: string;
+      mentions: string[];
+      retry: boolean;
+      retryAgeMs: number;
+    }
+  | { type: 'delete'; channelId: string; id: string; targetSeq: number; retry: boolean; retryAgeMs: number }
+  | { type: 'ping' };
+
+export interface Ready {
+  type: 'ready';
+  ref: number;
+  userId: string;
+  name: string;
+  sessionId: string;
+  channels: ChannelState[];
+  serverTime?: string;
+  tokenExpiresAt?: string;
+  /** The client pings at least this often, in milliseconds. */
+  heartbeatMs: number;
+  maxContentBytes: number;
+}
+
+export interface Ack {
+  type: 'ack';
+  ref: number;
+  id: string;
+  channelId: string;
+  seq: number;
+  createdAt?: string;
+  duplicate: boolean;
+}
+
+export interface Replay {
+  type: 'replay';
+  ref: number;
+  channelId: string;
+  epoch: number;
+  fromSeq: number;
+  throughSeq: number;
+  events: WireEvent[];
+  more: boolean;
+}
+
+export interface Gap {
+  type: 'gap';
+  ref: number;
+  channelId: string;
+  epoch: number;
+  fromSeq: number;
+  headSeq: number;
+  reason: string;
+}
+
+export type ServerFrame =
+  | Ready
+  | { type: 'authenticated'; ref: number; tokenExpiresAt?: string }
+  | Ack
+  | ({ type: 'event'; ref: number } & WireEvent)
+  | Replay
+  | Gap
+  | { type: 'error'; ref: number; code: string; message: string; retryMs: number }
+  | { type: 'pong'; ref: number }
+  | { type: 'channelAdded'; ref: number; state: ChannelState }
+  | { type: 'channelRemoved'; ref: number; channelId: string; removed: boolean }
+  | { type: 'reconnect'; ref: number; afterMs: number };
+
+/** The subprotocol that the SDK speaks: newline-delimited JSON, many frames in one WebSocket message. */
+export const SUBPROTOCOL = 'parley.v1.json';
+
+/** Writes one frame. Zero values may be left out by the protocol; they are small, so they are written. */
+export function encodeFrame(ref: number, body: ClientBody): string {
+  return JSON.stringify({ ref, ...body });
+}
+
+/**
+ * Reads the frames of one WebSocket message. A line that is not a frame is handed to `bad` and skipped: what it may have
+ * carried is found missing by the chain check.
+ */
+export function decodeFrames(text: string, bad: (line: string) => void): ServerFrame[] {
+  const frames: ServerFrame[] = [];
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue;
+    const frame = decodeLine(line);
+    if (frame) frames.push(frame);
+    else bad(line);
+  }
+  return frames;
+}
+
+function decodeLine(line: string): ServerFrame | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value !== 'object' || value === null) return undefined;
+    const frame = value as { type?: unknown; ref?: unknown };
+    if (typeof frame.type !== 'string') return undefined;
+    if (typeof frame.ref !== 'number') frame.ref = 0;
+    return frame as ServerFrame;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Milliseconds since 1970 of an RFC 3339 time; 0 when there is none. */
+export function timeOf(text: string | undefined): number {
+  const time = text ? Date.parse(text) : 0;
+  return Number.isNaN(time) ? 0 : time;
+}
