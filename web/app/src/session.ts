@@ -1,0 +1,63 @@
+import type { TokenProvider } from '@parley/sdk';
+
+/** Who is signed in on this tab. */
+export interface SignedIn {
+  token: string;
+  userId: string;
+  name: string;
+  /** RFC 3339. */
+  expiresAt: string;
+}
+
+const KEY = 'parley.session';
+
+/** The session of this tab, if there is one. */
+export function restore(): SignedIn | undefined {
+  try {
+    const value = JSON.parse(sessionStorage.getItem(KEY) ?? 'null') as SignedIn | null;
+    return value && typeof value.token === 'string' && typeof value.name === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Signs in by name. Rejects with an Error whose message may be shown. */
+export async function signIn(name: string): Promise<SignedIn> {
+  const response = await post(name).catch(() => {
+    throw new Error('The server cannot be reached. Check your connection and try again.');
+  });
+  if (!response.ok) throw new Error(await explain(response));
+  const signedIn = (await response.json()) as SignedIn;
+  sessionStorage.setItem(KEY, JSON.stringify(signedIn));
+  return signedIn;
+}
+
+export function forget(): void {
+  sessionStorage.removeItem(KEY);
+}
+
+/** The stored token first; after that a new one for the same name. */
+export function tokenProvider(signedIn: SignedIn): TokenProvider {
+  let stored: string | undefined = Date.parse(signedIn.expiresAt) - Date.now() > 5_000 ? signedIn.token : undefined;
+  return async (why) => {
+    const token = stored;
+    stored = undefined;
+    if (token !== undefined && why === 'connect') return token;
+    const fresh = await signIn(signedIn.name);
+    if (fresh.userId === signedIn.userId) return fresh.token;
+    throw Object.assign(new Error('Your session has ended.'), { fatal: true });
+  };
+}
+
+function post(name: string): Promise<Response> {
+  const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
+  return fetch('/api/demo/session', { method: 'POST', headers, body: JSON.stringify({ name }) });
+}
+
+async function explain(response: Response): Promise<string> {
+  if (response.status === 404) return 'Signing in by name is switched off on this server.';
+  if (response.status === 429) return 'Too many people are signing in just now. Try again in a moment.';
+  if (response.status >= 500) return 'The server is not ready. Try again in a moment.';
+  const problem = (await response.json().catch(() => ({}))) as { detail?: string };
+  return problem.detail || 'That name was not accepted.';
+}
