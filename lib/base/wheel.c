@@ -87,8 +87,11 @@ void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t due_ms, wheel_fu
         wheel_disarm(t);
         t->due_ms = due_ms;
         t->func = func;
-        if (tick <= w->tick)
+        if (tick <= w->tick) {
+                /* That slot may still be served in this very wheel_advance: the time keeps the timer there */
                 tick = w->tick + 1;
+                t->due_ms = tick * w->tick_ms;
+        }
         list_append(&w->slots[tick & w->mask], t);
 }
 

@@ -14,7 +14,7 @@ typedef void (*wheel_func)(struct wheel_timer *timer, uint64_t now_ms);
 
 struct wheel_timer {
         struct wheel_timer *prev, *next; /* NULL: not armed */
-        uint64_t due_ms;
+        uint64_t due_ms;                 /* as armed; the next tick when that was in the past */
         wheel_func func;
 };
 
