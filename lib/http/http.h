@@ -1,7 +1,10 @@
 /* An HTTP/1.1 server on a libuv loop: a table of routes, answers now or later, RFC 9457 problem documents for every error.
  *
  * The only code that includes microhttpd.h lies in this folder. libmicrohttpd runs without threads of its own, on its epoll descriptor in
- * the caller's loop; a request that is answered later is suspended. All on the loop's thread. */
+ * the caller's loop; a request that is answered later is suspended. All on the loop's thread.
+ *
+ * Limits that are not options: target 8 KiB (414), headers 16 KiB together and 64 of them (431), 16 segments of a path (404),
+ * 32 parameters of a query (400). A body, and the sending of an answer, may take timeout_s and a second more for each 16 KiB. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,43 +19,50 @@ typedef struct uv_loop_s uv_loop_t;
 struct http_server;
 struct http_request;
 
-/* Must lead to exactly one http_respond* or http_problem for rq, now or later, also when the client went away meanwhile */
+/* Must lead to exactly one http_respond* or http_problem for rq, now or later, also when the client went away or the server
+ * was closed meanwhile. rq must not be touched after that. */
 typedef void (*http_handler)(struct http_request *rq, void *userdata);
 
 struct http_route {
-        const char *method;     /* "GET" */
-        const char *path;       /* "/api/channels/{id}/messages": {x} matches one segment */
+        const char *method;     /* "GET"; serves HEAD too where there is no route of its own for it */
+        const char *path;       /* "/api/channels/{id}/messages": {x} matches one segment that is not empty */
         http_handler handler;
         size_t max_body;        /* bytes; 0: no body allowed */
 };
 
 struct http_options {
         uv_loop_t *loop;
-        const char *listen;           /* "127.0.0.1:8082", "[::]:8082", ":8082" */
-        const struct http_route *routes;
+        const char *listen;           /* "127.0.0.1:8082", "[::]:8082", ":8082" (every address); port 0: any free one */
+        const struct http_route *routes; /* copied; the strings must outlive the server */
         unsigned n_routes;
-        unsigned max_connections;     /* 0: 1000 */
-        unsigned max_connections_per_ip; /* 0: no limit */
+        unsigned max_connections;     /* 0: 1000; further ones wait in the listen queue */
+        unsigned max_connections_per_ip; /* of the TCP peer; 0: no limit */
         unsigned timeout_s;           /* of an idle or half-sent connection; 0: 30 */
         const char *cors_origin;      /* NULL: none; "*" or one origin for Access-Control-Allow-Origin */
-        void (*on_request)(const char *method, const char *route, unsigned status, uint64_t microseconds, void *userdata); /* may be NULL */
+        const char *trusted_proxies;  /* addresses and CIDRs whose X-Forwarded-For counts, "10.0.0.0/8, fd00::/8"; loopback always does */
+        /* After each answer that was given to libmicrohttpd. route: the pattern, or "(none)"; method: a standard one, or "(other)":
+         * both are safe as labels. May be NULL. */
+        void (*on_request)(const char *method, const char *route, unsigned status, uint64_t microseconds, void *userdata);
         void *userdata;
 };
 
-/* 0; -EADDRINUSE and other negative errno */
+/* 0; -EADDRINUSE and other negative errno; -EINVAL: listen, trusted_proxies or a route is not well-formed */
 int http_server_new(struct http_server **ret_server, const struct http_options *options);
-/* Refuses new connections now, answers running requests, frees after the last or after grace_ms */
+/* Refuses new connections now, answers running requests, frees after the last or after grace_ms: then the connections that are left
+ * are cut. done (may be NULL) is called from the loop when nothing of the server is left, but for requests whose handlers have not
+ * answered yet: these are released when they do. server may be NULL (done is called at once). */
 void http_server_close(struct http_server *server, uint32_t grace_ms, void (*done)(void *userdata), void *userdata);
 unsigned http_server_port(const struct http_server *server);
 
 /* Valid until the request is answered. Percent-decoded; checked to be UTF-8 without NUL. */
 const char *http_param(const struct http_request *rq, const char *name);   /* of the path; NULL: no such name */
 const char *http_query(const struct http_request *rq, const char *name);   /* NULL: not given */
-const char *http_header(const struct http_request *rq, const char *name);  /* NULL: not given */
+const char *http_header(const struct http_request *rq, const char *name);  /* NULL: not given, or not UTF-8 */
 const char *http_method(const struct http_request *rq);
-const char *http_path(const struct http_request *rq);
-const uint8_t *http_body(const struct http_request *rq, size_t *ret_n);
-/* The client's address: the last of X-Forwarded-For when the peer is loopback or in `trusted`, else the peer */
+const char *http_path(const struct http_request *rq);                      /* as it was sent, without the query */
+const uint8_t *http_body(const struct http_request *rq, size_t *ret_n);    /* never NULL; bytes as they came */
+/* The client's address: the last one of X-Forwarded-For that is not a trusted proxy's, where the peer is one; else the peer.
+ * Loopback is trusted. */
 const char *http_peer(const struct http_request *rq);
 /* The bearer token of the Authorization header; NULL: none */
 const char *http_bearer(const struct http_request *rq);
@@ -62,13 +72,15 @@ const char *http_trace_id(const struct http_request *rq);
 void http_set_context(struct http_request *rq, void *context, void (*free_func)(void *));
 void *http_context(const struct http_request *rq);
 
-/* Extra header of the answer; before responding */
+/* Extra header of the answer; before responding. Replaces the default Cache-Control: no-store when it is that one. A name or value
+ * that cannot stand in a header (a line break in it) turns the answer into a 500. */
 void http_set_header(struct http_request *rq, const char *name, const char *value);
 /* Copies data */
 void http_respond(struct http_request *rq, unsigned status, const char *content_type, const void *data, size_t n);
 /* Takes the content of b (b is empty afterwards); application/json */
 void http_respond_json(struct http_request *rq, unsigned status, struct buf *b);
-/* {"type":"about:blank"-like URI,"title","status","detail","code","instance"}; Retry-After when retry_ms is set */
+/* {"type":"urn:parley:problem:<code>","title","status","detail","code","instance","traceId"}, and with retry_ms "retryMs" and
+ * Retry-After */
 __attribute__((__format__(__printf__, 4, 5))) void http_problem(struct http_request *rq, enum parley_code code, uint32_t retry_ms,
                                                                 const char *detail_format, ...);
 
@@ -76,7 +88,8 @@ __attribute__((__format__(__printf__, 4, 5))) void http_problem(struct http_requ
 struct http_admin_options {
         uv_loop_t *loop;
         const char *listen;
-        /* Appends {"nats":true,…}-like members "name":true|false to out; returns whether all is well */
+        /* Appends {"nats":true,…}-like members "name":true|false, without braces, to out; returns whether all is well.
+         * NULL: always ready. */
         bool (*ready)(struct buf *out, void *userdata);
         void *userdata;
 };
