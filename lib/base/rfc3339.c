@@ -36,11 +36,22 @@ static void civil_from_days(int64_t days, unsigned *ret_y, unsigned *ret_m, unsi
         *ret_y = (unsigned)(yoe + era * 400 + (*ret_m <= 2));
 }
 
+/* Writes n digits; by hand, because events are written by the ten thousand a second and snprintf took a quarter of that. */
+static char *put_digits(char *p, unsigned n, unsigned value, char after)
+{
+        for (unsigned i = n; i > 0; i--) {
+                p[i - 1] = (char)('0' + value % 10);
+                value /= 10;
+        }
+        p[n] = after;
+        return p + n + 1;
+}
+
 int rfc3339_format(int64_t seconds, int32_t nanos, char *ret)
 {
         unsigned y, m, d;
         int64_t days, rest;
-        int n;
+        char *p = ret;
 
         if (seconds < SECONDS_MIN || seconds > SECONDS_MAX || nanos < 0 || nanos > 999999999)
                 return -ERANGE;
@@ -51,16 +62,21 @@ int rfc3339_format(int64_t seconds, int32_t nanos, char *ret)
                 rest += DAY_SECONDS;
         }
         civil_from_days(days, &y, &m, &d);
-        n = snprintf(ret, RFC3339_LEN + 1, "%04u-%02u-%02uT%02u:%02u:%02u", y, m, d, (unsigned)(rest / 3600),
-                     (unsigned)(rest / 60 % 60), (unsigned)(rest % 60));
+        p = put_digits(p, 4, y, '-');
+        p = put_digits(p, 2, m, '-');
+        p = put_digits(p, 2, d, 'T');
+        p = put_digits(p, 2, (unsigned)(rest / 3600), ':');
+        p = put_digits(p, 2, (unsigned)(rest / 60 % 60), ':');
+        p = put_digits(p, 2, (unsigned)(rest % 60), nanos == 0 ? 'Z' : '.');
         if (nanos == 0)
-                snprintf(ret + n, 2, "Z");
+                ;
         else if (nanos % 1000000 == 0)
-                snprintf(ret + n, 6, ".%03dZ", (int)(nanos / 1000000));
+                p = put_digits(p, 3, (unsigned)nanos / 1000000, 'Z');
         else if (nanos % 1000 == 0)
-                snprintf(ret + n, 9, ".%06dZ", (int)(nanos / 1000));
+                p = put_digits(p, 6, (unsigned)nanos / 1000, 'Z');
         else
-                snprintf(ret + n, 12, ".%09dZ", (int)nanos);
+                p = put_digits(p, 9, (unsigned)nanos, 'Z');
+        *p = '\0';
         return 0;
 }
 

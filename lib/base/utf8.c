@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include <string.h>
+
 /* The continuation bytes that a lead byte announces, and the bounds of the first of them (Unicode 15, table 3-7);
  * the bounds exclude overlong forms, surrogates, and what is above U+10FFFF. */
 struct utf8_lead {
@@ -44,9 +46,24 @@ size_t utf8_char_len(const char *s, size_t n)
         return lead.n + 1U;
 }
 
+/* Eight bytes of ASCII without a NUL: the common case, worth a short cut */
+static bool is_ascii_8(const char *s)
+{
+        const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
+        uint64_t v;
+
+        memcpy(&v, s, sizeof(v));
+        return ((v | (v - ones)) & high) == 0;
+}
+
 bool utf8_valid(const char *s, size_t n)
 {
         while (n > 0) {
+                if (n >= 8 && is_ascii_8(s)) {
+                        s += 8;
+                        n -= 8;
+                        continue;
+                }
                 size_t len = utf8_char_len(s, n);
                 if (len == 0)
                         return false;
