@@ -1,8 +1,9 @@
 /* The WebSocket close codes that the gateway sends; docs/protocol.md says what a client does on each.
  *
- * 1012 and 1013 are registered (IANA, WebSocket Close Code Number Registry); 4000 to 4999 are for applications (RFC 6455, 7.4.2).
+ * 1012 and 1013 are registered (IANA, WebSocket Close Code Number Registry); 4000 to 4999 are for applications (RFC
+ * 6455, 7.4.2).
  *
- * X(NAME, value, text): the text is the reason that goes with the code, where the closing place has nothing better to say;
+ * X(NAME, value, text): the reason that goes with the code where the closing place has nothing better to say;
  * at most 123 bytes (RFC 6455, 5.5). */
 #pragma once
 
