@@ -46,6 +46,7 @@ struct bus_msg {
         uint64_t prev;          /* Nats-Last-Sequence of a republished message; else 0 */
         int64_t time_ns;        /* when it was stored, unix nanoseconds; 0: unknown */
         uint64_t pending;       /* of a reader: how many more the stream holds behind it */
+        bool deleted;           /* of a bucket: the mark that the key was deleted; it has no data */
 };
 
 struct bus_options {
@@ -61,6 +62,7 @@ struct bus_options {
         void (*on_connected)(void *userdata);    /* first time, and after each reconnect: live messages may have been missed */
         void (*on_disconnected)(void *userdata);
         void (*on_loss)(void *userdata);         /* messages were dropped: slow consumer, or the inbox was full */
+        void (*on_error)(const char *text, void *userdata); /* for the log: a try to connect failed, the server refused a subject */
         void (*turn_end)(void *userdata);
         void *userdata;
 };

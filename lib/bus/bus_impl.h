@@ -1,0 +1,60 @@
+/* The inside of the bus, for lib/bus only. */
+#pragma once
+
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "bus/bus.h"
+#include "bus/conn.h"
+#include "bus/pending.h"
+
+struct bus_sub {
+        struct bus *bus;
+        struct bus_sub *next, **prev;
+        char *subject, *queue;
+        bus_handler handler;
+        void *userdata;
+        struct conn_sub *wire; /* on the connection of now; NULL without one */
+};
+
+struct bus {
+        struct bus_options options; /* strings are copies */
+        char *strings[5];
+        char reply_prefix[40];    /* "_INBOX.<random>." */
+        char consumer_prefix[32]; /* "parley-<random>-" */
+        struct inbox *inbox;
+        struct conn *conn; /* connecting or open; NULL between two tries */
+        bool connected;
+        unsigned n_conns;  /* that are not yet freed */
+        unsigned attempts; /* since the last connection */
+        struct bus_sub *subs;
+        struct bus_reader *readers;
+        struct pendings pendings;
+        uv_timer_t ticker; /* drives the pendings; runs while there are any */
+        uv_timer_t retry;
+        struct loop_item loss, finish;
+        atomic_bool loss_posted;
+        bool closing, finished;
+        void (*done)(void *userdata);
+        void *done_userdata;
+};
+
+/* request.c */
+struct request {
+        const char *subject;
+        const struct conn_header *headers;
+        size_t n_headers;
+        const void *data;
+        size_t len;
+        uint32_t timeout_ms; /* 0: the default */
+};
+/* Adds a pending and sends. On success *ret may be filled in by the caller before it returns to the loop. */
+int request_send(struct bus *bus, const struct request *r, pending_func func, struct pending **ret);
+/* Publishes with an answer to an existing pending */
+int request_publish(struct bus *bus, const struct request *r, const struct pending *p);
+void request_on_answer(const struct bus_msg *msg, const struct conn_extra *extra, void *userdata);
+/* BUS_E_* of a status message, or 0 */
+int request_status(const struct bus_msg *msg, const struct conn_extra *extra);
+/* A publish to a stream with any headers; trace_id and msg_id may be NULL */
+int request_ack(struct bus *bus, const struct request *r, bus_ack_handler handler, void *userdata);
+
