@@ -3,9 +3,19 @@
 /** Why the SDK stopped for good. */
 export type StopReason = 'stopped' | 'unauthenticated' | 'forbidden' | 'protocol_error';
 
-export type ClosePlan =
-  | { kind: 'stop'; reason: StopReason }
-  | { kind: 'retry'; delay: 'now' | 'hint' | 'backoff'; freshToken: boolean };
+export type ClosePlan = { kind: 'stop'; reason: StopReason } | RetryPlan;
+
+export interface RetryPlan {
+  kind: 'retry';
+  /** `hint`: as the server's `reconnect` frame said. */
+  delay: 'now' | 'hint' | 'backoff';
+  freshToken: boolean;
+  /** A backoff is not shorter than this, in milliseconds. */
+  floorMs: number;
+}
+
+/** Nothing special: the network failed, or a server went away without a word. */
+export const RETRY: RetryPlan = { kind: 'retry', delay: 'backoff', freshToken: false, floorMs: 0 };
 
 export const CLOSE = {
   goingAway: 1001,
@@ -32,16 +42,21 @@ export function planAfterClose(code: number, tokenRefused: boolean): ClosePlan {
       return { kind: 'stop', reason: 'forbidden' };
     case CLOSE.unauthenticated:
       if (tokenRefused) return { kind: 'stop', reason: 'unauthenticated' };
-      return { kind: 'retry', delay: 'now', freshToken: true };
+      return { ...RETRY, delay: 'now', freshToken: true };
     case CLOSE.tokenExpired:
-      return { kind: 'retry', delay: 'now', freshToken: true };
+      return { ...RETRY, delay: 'now', freshToken: true };
     case CLOSE.idle:
-    case CLOSE.tooSlow:
     case CLOSE.reconnect:
-      return { kind: 'retry', delay: 'now', freshToken: false };
+      return { ...RETRY, delay: 'now' };
     case CLOSE.restart:
-      return { kind: 'retry', delay: 'hint', freshToken: false };
+      return { ...RETRY, delay: 'hint' };
+    case CLOSE.tooSlow:
+      return { ...RETRY, floorMs: 1_000 };
+    case CLOSE.tryLater:
+      return { ...RETRY, floorMs: 5_000 };
+    case CLOSE.tooMany:
+      return { ...RETRY, floorMs: 10_000 };
     default:
-      return { kind: 'retry', delay: 'backoff', freshToken: false };
+      return RETRY;
   }
 }

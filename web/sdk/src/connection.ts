@@ -1,5 +1,5 @@
 import { backoff, RECONNECT, type BackoffOptions } from './backoff.js';
-import { planAfterClose, type ClosePlan, type StopReason } from './close.js';
+import { CLOSE, planAfterClose, RETRY, type RetryPlan, type StopReason } from './close.js';
 import { Emitter } from './emitter.js';
 import type { Env } from './env.js';
 import { asError, ParleyError } from './errors.js';
@@ -160,7 +160,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const error = asError(thrown, 'unauthenticated');
     this.emit('error', error);
     if ((thrown as { fatal?: unknown } | undefined)?.fatal === true) this.#stop('unauthenticated', error);
-    else this.#retry({ kind: 'retry', delay: 'backoff', freshToken: false }, error);
+    else this.#retry(RETRY, error);
   }
 
   #ready(ready: Ready): void {
@@ -193,7 +193,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (end.wasReady) this.emit('lost', undefined);
     if (end.wasReady && this.#env.clock.mono() - this.#readyAt >= STABLE_AFTER_MS) this.#failures = 0;
     const error = end.error ?? new ParleyError('connection_lost', end.reason || `closed with ${end.code}`);
-    const plan = planAfterClose(this.#hintUntil !== undefined ? 1012 : end.code, this.#tokenRefused);
+    const plan = planAfterClose(this.#hintUntil === undefined ? end.code : CLOSE.restart, this.#tokenRefused);
     if (plan.kind === 'stop') {
       this.emit('error', error);
       return this.#stop(plan.reason, error);
@@ -201,7 +201,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#retry(plan, error);
   }
 
-  #retry(plan: ClosePlan & { kind: 'retry' }, error: ParleyError): void {
+  #retry(plan: RetryPlan, error: ParleyError): void {
     if (plan.freshToken) {
       this.#options.tokens.drop();
       this.#tokenRefused = true;
@@ -216,14 +216,15 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /** "At once" holds for the first time only: a server that keeps closing is not hammered. */
-  #delay(plan: ClosePlan & { kind: 'retry' }, online: boolean): number {
+  #delay(plan: RetryPlan, online: boolean): number {
     const options = this.#options.reconnect ?? RECONNECT;
     if (!online) return options.max;
     const hint = this.#hintUntil;
     this.#hintUntil = undefined;
     if (plan.delay === 'hint' && hint !== undefined) return Math.max(0, hint - this.#env.clock.mono());
     if (plan.delay === 'now' && this.#failures === 0) return 0;
-    return backoff(this.#failures, options, this.#env.random());
+    const random = this.#env.random();
+    return Math.max(backoff(this.#failures, options, random), plan.floorMs * (1 + options.jitter * random));
   }
 
   #onSignal(signal: 'online' | 'offline' | 'wake'): void {
@@ -231,8 +232,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (status === 'online') return this.#session?.test();
     if (status !== 'waiting' && status !== 'offline') return;
     if (signal === 'offline') {
-      const plan = { kind: 'retry', delay: 'backoff', freshToken: false } as const;
-      if (status === 'waiting') this.#retry(plan, error ?? new ParleyError('connection_lost', 'no network'));
+      if (status === 'waiting') this.#retry(RETRY, error ?? new ParleyError('connection_lost', 'no network'));
     } else if (signal === 'online' || this.#env.signals.isOnline()) {
       this.#failures = 0;
       this.#attempt();
