@@ -19,7 +19,8 @@
 static void on_thing(struct http_request *rq, void *userdata)
 {
         struct buf out = BUF_INIT(65536);
-        const char *parts[] = {http_param(rq, "id"), http_query(rq, "q"), http_header(rq, "X-Test"), http_bearer(rq), http_peer(rq)};
+        const char *parts[] = {http_param(rq, "id"), http_query(rq, "q"), http_header(rq, "X-Test"), http_bearer(rq),
+                               http_peer(rq)};
 
         (void)userdata;
         for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
@@ -86,7 +87,8 @@ static void on_bad_header(struct http_request *rq, void *userdata)
 static void on_conflict(struct http_request *rq, void *userdata)
 {
         (void)userdata;
-        http_problem(rq, PARLEY_UNAVAILABLE, 1500, "No \"%s\" \x01 %s", "quotes", http_query(rq, "q") ? http_query(rq, "q") : "");
+        http_problem(rq, PARLEY_UNAVAILABLE, 1500, "No \"%s\" \x01 %s", "quotes",
+                     http_query(rq, "q") ? http_query(rq, "q") : "");
 }
 
 static void on_private(struct http_request *rq, void *userdata)
@@ -249,7 +251,8 @@ void fixture_stop(struct fixture *f)
 
 int client_connect(const struct fixture *f)
 {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        struct sockaddr_in a = {
+                .sin_family = AF_INET, .sin_port = htons((uint16_t)f->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
         struct timeval timeout = {.tv_sec = 10};
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

@@ -1,6 +1,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -239,7 +240,7 @@ static void write_file(char *path, const char *text, size_t n)
 {
         int fd;
 
-        strcpy(path, "/tmp/parley-test-config-XXXXXX");
+        snprintf(path, PATH_MAX, "/tmp/parley-test-config-XXXXXX");
         fd = mkstemp(path);
         assert_true(fd >= 0);
         assert_int_equal(write(fd, text, n), (ssize_t)n);
@@ -248,7 +249,7 @@ static void write_file(char *path, const char *text, size_t n)
 
 static int load_file(struct conf *conf, const char *text, size_t n)
 {
-        char path[64];
+        char path[PATH_MAX];
         const char *const env[] = {"PARLEY_T_SECRET_FILE", path, NULL};
         int r;
 

@@ -36,7 +36,8 @@ static void expect(struct fixture *f, const char *request, unsigned status, cons
         struct answer a = client_request(f, request);
 
         if (a.status != status || (part && !strstr(a.body, part)))
-                fail_msg("%.60s…: %u %s\nwanted %u %s", request, a.status, a.body ? a.body : "", status, part ? part : "");
+                fail_msg("%.60s…: %u %s\nwanted %u %s", request, a.status, a.body ? a.body : "", status,
+                         part ? part : "");
         if (status >= 400) {
                 assert_string_equal(answer_header(&a, "Content-Type"), "application/problem+json");
                 assert_string_equal(answer_header(&a, "X-Content-Type-Options"), "nosniff");
@@ -73,7 +74,8 @@ static void test_methods(void **state)
         a = client_request(*state, "HEAD /api/things/static HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_int_equal(a.status, 200);
         assert_string_equal(answer_header(&a, "Content-Length"), "6");
-        expect(*state, "OPTIONS /api/held HTTP/1.1\r\nHost: x\r\n\r\n", 405, "GET, HEAD, POST"); /* no CORS configured */
+        expect(*state, "OPTIONS /api/held HTTP/1.1\r\nHost: x\r\n\r\n", 405,
+               "GET, HEAD, POST"); /* no CORS configured */
         expect(*state, "BREW /api/held HTTP/1.1\r\nHost: x\r\n\r\n", 405, NULL);
         assert_string_equal(((struct fixture *)*state)->last_report, "(other) (none) 405");
 }
@@ -133,11 +135,17 @@ static void test_headers(void **state)
 {
         struct fixture *f = *state;
 
-        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nx-test: v\r\nAuthorization: bearer  abc.def\r\n\r\n", 200, "x|-|v|abc.def|");
-        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nX-Test: \xff\r\nAuthorization: Basic abc\r\n\r\n", 200, "x|-|-|-|");
-        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 200, "x|-|-|-|");
-        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n\r\n", 200, "|1.2.3.4|");
-        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\n\r\n", 200, "|5.6.7.8|");
+        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nx-test: v\r\nAuthorization: bearer  abc.def\r\n\r\n", 200,
+               "x|-|v|abc.def|");
+        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nX-Test: \xff\r\nAuthorization: Basic abc\r\n\r\n", 200,
+               "x|-|-|-|");
+        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
+               200, "x|-|-|-|");
+        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n\r\n", 200,
+               "|1.2.3.4|");
+        expect(f,
+               "GET /api/things/x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\n\r\n",
+               200, "|5.6.7.8|");
 }
 
 static void test_security_headers(void **state)
@@ -160,14 +168,17 @@ static void test_security_headers(void **state)
 
 static void test_problem(void **state)
 {
-        struct answer a = client_request(*state, "GET /api/conflict?q=secret%20%C3%A4 HTTP/1.1\r\nHost: x\r\n"
-                                                 "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n");
+        struct answer a = client_request(
+                *state, "GET /api/conflict?q=secret%20%C3%A4 HTTP/1.1\r\nHost: x\r\n"
+                        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n");
 
         assert_int_equal(a.status, 503);
         assert_string_equal(answer_header(&a, "Retry-After"), "2");
-        assert_string_equal(a.body, "{\"type\":\"urn:parley:problem:unavailable\",\"title\":\"Not available now; try again\",\"status\":503,"
-                                    "\"detail\":\"No \\\"quotes\\\" \\u0001 secret ä\",\"code\":\"unavailable\","
-                                    "\"instance\":\"/api/conflict\",\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"retryMs\":1500}");
+        assert_string_equal(
+                a.body,
+                "{\"type\":\"urn:parley:problem:unavailable\",\"title\":\"Not available now; try again\",\"status\":503,"
+                "\"detail\":\"No \\\"quotes\\\" \\u0001 secret ä\",\"code\":\"unavailable\","
+                "\"instance\":\"/api/conflict\",\"traceId\":\"4bf92f3577b34da6a3ce929d0e0e4736\",\"retryMs\":1500}");
         answer_done(&a);
 }
 
@@ -179,7 +190,8 @@ static void test_problem_cut(void **state)
 
         for (int i = 0; i < 300; i++)
                 strcat(request, "%C3%A4");
-        strcat(request, " HTTP/1.1\r\nHost: x\r\ntraceparent: 00-00000000000000000000000000000000-00f067aa0ba902b7-01\r\n\r\n");
+        strcat(request,
+               " HTTP/1.1\r\nHost: x\r\ntraceparent: 00-00000000000000000000000000000000-00f067aa0ba902b7-01\r\n\r\n");
         a = client_request(*state, request);
         assert_int_equal(a.status, 503);
         assert_non_null(strstr(a.body, "ä\",\"code\""));
@@ -196,11 +208,16 @@ static void test_body(void **state)
         expect(f, "POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", 201, "hello");
         expect(f, "POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 201, "");
         expect(f, "POST /api/body HTTP/1.1\r\nHost: x\r\n\r\n", 201, "");
-        expect(f, "POST /api/body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", 201, "hello");
-        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", 400, "GET of this path takes no body");
-        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 400, "takes no body");
+        expect(f,
+               "POST /api/body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+               201, "hello");
+        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", 400,
+               "GET of this path takes no body");
+        expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 400,
+               "takes no body");
         expect(f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200, "x|");
-        expect(f, "POST /api/body/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n", 413, "longer than 1000 bytes");
+        expect(f, "POST /api/body/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n", 413,
+               "longer than 1000 bytes");
 }
 
 /* The client sends all before it reads; the answer has to reach it all the same. */
@@ -277,7 +294,8 @@ static void test_not_http(void **state)
                 {"POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n", 413},
                 {"POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400},
                 {"POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400},
-                {"POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+                {"POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                 400},
                 {"GET /api/things/x HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400},
                 {"GET /api/things/x HTTP/1.1\r\n\r\n", 400}, /* no Host */
                 {"GET /api/things/x\r\n\r\n", 400},
@@ -300,9 +318,14 @@ static void test_not_http(void **state)
 
 static void test_garbage(void **state)
 {
-        static const char *const garbage[] = {"\r\n\r\n\r\n", "GET\r\n\r\n", "GET /\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-                                              "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/9.9\r\nHost: x\r\n\r\n",
-                                              "POST /api/body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"};
+        static const char *const garbage[] = {
+                "\r\n\r\n\r\n",
+                "GET\r\n\r\n",
+                "GET /\r\n\r\n",
+                "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+                "GET / HTTP/1.1\r\n\r\n",
+                "GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+                "POST /api/body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"};
 
         for (unsigned i = 0; i < ARRAY_SIZE(garbage); i++) {
                 int fd = client_connect(*state);

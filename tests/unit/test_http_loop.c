@@ -1,0 +1,477 @@
+/* The server over time: later answers, slow and vanishing clients, limits, closing. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "http_fixture.h"
+
+#define GET(target) "GET " target " HTTP/1.1\r\nHost: x\r\n\r\n"
+
+static void expect_on(int fd, unsigned status, const char *body)
+{
+        struct answer a = client_read(fd, false);
+
+        assert_int_equal(a.status, status);
+        if (body)
+                assert_string_equal(a.body, body);
+        answer_done(&a);
+}
+
+static uint64_t now_ms(void)
+{
+        return uv_hrtime() / 1000000;
+}
+
+static bool two_held(struct fixture *f)
+{
+        return f->n_held == 2;
+}
+
+static bool two_contexts_freed(struct fixture *f)
+{
+        return f->n_contexts_freed == 2;
+}
+
+static void count_done(void *userdata)
+{
+        struct fixture *f = userdata;
+
+        f->n_done++;
+        f->server = NULL;
+}
+
+static void close_counted(struct fixture *f)
+{
+        http_server_close(f->server, f->grace_ms, count_done, f);
+}
+
+static void test_keep_alive(void **state)
+{
+        struct fixture f;
+        char request[128], body[64];
+        int fd;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        fd = client_connect(&f);
+        for (int i = 0; i < 10000; i++) {
+                snprintf(request, sizeof(request), GET("/api/things/%d"), i);
+                snprintf(body, sizeof(body), "%d|-|-|-|127.0.0.1|", i);
+                client_send_str(fd, request);
+                expect_on(fd, 200, body);
+        }
+        close(fd);
+        fixture_stop(&f);
+        assert_int_equal(f.n_reports, 10000);
+}
+
+static void test_pipelined(void **state)
+{
+        struct fixture f;
+        char all[20000] = "", body[64];
+        int fd;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        fd = client_connect(&f);
+        for (int i = 0; i < 100; i++)
+                sprintf(all + strlen(all), GET("/api/things/%d"), i);
+        client_send_str(fd, all);
+        for (int i = 0; i < 100; i++) {
+                snprintf(body, sizeof(body), "%d|-|-|-|127.0.0.1|", i);
+                expect_on(fd, 200, body);
+        }
+        /* In order also when the first is answered last */
+        client_send_str(fd, GET("/api/held") GET("/api/things/second"));
+        assert_true(fixture_wait(&f, fixture_has_held));
+        assert_false(client_closed(fd, 50));
+        fixture_call(&f, fixture_release_held);
+        expect_on(fd, 200, "released");
+        expect_on(fd, 200, "second|-|-|-|127.0.0.1|");
+        close(fd);
+        fixture_stop(&f);
+}
+
+/* A suspended request must not wait for other traffic, or for a timeout, to be sent. */
+static void test_later_is_prompt(void **state)
+{
+        struct fixture f;
+        uint64_t begin = now_ms();
+        int fd;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        fd = client_connect(&f);
+        for (int i = 0; i < 50; i++) {
+                client_send_str(fd, "POST /api/held HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+                assert_true(fixture_wait(&f, fixture_has_held));
+                fixture_call(&f, fixture_release_held);
+                expect_on(fd, 200, "released");
+        }
+        assert_in_range(now_ms() - begin, 0, 5000);
+        assert_int_equal(f.n_contexts_freed, 50);
+        close(fd);
+        fixture_stop(&f);
+}
+
+static void test_client_gone(void **state)
+{
+        struct fixture f;
+        int gone, half;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        gone = client_connect(&f);
+        half = client_connect(&f);
+        client_send_str(gone, GET("/api/held"));
+        client_send_str(half, GET("/api/held"));
+        assert_true(fixture_wait(&f, two_held));
+        setsockopt(gone, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger)); /* a reset */
+        close(gone);
+        shutdown(half, SHUT_WR);
+        fixture_call(&f, fixture_release_held);
+        expect_on(half, 200, "released"); /* who has only ended his side gets his answer */
+        assert_true(client_closed(half, 5000));
+        assert_true(fixture_wait(&f, two_contexts_freed));
+        close(half);
+        fixture_stop(&f);
+}
+
+static void test_half_close_before_answer(void **state)
+{
+        struct fixture f;
+        int fd;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        fd = client_connect(&f);
+        client_send_str(fd, GET("/api/things/x"));
+        shutdown(fd, SHUT_WR);
+        expect_on(fd, 200, NULL);
+        assert_true(client_closed(fd, 5000));
+        close(fd);
+        fd = client_connect(&f); /* half a request, then nothing more to come */
+        client_send_str(fd, "POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+        shutdown(fd, SHUT_WR);
+        assert_true(client_closed(fd, 5000));
+        close(fd);
+        assert_int_equal(f.n_reports, 1);
+        fixture_stop(&f);
+}
+
+/* Sends text byte by byte, one each interval, until the server has an answer or closes; returns its status */
+static unsigned drip(struct fixture *f, const char *begin, char c, unsigned interval_ms, uint64_t *ret_ms)
+{
+        int fd = client_connect(f);
+        uint64_t start = now_ms();
+        struct answer a = {0};
+
+        client_send_str(fd, begin);
+        while (now_ms() - start < 20000) {
+                struct timeval tv = {.tv_usec = (suseconds_t)interval_ms * 1000};
+                fd_set set;
+
+                FD_ZERO(&set);
+                FD_SET(fd, &set);
+                if (select(fd + 1, &set, NULL, NULL, &tv) > 0)
+                        break;
+                client_send(fd, &c, 1);
+        }
+        *ret_ms = now_ms() - start;
+        a = client_read(fd, false);
+        answer_done(&a);
+        close(fd);
+        return a.status;
+}
+
+/* Who sends a byte now and then gains nothing by it: libmicrohttpd's own timeout would begin again with each. */
+static void test_slow_clients(void **state)
+{
+        struct fixture f;
+        uint64_t ms;
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.timeout_s = 1});
+        assert_int_equal(drip(&f, "", '\n', 100, &ms), 0); /* nothing begun: closed without a word */
+        assert_in_range(ms, 900, 4000);
+        assert_int_equal(drip(&f, "GET /", 'a', 100, &ms), 0);
+        assert_in_range(ms, 900, 4000);
+        assert_int_equal(drip(&f, "GET / HTTP/1.1\r\nHost: x\r\nX: ", 'a', 100, &ms), 408);
+        assert_in_range(ms, 900, 4000);
+        assert_int_equal(drip(&f, "POST /api/body/x HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n", 'a', 100, &ms), 408);
+        assert_in_range(ms, 900, 4000);
+        assert_int_equal(
+                drip(&f, "POST /api/body/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n999\r\n", 'a', 100, &ms),
+                408);
+        assert_in_range(ms, 900, 4000);
+        fixture_stop(&f);
+}
+
+static void test_idle_and_handler_time(void **state)
+{
+        struct fixture f;
+        int idle, busy;
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.timeout_s = 1});
+        idle = client_connect(&f);
+        busy = client_connect(&f);
+        client_send_str(idle, GET("/api/things/x"));
+        expect_on(idle, 200, NULL);
+        client_send_str(busy, GET("/api/held"));
+        assert_true(fixture_wait(&f, fixture_has_held));
+        assert_true(client_closed(idle, 5000));
+        assert_false(client_closed(busy, 1500)); /* how long a handler takes is its own matter */
+        fixture_call(&f, fixture_release_held);
+        expect_on(busy, 200, "released");
+        close(idle);
+        close(busy);
+        fixture_stop(&f);
+}
+
+static size_t read_all(int fd)
+{
+        size_t n = 0;
+        ssize_t r;
+        char *buffer = malloc(1 << 20);
+
+        while ((r = recv(fd, buffer, 1 << 20, 0)) > 0)
+                n += (size_t)r;
+        free(buffer);
+        return n;
+}
+
+static void test_big_answer(void **state)
+{
+        struct fixture f;
+        struct answer a;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        a = client_request(&f, GET("/api/big"));
+        assert_int_equal(a.status, 200);
+        assert_int_equal(a.n, 32U << 20);
+        assert_int_equal(strspn(a.body, "x"), 32U << 20);
+        answer_done(&a);
+        fixture_stop(&f);
+}
+
+/* An answer that nobody reads does not hold up a server that closes. */
+static void test_reader_that_never_reads(void **state)
+{
+        struct fixture f;
+        int fd, other;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        f.grace_ms = 300;
+        fd = client_connect(&f);
+        client_send_str(fd, GET("/api/big"));
+        other = client_connect(&f);
+        client_send_str(other, GET("/api/things/x"));
+        expect_on(other, 200, NULL); /* others do not notice */
+        fixture_call(&f, close_counted);
+        assert_true(fixture_wait(&f, fixture_is_done));
+        assert_in_range(read_all(fd), 0, (32U << 20) - 1);
+        close(fd);
+        close(other);
+        fixture_stop(&f);
+}
+
+static void test_connection_limit(void **state)
+{
+        struct fixture f;
+        int fds[5];
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.max_connections = 4});
+        for (int i = 0; i < 5; i++)
+                fds[i] = client_connect(&f);
+        for (int i = 0; i < 4; i++) {
+                client_send_str(fds[i], GET("/api/things/x"));
+                expect_on(fds[i], 200, NULL);
+        }
+        client_send_str(fds[4], GET("/api/things/waiting"));
+        assert_false(client_closed(fds[4], 200)); /* waits in the queue */
+        close(fds[0]);
+        expect_on(fds[4], 200, "waiting|-|-|-|127.0.0.1|"); /* and is taken as soon as there is room, without other traffic */
+        for (int i = 1; i < 5; i++)
+                close(fds[i]);
+        fixture_stop(&f);
+}
+
+static void test_connection_limit_per_address(void **state)
+{
+        struct fixture f;
+        int fds[3];
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.max_connections_per_ip = 2});
+        for (int i = 0; i < 3; i++)
+                fds[i] = client_connect(&f);
+        for (int i = 0; i < 2; i++) {
+                client_send_str(fds[i], GET("/api/things/x"));
+                expect_on(fds[i], 200, NULL);
+        }
+        assert_true(client_closed(fds[2], 5000));
+        for (int i = 0; i < 3; i++)
+                close(fds[i]);
+        fixture_stop(&f);
+}
+
+static void test_close_waits_for_requests(void **state)
+{
+        struct fixture f;
+        int idle, busy;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        idle = client_connect(&f);
+        client_send_str(idle, GET("/api/things/x"));
+        expect_on(idle, 200, NULL);
+        busy = client_connect(&f);
+        client_send_str(busy, GET("/api/held"));
+        assert_true(fixture_wait(&f, fixture_has_held));
+        fixture_call(&f, close_counted);
+        assert_true(client_closed(idle, 2000));
+        assert_int_equal(client_connect(&f), -1);
+        assert_int_equal(f.n_done, 0);
+        fixture_call(&f, fixture_release_held);
+        expect_on(busy, 200, "released");
+        assert_true(fixture_wait(&f, fixture_is_done));
+        assert_int_equal(f.n_contexts_freed, 1);
+        close(idle);
+        close(busy);
+        fixture_stop(&f);
+}
+
+/* The handler answers when server and connection are long gone. */
+static void test_close_past_grace(void **state)
+{
+        struct fixture f;
+        int fd;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        f.grace_ms = 100;
+        fd = client_connect(&f);
+        client_send_str(fd, GET("/api/held"));
+        assert_true(fixture_wait(&f, fixture_has_held));
+        fixture_call(&f, close_counted);
+        assert_true(fixture_wait(&f, fixture_is_done));
+        assert_true(client_closed(fd, 2000));
+        assert_int_equal(f.n_contexts_freed, 0);
+        fixture_call(&f, fixture_release_held);
+        assert_int_equal(f.n_contexts_freed, 1);
+        close(fd);
+        fixture_stop(&f);
+}
+
+static void test_close_from_handler(void **state)
+{
+        struct fixture f;
+        struct answer a;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        a = client_request(&f, "POST /api/shutdown HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_int_equal(a.status, 200);
+        assert_string_equal(answer_header(&a, "Connection"), "close");
+        answer_done(&a);
+        assert_true(fixture_wait(&f, fixture_is_done));
+        fixture_stop(&f);
+}
+
+static void test_close_with_half_requests(void **state)
+{
+        struct fixture f;
+        int fds[3];
+
+        (void)state;
+        fixture_start(&f, NULL);
+        f.grace_ms = 100;
+        for (int i = 0; i < 3; i++)
+                fds[i] = client_connect(&f);
+        client_send_str(fds[0], "GET /api/th");
+        client_send_str(fds[1], "POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+        fixture_call(&f, close_counted);
+        assert_true(fixture_wait(&f, fixture_is_done));
+        for (int i = 0; i < 3; i++) {
+                assert_true(client_closed(fds[i], 2000));
+                close(fds[i]);
+        }
+        fixture_stop(&f);
+}
+
+static void test_listen_errors(void **state)
+{
+        static const char *const bad[] = {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "localhost:80", "::1:80",
+                                          "[]:80", "[::1:80", "300.0.0.1:1", "127.0.0.1:-1"};
+        struct fixture f, g;
+        char listen[64];
+
+        (void)state;
+        fixture_start(&f, NULL);
+        snprintf(listen, sizeof(listen), "127.0.0.1:%u", f.port);
+        fixture_start(&g, &(struct http_options){.listen = listen});
+        assert_int_equal(g.result, -EADDRINUSE);
+        fixture_stop(&g);
+        for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+                fixture_start(&g, &(struct http_options){.listen = bad[i]});
+                if (g.result != -EINVAL)
+                        fail_msg("'%s': %d", bad[i], g.result);
+                fixture_stop(&g);
+        }
+        fixture_start(&g, &(struct http_options){.trusted_proxies = "10.0.0.0/33"});
+        assert_int_equal(g.result, -EINVAL);
+        fixture_stop(&g);
+        fixture_stop(&f);
+}
+
+static void test_every_address(void **state)
+{
+        struct fixture f;
+        struct answer a;
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.listen = ":0"});
+        a = client_request(&f, GET("/api/things/x"));
+        assert_string_equal(a.body, "x|-|-|-|127.0.0.1|"); /* not ::ffff:127.0.0.1 */
+        answer_done(&a);
+        fixture_stop(&f);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_keep_alive),
+                cmocka_unit_test(test_pipelined),
+                cmocka_unit_test(test_later_is_prompt),
+                cmocka_unit_test(test_client_gone),
+                cmocka_unit_test(test_half_close_before_answer),
+                cmocka_unit_test(test_slow_clients),
+                cmocka_unit_test(test_idle_and_handler_time),
+                cmocka_unit_test(test_big_answer),
+                cmocka_unit_test(test_reader_that_never_reads),
+                cmocka_unit_test(test_connection_limit),
+                cmocka_unit_test(test_connection_limit_per_address),
+                cmocka_unit_test(test_close_waits_for_requests),
+                cmocka_unit_test(test_close_past_grace),
+                cmocka_unit_test(test_close_from_handler),
+                cmocka_unit_test(test_close_with_half_requests),
+                cmocka_unit_test(test_listen_errors),
+                cmocka_unit_test(test_every_address),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
