@@ -3,7 +3,7 @@ import { memo } from './memo.js';
 import { useState } from 'preact/hooks';
 import { Avatar } from './Avatar.js';
 import { EditBox } from './EditBox.js';
-import { clockTime, fullTime, linkify } from './format.js';
+import { clockTime, fullTime, linkify, shortTime } from './format.js';
 import { discard, editing, remove, retry } from './model.js';
 
 interface Props {
@@ -17,7 +17,7 @@ interface Props {
 export const MessageItem = memo(({ message, day, lead }: Props) => {
   const [asking, setAsking] = useState(false);
   const isEditing = editing.value === message.key;
-  const name = message.senderName || (message.own ? 'You' : message.senderId);
+  const name = message.senderName || message.senderId;
   const settled = message.own && message.status === 'sent' && !message.deleted && !message.change;
   const tools = settled && !isEditing && !asking;
   return (
@@ -25,7 +25,7 @@ export const MessageItem = memo(({ message, day, lead }: Props) => {
       {day !== '' && <div class="day"><span>{day}</span></div>}
       <article class="line" aria-label={`${name}, ${clockTime(message.createdAt)}`}>
         <div class="gutter">
-          {lead ? <Avatar id={message.senderId} name={name} /> : <Time at={message.createdAt} />}
+          {lead ? <Avatar id={message.senderId} name={name} /> : <Time at={message.createdAt} short />}
         </div>
         <div class="body">
           {lead && <p class="author"><strong>{name}</strong> <Time at={message.createdAt} /></p>}
@@ -40,8 +40,9 @@ export const MessageItem = memo(({ message, day, lead }: Props) => {
   );
 });
 
-function Time({ at }: { at: number }) {
-  return <time dateTime={new Date(at).toISOString()} title={fullTime(at)}>{clockTime(at)}</time>;
+function Time({ at, short = false }: { at: number; short?: boolean }) {
+  const text = short ? shortTime(at) : clockTime(at);
+  return <time dateTime={new Date(at).toISOString()} title={fullTime(at)}>{text}</time>;
 }
 
 /** Text, never markup. */

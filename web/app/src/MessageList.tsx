@@ -26,6 +26,10 @@ export function MessageList({ channel }: { channel: ChannelView }) {
   useEffect(() => {
     if (scroll.atEnd) trim();
   }, [messages.length, scroll.atEnd]);
+  const sending = messages.findLast((message) => message.status === 'sending')?.key;
+  useEffect(() => {
+    if (sending) scroll.toEnd(); // whoever writes wants to see it
+  }, [sending]);
   const onScroll = () => {
     scroll.onScroll();
     fetchMore();

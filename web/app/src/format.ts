@@ -1,9 +1,12 @@
-const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const time = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' });
 const thisYear = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 const otherYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
 
 export const clockTime = (at: number): string => time.format(at);
+/** The time without "AM" or "PM", where little room is and the time above it has them. */
+export const shortTime = (at: number): string =>
+  time.formatToParts(at).filter((part) => part.type !== 'dayPeriod').map((part) => part.value).join('').trim();
 export const fullTime = (at: number): string => full.format(at);
 
 /** A number that is the same for all times of one local day. */

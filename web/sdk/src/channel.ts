@@ -51,6 +51,12 @@ export interface ChannelView {
   readonly headSeq: number;
 }
 
+/** Who the user is. */
+export interface Self {
+  readonly id: string;
+  readonly name: string;
+}
+
 /** The state of one channel. It holds data; the client, the history loader and the repairs act on it. */
 export class ChannelRecord {
   info: Channel;
@@ -98,7 +104,7 @@ export class ChannelRecord {
     this.#view = undefined;
   }
 
-  view(self: string, items: readonly OutboxItem[]): ChannelView {
+  view(self: Self, items: readonly OutboxItem[]): ChannelView {
     this.#view ??= {
       id: this.id,
       info: this.info,
@@ -114,14 +120,14 @@ export class ChannelRecord {
     return this.#view;
   }
 
-  #list(self: string, items: readonly OutboxItem[]): readonly Message[] {
+  #list(self: Self, items: readonly OutboxItem[]): readonly Message[] {
     const stored = this.store.messages;
     const known = this.#messages;
     if (known && known.stored === stored && sameItems(known.items, items)) return known.list;
     const changes = new Map(items.filter((item) => item.kind !== 'send').map((item) => [item.targetSeq, item]));
-    const list = stored.map((message) => this.#show(message, self, changes.get(message.seq)));
+    const list = stored.map((message) => this.#show(message, self.id, changes.get(message.seq)));
     for (const item of items) {
-      const key = keyOf(self, item.id);
+      const key = keyOf(self.id, item.id);
       if (item.kind === 'send' && !this.store.has(key)) list.push(pending(item, self, key));
     }
     this.#messages = { stored, items, list };
@@ -151,13 +157,13 @@ function progressOf(item: OutboxItem): Progress {
   return { status: item.status, id: item.id, ...(item.error ? { error: item.error } : {}) };
 }
 
-function pending(item: OutboxItem, self: string, key: string): Message {
+function pending(item: OutboxItem, self: Self, key: string): Message {
   return {
     key,
     id: item.id,
     channelId: item.channelId,
-    senderId: self,
-    senderName: '',
+    senderId: self.id,
+    senderName: self.name,
     content: item.content,
     type: item.messageType,
     threadId: item.threadId,

@@ -1,5 +1,5 @@
 import { Connection, type ConnectionState } from './connection.js';
-import { ChannelRecord, type ChannelView, type Message } from './channel.js';
+import { ChannelRecord, type ChannelView, type Message, type Self } from './channel.js';
 import { Emitter } from './emitter.js';
 import { browserEnv, type Env, type KeyValueStorage } from './env.js';
 import { ParleyError } from './errors.js';
@@ -72,8 +72,7 @@ export class ParleyClient {
   readonly #channels = new Map<string, ChannelRecord>();
   readonly #touched = new Set<ChannelRecord>();
   #greeted: ReadonlySet<string> = new Set();
-  #self = '';
-  #name = '';
+  #self: Self = { id: '', name: '' };
   #maxContentBytes = 16 * 1024;
   /** Direct access to the REST interface, with the same token. */
   readonly rest: Rest;
@@ -111,12 +110,12 @@ export class ParleyClient {
 
   /** Id of the user; empty before the first session. */
   get userId(): string {
-    return this.#self;
+    return this.#self.id;
   }
 
   /** Display name of the user; empty before the first session. */
   get userName(): string {
-    return this.#name;
+    return this.#self.name;
   }
 
   /** The largest content that the server takes, in bytes of UTF-8. */
@@ -231,10 +230,9 @@ export class ParleyClient {
   }
 
   #onReady(ready: Ready): void {
-    if (this.#self !== '' && this.#self !== ready.userId) this.#channels.clear(); // another user: nothing of this is his
-    const first = this.#self !== ready.userId;
-    this.#self = ready.userId;
-    this.#name = ready.name;
+    if (this.#self.id !== '' && this.#self.id !== ready.userId) this.#channels.clear(); // another user: nothing of this is his
+    const first = this.#self.id !== ready.userId;
+    this.#self = { id: ready.userId, name: ready.name };
     if (ready.maxContentBytes > 0) this.#maxContentBytes = ready.maxContentBytes;
     const present = new Set(ready.channels.map((state) => state.channel.id));
     for (const id of [...this.#channels.keys()]) if (!present.has(id)) this.#removeChannel(id);
@@ -307,13 +305,13 @@ export class ParleyClient {
   #eventOf(item: OutboxItem, ack: Ack): WireEvent {
     const { id, channelId, targetSeq, content } = item;
     const mentions = [...item.mentions];
-    const head = { channelId, seq: ack.seq, prev: 0, id, actorId: this.#self };
+    const head = { channelId, seq: ack.seq, prev: 0, id, actorId: this.#self.id };
     const event: WireEvent = ack.createdAt ? { ...head, createdAt: ack.createdAt } : head;
     const targetId = '';
     if (item.kind === 'edit') return { ...event, messageEdited: { targetSeq, targetId, content, mentions } };
     if (item.kind === 'delete') return { ...event, messageDeleted: { targetSeq, targetId } };
     const { messageType: type, threadId, replyTo } = item;
-    const sender = { senderId: this.#self, senderName: this.#name };
+    const sender = { senderId: this.#self.id, senderName: this.#self.name };
     const message = { id, channelId, ...sender, content, type, threadId, replyTo, mentions, seq: ack.seq, deleted: false };
     return { ...event, message };
   }
@@ -350,7 +348,7 @@ export class ParleyClient {
   }
 
   #show(message: StoredMessage): Message {
-    return { ...message, own: message.senderId === this.#self, status: 'sent' };
+    return { ...message, own: message.senderId === this.#self.id, status: 'sent' };
   }
 
   #touchId(channelId: string): void {
