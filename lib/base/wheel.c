@@ -30,6 +30,7 @@ static void list_append(struct wheel_timer *head, struct wheel_timer *t)
 
 static void list_unlink(struct wheel_timer *t)
 {
+        assert(t->prev && t->next);
         t->prev->next = t->next;
         t->next->prev = t->prev;
         t->prev = NULL;
