@@ -1,10 +1,12 @@
 # Sourced by the scripts beside this folder: where things are and how they speak.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # who sources this uses the names
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 SELF=scripts/$(basename "$0")
 # Servers live in sbin, which an ordinary user's PATH lacks on Debian.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+# scripts/deps puts a Node.js here where the system's is too old.
+[[ ! -x $ROOT/.deps/node/bin/node ]] || PATH=$ROOT/.deps/node/bin:$PATH
 export PATH
 
 say() { printf '%s\n' "$*"; }
