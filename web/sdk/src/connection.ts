@@ -202,10 +202,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   #retry(plan: RetryPlan, error: ParleyError): void {
-    if (plan.freshToken) {
-      this.#options.tokens.drop();
-      this.#tokenRefused = true;
-    }
+    if (plan.freshToken) this.#tokenRefused = true;
     const online = this.#env.signals.isOnline();
     const delay = this.#delay(plan, online);
     this.#failures++;

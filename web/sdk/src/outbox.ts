@@ -55,8 +55,6 @@ export class Outbox {
   readonly #busy = new Map<string, unknown>();
   #items: OutboxItem[] = [];
   #online = false;
-  /** Rises with each loss of the connection: an answer to an older request is not looked at. */
-  #round = 0;
   #storage: KeyValueStorage | undefined;
   #storageKey = '';
 
@@ -125,7 +123,6 @@ export class Outbox {
   /** The session is gone: what was under way is undecided. */
   offline(): void {
     this.#online = false;
-    this.#round++;
     for (const timer of this.#busy.values()) this.#env.clock.clearTimeout(timer);
     this.#busy.clear();
   }
@@ -142,10 +139,9 @@ export class Outbox {
     this.#busy.set(channelId, undefined);
     const body = this.#frame(item);
     this.#update(item, { sentBefore: true });
-    const round = this.#round;
     this.#hooks.request(body).then(
-      (answer) => round === this.#round && this.#onAnswer(item, answer),
-      (thrown: unknown) => round === this.#round && this.#onError(item, asError(thrown)),
+      (answer) => this.#onAnswer(item, answer),
+      (thrown: unknown) => this.#onError(item, asError(thrown)),
     );
   }
 

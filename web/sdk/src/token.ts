@@ -42,11 +42,6 @@ export class TokenCache {
     this.#endsAt = this.#clock.mono() + ms;
   }
 
-  /** Forgets the token, so that the next `get` asks for a new one. */
-  drop(): void {
-    this.#token = undefined;
-  }
-
   async #ask(why: 'connect' | 'renew' | 'refused'): Promise<string> {
     const token = await this.#provider(why);
     this.#token = token;

@@ -159,7 +159,8 @@ describe('reconnecting', () => {
     world.signal('online');
     await settle();
     expect(world.sockets).toHaveLength(2);
-    world.socket.shut(1013);
+    world.socket.shut(1006);
+    expect(client.state.retryAt).toBe(world.clock.wall() + 500); // the failures before do not count any more
     world.signal('wake');
     await settle();
     expect(world.sockets).toHaveLength(3);
