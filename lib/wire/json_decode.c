@@ -5,6 +5,7 @@
 #include <string.h>
 #include <yyjson.h>
 
+#include "base/text.h"
 #include "wire/json_value.h"
 #include "wire/plan.h"
 
@@ -273,7 +274,8 @@ static int decode_frame(struct json_reader *r, struct wire_plan *plan, yyjson_va
 
 /* --- the text --- */
 
-/* Text that is JSON but for its characters is read once more, so that the error can name the field */
+/* Text that is JSON but for its characters is read once more without that check, so that the error can name the field:
+ * the walk finds the string that is wrong, if it finds nothing else before. */
 static int json_read(struct json_reader *r, const char *json, size_t n, yyjson_doc **ret_doc)
 {
         yyjson_read_err err = {0};
@@ -282,7 +284,7 @@ static int json_read(struct json_reader *r, const char *json, size_t n, yyjson_d
         if (n == 0)
                 return wire_fail(r->error, WIRE_E_SYNTAX, NULL, "not JSON: it is empty");
         doc = yyjson_read_opts((char *)json, n, YYJSON_READ_NOFLAG, NULL, &err);
-        if (!doc && err.code == YYJSON_READ_ERROR_INVALID_STRING) {
+        if (!doc && err.code == YYJSON_READ_ERROR_INVALID_STRING && !utf8_valid(json, n)) {
                 r->check_utf8 = true;
                 doc = yyjson_read_opts((char *)json, n, YYJSON_READ_ALLOW_INVALID_UNICODE, NULL, &err);
         }

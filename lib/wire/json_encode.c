@@ -54,7 +54,7 @@ static int write_i64(struct buf *out, int64_t v)
         return write_u64(out, v < 0, v < 0 ? -(uint64_t)v : (uint64_t)v);
 }
 
-/* The shortest text that reads back as the same number */
+/* A text that reads back as the same number, without more digits than that takes (but at least digits - 3) */
 static int write_real(struct buf *out, double v, int digits)
 {
         char text[32];
@@ -63,6 +63,8 @@ static int write_real(struct buf *out, double v, int digits)
                 return buf_append_str(out, "\"NaN\"");
         if (isinf(v))
                 return buf_append_str(out, v > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+        if (v == 0)
+                return buf_append_str(out, signbit(v) ? "-0.0" : "0"); /* "-0" is a whole number, without a sign */
         for (int n = digits - 3; n <= digits; n++) {
                 snprintf(text, sizeof(text), "%.*g", n, v);
                 if (digits < 10 ? strtof(text, NULL) == (float)v : strtod(text, NULL) == v)

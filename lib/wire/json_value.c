@@ -222,9 +222,10 @@ static int decode_enum(struct json_reader *r, const ProtobufCEnumDescriptor *typ
 
 /* --- text, bytes, times --- */
 
-/* Empty strings are protobuf-c's own one, which its free function leaves alone, except in arrays */
-static int decode_string(struct json_reader *r, bool repeated, yyjson_val *v, const struct wire_path *path,
-                         char **member)
+/* Empty strings are protobuf-c's own one, which its free function leaves alone. Not in arrays, whose elements it frees,
+ * nor in a oneof, where it would take that one for a member that is not set. */
+static int decode_string(struct json_reader *r, const ProtobufCFieldDescriptor *field, yyjson_val *v,
+                         const struct wire_path *path, char **member)
 {
         const char *text;
         char *copy;
@@ -232,7 +233,8 @@ static int decode_string(struct json_reader *r, bool repeated, yyjson_val *v, co
 
         if (e != 0)
                 return e;
-        if (!repeated && text[0] == '\0') {
+        if (text[0] == '\0' && field->label != PROTOBUF_C_LABEL_REPEATED &&
+            !(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)) {
                 *member = (char *)protobuf_c_empty_string;
                 return 0;
         }
@@ -292,7 +294,7 @@ int json_scalar(struct json_reader *r, const ProtobufCFieldDescriptor *field, yy
 {
         switch (field->type) {
         case PROTOBUF_C_TYPE_STRING:
-                return decode_string(r, field->label == PROTOBUF_C_LABEL_REPEATED, v, path, member);
+                return decode_string(r, field, v, path, member);
         case PROTOBUF_C_TYPE_BYTES:
                 return decode_bytes(r, v, path, member);
         case PROTOBUF_C_TYPE_ENUM:

@@ -42,8 +42,8 @@ static void *zeroed(size_t n)
 /* Text with what makes trouble: quotes, controls, every length of UTF-8, and enough plain letters for the fast paths */
 static char *random_string(uint64_t *seed)
 {
-        static const char *const pieces[] = {"\"",     "\\",  "/",  "\n",    "\x01", "\x1f",    "\x7f",
-                                             "ä",      "€",   "😀", "\u2028", "a",    "hello ", "{\"type\":\"send\"}",
+        static const char *const pieces[] = {"\"",     "\\", "/", "\n",     "\x01", "\x1f",   "\x7f",
+                                             "ä",      "€",  "😀", "\u2028", "a",    "hello ", "{\"type\":\"send\"}",
                                              "\t\r\b", "\f"};
         size_t n = unit_random(seed) % 4 == 0 ? 0 : unit_random(seed) % 40;
         char *s = zeroed(n * 20 + 1);
@@ -67,8 +67,8 @@ static ProtobufCBinaryData random_bytes_value(uint64_t *seed)
 /* Small ones, the ends of the range, and any */
 static uint64_t random_bits(uint64_t *seed)
 {
-        static const uint64_t special[] = {0,          1,          UINT64_MAX,       INT64_MAX,       (uint64_t)INT64_MIN,
-                                           UINT32_MAX, INT32_MAX, 0x80000000,       1ULL << 53,      (1ULL << 53) + 1};
+        static const uint64_t special[] = {0,          1,         UINT64_MAX, INT64_MAX,  (uint64_t)INT64_MIN,
+                                           UINT32_MAX, INT32_MAX, 0x80000000, 1ULL << 53, (1ULL << 53) + 1};
 
         switch (unit_random(seed) % 3) {
         case 0:
@@ -133,7 +133,8 @@ static void random_value(const ProtobufCFieldDescriptor *field, unsigned depth, 
         }
 }
 
-static void random_array(const ProtobufCFieldDescriptor *field, unsigned depth, uint64_t *seed, ProtobufCMessage *message)
+static void random_array(const ProtobufCFieldDescriptor *field, unsigned depth, uint64_t *seed,
+                         ProtobufCMessage *message)
 {
         size_t n = unit_random(seed) % 4, size = wire_type_size(field->type);
         char *elements;
