@@ -6,7 +6,7 @@ test('two windows chat', async ({ enter }) => {
   const hello = unique('Hello');
   await ada.write(hello);
   await expect(grace.message(hello)).toBeVisible();
-  await expect(grace.message(hello)).toContainText('Ada Lovelace');
+  await expect(grace.message(hello).getByRole('article')).toHaveAccessibleName(/Ada Lovelace/);
   const answer = unique('Hello back');
   await grace.write(answer);
   await expect(ada.message(answer)).toBeVisible();

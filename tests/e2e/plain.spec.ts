@@ -14,7 +14,7 @@ test('the page without an SDK sends and receives', async ({ enter, page }) => {
   const answer = unique('from ten lines');
   await page.getByLabel('Message to general').fill(answer);
   await page.keyboard.press('Enter');
-  await expect(ada.message(answer)).toContainText('Plain Jane');
+  await expect(ada.message(answer).getByRole('article')).toHaveAccessibleName(/Plain Jane/);
   await expect(log).toContainText(`Plain Jane: ${answer}`);
   await expect(page.locator('#sent')).toContainText('Stored as number');
   await page.screenshot({ path: picture('plain') });

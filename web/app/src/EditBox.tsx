@@ -1,11 +1,11 @@
 import type { Message } from '@parley/sdk';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { edit, editing } from './model.js';
 
 export function EditBox({ message }: { message: Message }) {
   const box = useRef<HTMLTextAreaElement>(null);
   const [problem, setProblem] = useState('');
-  useEffect(() => {
+  useLayoutEffect(() => { // before the next key is pressed
     const area = box.current!;
     area.focus();
     area.setSelectionRange(area.value.length, area.value.length);

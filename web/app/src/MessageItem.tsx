@@ -1,6 +1,6 @@
 import type { Message } from '@parley/sdk';
 import { memo } from './memo.js';
-import { useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { Avatar } from './Avatar.js';
 import { EditBox } from './EditBox.js';
 import { clockTime, fullTime, linkify, shortTime } from './format.js';
@@ -68,6 +68,8 @@ function Tools({ message, onDelete }: { message: Message; onDelete: () => void }
 }
 
 function Ask({ message, done }: { message: Message; done: () => void }) {
+  const first = useRef<HTMLButtonElement>(null);
+  useLayoutEffect(() => first.current?.focus(), []);
   const yes = () => {
     done();
     remove(message);
@@ -78,7 +80,7 @@ function Ask({ message, done }: { message: Message; done: () => void }) {
   return (
     <div class="ask" role="group" aria-label="Delete this message?" onKeyDown={keys}>
       <span>Delete this message?</span>
-      <button type="button" class="danger" onClick={yes} ref={(button) => button?.focus()}>Delete</button>
+      <button type="button" class="danger" onClick={yes} ref={first}>Delete</button>
       <button type="button" onClick={done}>Keep</button>
     </div>
   );

@@ -236,7 +236,7 @@ export class ParleyClient {
     if (ready.maxContentBytes > 0) this.#maxContentBytes = ready.maxContentBytes;
     const present = new Set(ready.channels.map((state) => state.channel.id));
     for (const id of [...this.#channels.keys()]) if (!present.has(id)) this.#removeChannel(id);
-    for (const state of ready.channels) this.#resumeChannel(state);
+    for (const state of ready.channels) this.#resumeChannel(state, this.#greeted.has(state.channel.id));
     this.#events.emit('channels', this.channels);
     if (first && this.#options.storage) this.#outbox.persist(this.#options.storage, `parley.outbox.${ready.userId}`);
     this.#outbox.online();
@@ -244,13 +244,14 @@ export class ParleyClient {
     this.#history.wake();
   }
 
-  #resumeChannel(state: ChannelState): void {
+  /** `greeted`: its cursor was in hello, so what is missing comes without being asked for. */
+  #resumeChannel(state: ChannelState, greeted: boolean): void {
     const record = this.#channels.get(state.channel.id);
     if (!record) return this.#addChannel(state);
     record.info = state.channel;
     record.role = state.role;
     record.chain.resumed(state.epoch, state.headSeq);
-    this.#repairs.begin(record, this.#greeted.has(record.id));
+    this.#repairs.begin(record, greeted);
     this.#touch(record);
   }
 
@@ -269,7 +270,7 @@ export class ParleyClient {
     if (frame.type === 'event') return this.#withRecord(frame.channelId, (it) => this.#repairs.onEvent(it, frame));
     if (frame.type === 'replay') return this.#withRecord(frame.channelId, (it) => this.#repairs.onReplay(it, frame));
     if (frame.type === 'gap') return this.#withRecord(frame.channelId, (it) => this.#repairs.onGap(it, frame));
-    if (frame.type === 'channelAdded') this.#resumeChannel(frame.state);
+    if (frame.type === 'channelAdded') this.#resumeChannel(frame.state, false);
     else if (frame.type === 'channelRemoved') this.#removeChannel(frame.channelId);
     else return; // a frame of a newer server
     this.#events.emit('channels', this.channels);

@@ -356,6 +356,15 @@ describe('channels', () => {
     expect(lists).toEqual([['general', 'new'], ['general']]);
   });
 
+  it('that are added while they are known ask for what is missing at once', async () => {
+    const { client, socket } = await online();
+    const state = { channel: client.channel('general')!.info, role: 'owner', epoch: 7, headSeq: 12 };
+    socket.push({ type: 'channelAdded', ref: 0, state });
+    await settle();
+    expect(socket.last('resume').cursors).toEqual([{ channelId: 'general', epoch: 7, seq: 10 }]);
+    expect(client.channel('general')?.role).toBe('owner');
+  });
+
   it('take a newer description, not an older one', async () => {
     const { client, socket } = await online();
     const change = (seq: number, version: number, name: string) => {
