@@ -179,8 +179,12 @@ static int decode_real(struct json_reader *r, ProtobufCType type, yyjson_val *v,
                 *(double *)member = value;
                 return 0;
         }
-        if (isfinite(value) && fabs(value) > (double)FLT_MAX)
-                return wire_fail(r->error, WIRE_E_FIELD, path, "the number is too large");
+        if (isfinite(value) && fabs(value) > (double)FLT_MAX) {
+                /* The largest float, written with as many digits as a float needs, lies a little above itself */
+                if (fabs(value) >= 0x1.ffffffp127)
+                        return wire_fail(r->error, WIRE_E_FIELD, path, "the number is too large");
+                value = copysign((double)FLT_MAX, value);
+        }
         *(float *)member = (float)value;
         return 0;
 }

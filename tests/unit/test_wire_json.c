@@ -1,5 +1,6 @@
 /* JSON, both ways: what is written is read back the same, and known frames are exactly these bytes. */
 #include <errno.h>
+#include <float.h>
 
 #include "kinds.pb-c.h"
 #include "parley/v1/client.pb-c.h"
@@ -218,6 +219,12 @@ static void test_values(void **state)
         assert_int_equal(k->at->nanos, 500000000);
         assert_int_equal(k->colours[0], PARLEY__TEST__KINDS__COLOUR__below_zero);
         assert_int_equal(k->colours[2], PARLEY__TEST__KINDS__COLOUR__green);
+        protobuf_c_message_free_unpacked(&k->base, NULL);
+
+        /* The largest float as it is written, which as a double lies above it */
+        k = read_kinds("{\"aFloat\":3.40282347e+38,\"floats\":[-3.4028235677e+38]}");
+        assert_true(k->a_float == FLT_MAX);
+        assert_true(k->floats[0] == -FLT_MAX);
         protobuf_c_message_free_unpacked(&k->base, NULL);
 
         /* An empty text in a oneof is set, and is still so on the wire */

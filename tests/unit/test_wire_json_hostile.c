@@ -170,6 +170,7 @@ static void test_kinds(void **state)
                  0},
                 {"{\"anInt64\":\"--1\"}", WIRE_E_FIELD, "anInt64: expected a whole number of 64 bits", 0},
                 {"{\"aFloat\":1e39}", WIRE_E_FIELD, "aFloat: the number is too large", 0},
+                {"{\"aFloat\":-3.4028235678e38}", WIRE_E_FIELD, "aFloat: the number is too large", 0},
                 {"{\"aFloat\":\"1\"}", WIRE_E_FIELD, "aFloat: expected a number, got a string", 0},
                 {"{\"aBool\":\"true\"}", WIRE_E_FIELD, "aBool: expected true or false, got a string", 0},
                 {"{\"aColour\":2}", WIRE_E_FIELD, "aColour: expected one of below_zero, red, green, dark_blue", 0},

@@ -1,5 +1,7 @@
 #include "wire_random.h"
 
+#include <float.h>
+
 #include "kinds.pb-c.h"
 #include "parley/v1/client.pb-c.h"
 #include "parley/v1/internal.pb-c.h"
@@ -92,6 +94,20 @@ static double random_double(uint64_t *seed)
         }
 }
 
+static float random_float(uint64_t *seed)
+{
+        float v;
+
+        for (;;) {
+                uint32_t bits = (uint32_t)unit_random(seed);
+                memcpy(&v, &bits, sizeof(v));
+                if (unit_random(seed) % 16 == 0)
+                        return v < 0 ? -FLT_MAX : FLT_MAX;
+                if (v == v)
+                        return v;
+        }
+}
+
 static void random_time(ProtobufCMessage *message, uint64_t *seed)
 {
         Google__Protobuf__Timestamp *time = (Google__Protobuf__Timestamp *)message;
@@ -126,7 +142,7 @@ static void random_value(const ProtobufCFieldDescriptor *field, unsigned depth, 
                 *(double *)member = random_double(seed);
                 break;
         case PROTOBUF_C_TYPE_FLOAT:
-                *(float *)member = (float)(int32_t)bits / 1024;
+                *(float *)member = random_float(seed);
                 break;
         default:
                 memcpy(member, &bits, wire_type_size(field->type));
