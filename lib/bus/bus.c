@@ -99,6 +99,7 @@ static void on_opened(int error, const char *text, void *userdata)
                 conn_close(conn);
                 return;
         }
+        readers_connected(bus);
         if (bus->options.on_connected != NULL)
                 bus->options.on_connected(bus->options.userdata);
         on_turn_end(bus);
@@ -118,6 +119,7 @@ static void disconnected(struct bus *bus)
         if (!was_connected || bus->closing)
                 return;
         connect_later(bus);
+        readers_broken(bus);
         if (bus->options.on_disconnected != NULL)
                 bus->options.on_disconnected(bus->options.userdata);
         if (!bus->closing)
@@ -200,9 +202,11 @@ static void connect_now(struct bus *bus)
                 .password = o->password,
                 .tls_ca = o->tls_ca,
                 .reply_prefix = bus->reply_prefix,
+                .ack_prefix = bus->ack_prefix,
                 .max_send_bytes = o->max_send_bytes,
                 .opened = on_opened,
                 .answer = request_on_answer,
+                .refused = request_on_refused,
                 .turn_end = on_turn_end,
                 .broken = on_broken,
                 .closed = on_closed,
@@ -335,6 +339,7 @@ static void make_names(struct bus *bus)
         for (size_t i = 0; i < sizeof(random); i++)
                 snprintf(hex + 2 * i, 3, "%02x", random[i]);
         snprintf(bus->reply_prefix, sizeof(bus->reply_prefix), "_INBOX.%s.", hex);
+        snprintf(bus->ack_prefix, sizeof(bus->ack_prefix), "_INBOX.%s.a.", hex);
         snprintf(bus->consumer_prefix, sizeof(bus->consumer_prefix), "parley-%.16s-", hex);
 }
 
@@ -405,6 +410,7 @@ static void finish_run(struct loop_item *item, bool drop)
         struct bus *bus = (struct bus *)((char *)item - offsetof(struct bus, finish));
 
         (void)drop;
+        readers_close(bus);
         pendings_fail(&bus->pendings, BUS_E_DISCONNECTED);
         bus->finished = true;
         finish_close(bus);

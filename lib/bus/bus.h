@@ -4,8 +4,12 @@
  * an inbox (lib/base/inbox.h), in the order in which the server sent the messages of one subscription. `turn_end` of the options is
  * called once after each batch, so that a service can flush what it collected.
  *
- * Returns: 0; BUS_E_* positive; negative errno fatal. A function that takes a callback and returns 0 calls it exactly once, later,
- * never from within itself; when it returns anything else it never calls it. */
+ * Returns: 0; BUS_E_* positive; negative errno fatal (-EINVAL: a name, key or subject that is not one). A function that takes a callback
+ * and returns 0 calls it exactly once, later, never from within itself; when it returns anything else it never calls it.
+ *
+ * Nothing waits inside a call. What is published goes to the server once a loop turn. Nothing is kept for a later connection: what was not
+ * sent when the connection broke never is. With TLS one limit of nats.c remains: against a server that stopped reading, one write may wait
+ * up to 250 ms before the connection is given up. */
 #pragma once
 
 #include <stdbool.h>
@@ -51,7 +55,7 @@ struct bus_msg {
 
 struct bus_options {
         uv_loop_t *loop;
-        const char *url;            /* "nats://host:port[,nats://…]" */
+        const char *url;            /* "nats://host:port[,nats://…]", at most 16 */
         const char *name;           /* of the connection, for the server's lists */
         const char *user, *password; /* NULL: none */
         const char *tls_ca;         /* path; NULL: no TLS */
@@ -67,10 +71,12 @@ struct bus_options {
         void *userdata;
 };
 
-/* Connects in the background and for ever; calls before on_connected answer BUS_E_DISCONNECTED. */
+/* Connects in the background and for ever; until on_connected, and after on_disconnected, calls that send answer BUS_E_DISCONNECTED.
+ * On the loop's thread. A server that does not answer is noticed after 10 to 15 s. */
 int bus_new(struct bus **ret_bus, const struct bus_options *options);
-/* Stops deliveries, closes, runs remaining callbacks with BUS_E_DISCONNECTED. done is called on the loop when nothing is left;
- * then the loop may be closed. */
+/* Stops deliveries, closes, runs remaining callbacks with BUS_E_DISCONNECTED (stream publishes: BUS_E_TIMEOUT), later. What waits to be sent is
+ * sent if the server takes it within 500 ms. Subscriptions and readers that are left are freed with it. done is called on the loop when nothing
+ * is left; it may take the 2 s of a try to connect. Once, and also from within a callback. */
 void bus_close(struct bus *bus, void (*done)(void *userdata), void *userdata);
 bool bus_connected(const struct bus *bus);
 /* Bytes that wait to be sent to the server */
@@ -78,21 +84,22 @@ size_t bus_send_backlog(const struct bus *bus);
 
 /* --- core --- */
 typedef void (*bus_handler)(const struct bus_msg *msg, void *userdata);
-/* queue: NULL, or the queue group */
+/* queue: NULL, or the queue group. Fine without a connection too; it is made again on each one. */
 int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler handler, void *userdata, struct bus_sub **ret_sub);
-/* No callback comes after this returns. NULL is fine. */
+/* No callback comes after this returns; fine from within one. NULL is fine. */
 void bus_unsubscribe(struct bus_sub *sub);
+/* 0: on its way, no more. BUS_E_DISCONNECTED, BUS_E_FULL, BUS_E_REFUSED (larger than the server takes). */
 int bus_publish(struct bus *bus, const char *subject, const void *data, size_t len, const char *trace_id);
 /* Calls done once the server has handled all that was sent before (PING/PONG): earlier subscriptions are in force there */
 int bus_flush(struct bus *bus, void (*done)(int error, void *userdata), void *userdata);
 
-/* msg is NULL when error is not 0 */
+/* msg is NULL when error is not 0. When the connection breaks the error is BUS_E_DISCONNECTED, at once. */
 typedef void (*bus_reply_handler)(int error, const struct bus_msg *msg, void *userdata);
 /* timeout_ms 0: the default */
 int bus_request(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms, const char *trace_id,
                 bus_reply_handler handler, void *userdata);
 /* One request, several answers: handler for each, at last once with BUS_E_TIMEOUT (or NO_RESPONDERS). bus_request_end stops it sooner,
- * after which handler is not called again. */
+ * after which handler is not called again; not after the last call. */
 struct bus_gather;
 int bus_request_many(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms, bus_reply_handler handler,
                      void *userdata, struct bus_gather **ret_gather);
@@ -103,9 +110,10 @@ struct bus_ack {
         uint64_t seq;
         bool duplicate; /* Nats-Msg-Id was known: seq is that of then, and nothing was stored now */
 };
-/* error: BUS_E_TIMEOUT (may be stored or not), BUS_E_REFUSED (not stored: full, too large; text says), BUS_E_NO_RESPONDERS (no stream, no leader) */
+/* error: BUS_E_TIMEOUT (may be stored or not; also when the connection broke before the ack, then at once), BUS_E_REFUSED (not stored: full, too
+ * large; text says), BUS_E_NO_RESPONDERS (not stored: no stream, no leader), BUS_E_CONFLICT (not stored: buckets) */
 typedef void (*bus_ack_handler)(int error, const struct bus_ack *ack, const char *text, void *userdata);
-/* msg_id: the deduplication id, or NULL */
+/* msg_id: the deduplication id, or NULL. Besides the errors of bus_publish: BUS_E_FULL when 262,144 answers are waited for. */
 int bus_publish_stream(struct bus *bus, const char *subject, const char *msg_id, const void *data, size_t len, const char *trace_id,
                        bus_ack_handler handler, void *userdata);
 
@@ -137,12 +145,13 @@ int bus_stream_info(struct bus *bus, const char *stream, bus_stream_handler hand
 
 /* The newest message of a subject, from the leader. BUS_E_NOT_FOUND: none. */
 int bus_stream_last(struct bus *bus, const char *stream, const char *subject, bus_reply_handler handler, void *userdata);
-/* By sequence: from any replica with `direct`, else from the leader */
+/* By sequence: from any replica with `direct`, else from the leader. A direct get from a stream that is not there, or has no allow_direct, is not
+ * answered: BUS_E_TIMEOUT. */
 int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direct, bus_reply_handler handler, void *userdata);
 /* The first message of a subject at or above min_seq (direct) */
 int bus_stream_next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq, bus_reply_handler handler, void *userdata);
 typedef void (*bus_done_handler)(int error, const char *text, void *userdata);
-/* Removes everything below seq */
+/* Removes everything below seq. Not above the stream's last sequence + 1: the server would go on counting from there. */
 int bus_stream_trim(struct bus *bus, const char *stream, uint64_t below_seq, bus_done_handler handler, void *userdata);
 /* Removes one message; secure: overwrites it. BUS_E_NOT_FOUND when it is not there (any more). */
 int bus_stream_delete(struct bus *bus, const char *stream, uint64_t seq, bool secure, bus_done_handler handler, void *userdata);
@@ -151,7 +160,8 @@ int bus_stream_delete(struct bus *bus, const char *stream, uint64_t seq, bool se
  * reconnects and the loss of its consumer by starting again behind the last message it gave. Removed messages are skipped. */
 struct bus_reader;
 /* Messages for one batch arrive, then `batch_end` is called (also after a quiet time, with n = 0): the reader fetches no more until
- * bus_reader_next is called. error: the stream is not there; the reader tries again with bus_reader_next. */
+ * bus_reader_next is called. The first batch begins by itself. error: the stream is not there, or the server makes no consumer; n messages
+ * were given all the same; the reader tries again with bus_reader_next (not more often than every 250 ms). */
 struct bus_reader_options {
         const char *stream;
         const char *filter;        /* subject filter; NULL: all */
@@ -159,13 +169,14 @@ struct bus_reader_options {
         uint32_t batch;            /* messages, 1 to 4096 */
         size_t batch_bytes;        /* 0: no limit */
         uint32_t linger_ms;        /* how long an unfilled batch waits for more after its first message; an empty one waits 5 s */
-        bool last_per_subject;     /* buckets: begin with the newest of each key (start_seq is ignored) */
+        bool last_per_subject;     /* buckets: begin with the newest of each key (start_seq is ignored), in the order of their sequences; the one with
+                                    * pending 0 is the last of those that were there. An empty bucket ends the first batch at once. */
         bus_handler handler;
         void (*batch_end)(int error, unsigned n, void *userdata);
         void *userdata;
 };
 int bus_reader_new(struct bus_reader **ret_reader, struct bus *bus, const struct bus_reader_options *options);
-void bus_reader_next(struct bus_reader *reader);
+void bus_reader_next(struct bus_reader *reader); /* while a batch is being filled: nothing */
 void bus_reader_free(struct bus_reader *reader); /* no callback comes after this */
 
 /* --- buckets: subject $KV.<bucket>.<key>, stream KV_<bucket> --- */

@@ -21,6 +21,7 @@ struct bus {
         struct bus_options options; /* strings are copies */
         char *strings[5];
         char reply_prefix[40];    /* "_INBOX.<random>." */
+        char ack_prefix[40];      /* "_INBOX.<random>.a." */
         char consumer_prefix[32]; /* "parley-<random>-" */
         struct inbox *inbox;
         struct conn *conn; /* connecting or open; NULL between two tries */
@@ -30,6 +31,12 @@ struct bus {
         struct bus_sub *subs;
         struct bus_reader *readers;
         struct pendings pendings;
+        struct {
+                unsigned in_flight; /* pendings that are `fast` */
+                unsigned refused;   /* of which so many found no stream */
+                bool uncertain;     /* one of them ended otherwise: the rest cannot be told apart */
+                bool resolving;
+        } acks;
         uv_timer_t ticker; /* drives the pendings; runs while there are any */
         uv_timer_t retry;
         struct loop_item loss, finish;
@@ -47,14 +54,20 @@ struct request {
         const void *data;
         size_t len;
         uint32_t timeout_ms; /* 0: the default */
+        bool fast;           /* answered on ack_prefix */
 };
 /* Adds a pending and sends. On success *ret may be filled in by the caller before it returns to the loop. */
 int request_send(struct bus *bus, const struct request *r, pending_func func, struct pending **ret);
 /* Publishes with an answer to an existing pending */
 int request_publish(struct bus *bus, const struct request *r, const struct pending *p);
 void request_on_answer(const struct bus_msg *msg, const struct conn_extra *extra, void *userdata);
+void request_on_refused(void *userdata);
 /* BUS_E_* of a status message, or 0 */
 int request_status(const struct bus_msg *msg, const struct conn_extra *extra);
 /* A publish to a stream with any headers; trace_id and msg_id may be NULL */
 int request_ack(struct bus *bus, const struct request *r, bus_ack_handler handler, void *userdata);
 
+/* reader.c */
+void readers_connected(struct bus *bus);
+void readers_broken(struct bus *bus);
+void readers_close(struct bus *bus);

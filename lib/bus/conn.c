@@ -158,8 +158,7 @@ static void after_destroy(uv_work_t *work, int status)
         c->working = false;
         conn_over(c); /* the loop may not have heard of it yet */
         conn_subs_release(c);
-        natsSubscription_Destroy(c->answers);
-        c->answers = NULL;
+        conn_answers_release(c);
         c->nc = NULL;
         conn_settle(c);
 }
@@ -262,7 +261,7 @@ void conn_settle(struct conn *c)
 static int copy_strings(struct conn *c)
 {
         const char **strings[] = {&c->options.url,      &c->options.name,   &c->options.user,
-                                  &c->options.password, &c->options.tls_ca, &c->options.reply_prefix};
+                                  &c->options.password, &c->options.tls_ca, &c->options.reply_prefix, &c->options.ack_prefix};
 
         for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
                 if (*strings[i] == NULL)

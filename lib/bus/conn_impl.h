@@ -17,14 +17,16 @@ enum conn_state {
 
 struct conn {
         struct conn_options options;
-        char *strings[6]; /* copies of the options' */
+        char *strings[7]; /* copies of the options' */
         uint64_t id;      /* for the registry: what nats.c's error thread may still ask for after the end */
         struct conn *next;
         enum conn_state state;
         bool close_wanted; /* while OPENING */
 
-        natsConnection *nc;        /* set by the worker that connects, destroyed by another; see `answers` */
-        natsSubscription *answers; /* everything sent to reply_prefix; it also keeps the memory of nc while the loop uses it */
+        natsConnection *nc;        /* set by the worker that connects, destroyed by another; see `acks` */
+        natsSubscription *answers; /* everything sent to reply_prefix */
+        natsSubscription *acks;    /* to ack_prefix: without a thread. They also keep the memory of nc while the loop uses it. */
+        struct loop_item answers_done;
         struct conn_sub *subs;
         unsigned n_subs; /* of which nats.c has not yet said that it is done */
         uv_work_t work;
@@ -75,5 +77,6 @@ void conn_over(struct conn *c); /* conn.c: the socket is gone */
 /* conn_msg.c: messages in and out */
 int conn_error(natsStatus s);
 int conn_answers_start(struct conn *c);
-void conn_answers_drain(struct conn *c);
+void conn_answers_release(struct conn *c);
+void conn_acks_drain(struct conn *c);
 void conn_subs_release(struct conn *c);

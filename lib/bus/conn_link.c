@@ -104,7 +104,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         /* An error is found again, and handled, by reading */
         if (status < 0 || (events & UV_READABLE) != 0) {
                 natsConnection_ProcessReadEvent(c->nc);
-                conn_answers_drain(c);
+                conn_acks_drain(c);
         }
         if (c->polling && (events & UV_WRITABLE) != 0)
                 flush(c);

@@ -42,10 +42,10 @@ static const char *header(natsMsg *msg, const char *name)
 /* Everything points into msg */
 static void view(natsMsg *msg, struct bus_msg *ret)
 {
-        const char *subject = header(msg, HEADER_SUBJECT), *operation = header(msg, HEADER_KV_OPERATION);
+        const char *operation = header(msg, HEADER_KV_OPERATION);
 
         *ret = (struct bus_msg){
-                .subject = subject != NULL ? subject : natsMsg_GetSubject(msg),
+                .subject = natsMsg_GetSubject(msg),
                 .reply = natsMsg_GetReply(msg),
                 .data = (const uint8_t *)natsMsg_GetData(msg),
                 .len = (size_t)natsMsg_GetDataLength(msg),
@@ -160,43 +160,135 @@ void conn_subs_release(struct conn *c)
         }
 }
 
+/* --- answers --- */
+
+struct answered {
+        struct loop_item item;
+        struct conn *conn;
+        natsMsg *msg;
+        struct bus_msg view;
+        struct conn_extra extra;
+};
+
+static void view_answer(natsMsg *msg, struct bus_msg *ret, struct conn_extra *ret_extra)
+{
+        const char *subject = header(msg, HEADER_SUBJECT);
+
+        view(msg, ret);
+        if (subject != NULL) /* of a direct get */
+                ret->subject = subject;
+        *ret_extra = (struct conn_extra){
+                .subject = natsMsg_GetSubject(msg),
+                .status = (unsigned)codec_header_u64(header(msg, HEADER_STATUS)),
+                .description = header(msg, HEADER_DESCRIPTION),
+        };
+}
+
+static void answered_run(struct loop_item *item, bool drop)
+{
+        struct answered *a = (struct answered *)item;
+        const struct conn_options *o = &a->conn->options;
+
+        if (!drop && a->conn->state == CONN_OPEN)
+                o->answer(&a->view, &a->extra, o->userdata);
+        natsMsg_Destroy(a->msg);
+        free(a);
+}
+
+/* On nats.c's delivery thread. An answer that finds no room is lost: who asked waits for its time to be over. */
+static void on_answer(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)
+{
+        struct conn *c = closure;
+        struct answered *a = malloc(sizeof(*a));
+
+        (void)nc;
+        (void)sub;
+        if (a != NULL) {
+                *a = (struct answered){.item.run = answered_run, .conn = c, .msg = msg};
+                view_answer(msg, &a->view, &a->extra);
+                a->item.inbox.bytes = a->view.len + ITEM_OVERHEAD;
+                if (inbox_post(c->options.inbox, &a->item.inbox) == 0)
+                        return;
+        }
+        free(a);
+        natsMsg_Destroy(msg);
+}
+
+static void answers_done(struct loop_item *item, bool drop)
+{
+        struct conn *c = (struct conn *)((char *)item - offsetof(struct conn, answers_done));
+
+        (void)drop;
+        c->n_subs--;
+        conn_settle(c);
+}
+
+static void on_answers_complete(void *closure)
+{
+        struct conn *c = closure;
+
+        inbox_post(c->options.inbox, &c->answers_done.inbox);
+}
+
 int conn_answers_start(struct conn *c)
 {
         char subject[128];
 
         snprintf(subject, sizeof(subject), "%s*", c->options.reply_prefix);
-        natsStatus s = natsConnection_SubscribeSync(&c->answers, c->nc, subject);
+        natsStatus s = natsConnection_Subscribe(&c->answers, c->nc, subject, on_answer, c);
+        if (s == NATS_OK) {
+                c->answers_done.run = answers_done;
+                s = natsSubscription_SetOnCompleteCB(c->answers, on_answers_complete, c);
+                c->n_subs += s == NATS_OK;
+        }
+        snprintf(subject, sizeof(subject), "%s*", c->options.ack_prefix);
+        if (s == NATS_OK)
+                s = natsConnection_SubscribeSync(&c->acks, c->nc, subject);
         /* It is emptied after each read, so it never holds more than one read's worth */
         if (s == NATS_OK)
-                s = natsSubscription_SetPendingLimits(c->answers, -1, -1);
+                s = natsSubscription_SetPendingLimits(c->acks, -1, -1);
         return conn_error(s);
 }
 
-void conn_answers_drain(struct conn *c)
+void conn_answers_release(struct conn *c)
+{
+        natsSubscription_Destroy(c->answers);
+        natsSubscription_Destroy(c->acks);
+        c->answers = NULL;
+        c->acks = NULL;
+}
+
+/* Hands one ack on. false: nothing more */
+static bool take_ack(struct conn *c)
 {
         const struct conn_options *o = &c->options;
+        natsMsg *msg = NULL;
+        struct bus_msg seen;
+        struct conn_extra extra;
+        natsStatus s = natsSubscription_NextMsg(&msg, c->acks, 0); /* 0: does not wait */
+
+        if (s == NATS_NO_RESPONDERS && c->state == CONN_OPEN)
+                o->refused(o->userdata); /* nats.c keeps the message, and with it whom it is for */
+        if (s != NATS_OK)
+                return s == NATS_NO_RESPONDERS;
+        if (c->state == CONN_OPEN) {
+                view_answer(msg, &seen, &extra);
+                o->answer(&seen, &extra, o->userdata);
+        }
+        natsMsg_Destroy(msg);
+        return true;
+}
+
+void conn_acks_drain(struct conn *c)
+{
         int n = 0, done = 0;
 
-        if (natsSubscription_GetPending(c->answers, &n, NULL) != NATS_OK)
+        if (natsSubscription_GetPending(c->acks, &n, NULL) != NATS_OK)
                 return;
-        for (; done < n; done++) {
-                natsMsg *msg = NULL;
-                struct bus_msg seen;
-                struct conn_extra extra = {0};
-
-                if (natsSubscription_NextMsg(&msg, c->answers, 0) != NATS_OK) /* 0: does not wait */
-                        break;
-                if (c->state == CONN_OPEN) {
-                        view(msg, &seen);
-                        extra.status = (unsigned)codec_header_u64(header(msg, HEADER_STATUS));
-                        extra.description = header(msg, HEADER_DESCRIPTION);
-                        extra.subject = natsMsg_GetSubject(msg);
-                        o->answer(&seen, &extra, o->userdata);
-                }
-                natsMsg_Destroy(msg);
-        }
+        while (done < n && take_ack(c))
+                done++;
         if (done > 0 && c->state == CONN_OPEN)
-                o->turn_end(o->userdata);
+                c->options.turn_end(c->options.userdata);
 }
 
 size_t conn_backlog(const struct conn *c)

@@ -25,6 +25,17 @@ static int bad_reply(struct jsapi_result *ret, const char *what)
         return result_set(ret, BUS_E_BAD_REPLY, 0, what);
 }
 
+/* What the stores of nats-server say of a sequence that was removed, or was never there (server/store.go) */
+static bool is_absent(const char *text)
+{
+        static const char *const texts[] = {"no message found", "stream store EOF", "deleted message"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+                if (strcmp(text, texts[i]) == 0)
+                        return true;
+        return false;
+}
+
 /* The error object that every answer may have */
 static int result_read(yyjson_val *root, struct jsapi_result *ret)
 {
@@ -40,7 +51,7 @@ static int result_read(yyjson_val *root, struct jsapi_result *ret)
         int mapped = BUS_E_REFUSED;
         if (err_code == JSAPI_ERR_WRONG_LAST_SEQUENCE)
                 mapped = BUS_E_CONFLICT;
-        else if (code == 404)
+        else if (code == 404 || (err_code == JSAPI_ERR_DELETE_FAILED && text != NULL && is_absent(text)))
                 mapped = BUS_E_NOT_FOUND;
         return result_set(ret, mapped, err_code, text != NULL && *text != '\0' ? text : "refused without a reason");
 }
@@ -73,6 +84,23 @@ int jsapi_parse_done(const uint8_t *data, size_t n, struct jsapi_result *ret_res
         if (doc == NULL)
                 return bad_reply(ret_result, "the answer is not JSON");
         return result_read(yyjson_doc_get_root(doc), ret_result);
+}
+
+int jsapi_parse_consumer(const uint8_t *data, size_t n, uint64_t *ret_pending, struct jsapi_result *ret_result)
+{
+        _cleanup_(yyjson_doc_freep) yyjson_doc *doc = yyjson_read((const char *)data, n, 0);
+
+        if (doc == NULL)
+                return bad_reply(ret_result, "the answer is not JSON");
+        yyjson_val *root = yyjson_doc_get_root(doc);
+        int r = result_read(root, ret_result);
+        if (r != 0)
+                return r;
+        yyjson_val *pending = yyjson_obj_get(root, "num_pending");
+        if (!yyjson_is_uint(pending))
+                return bad_reply(ret_result, "the answer is not about a consumer");
+        *ret_pending = yyjson_get_uint(pending);
+        return 0;
 }
 
 int jsapi_parse_stream(const uint8_t *data, size_t n, struct bus_stream_info *ret, struct jsapi_result *ret_result)

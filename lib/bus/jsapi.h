@@ -11,7 +11,6 @@
 
 #define JSAPI_TEXT_MAX 192
 #define JSAPI_METADATA_EPOCH "parley_epoch" /* of a stream */
-#define JSAPI_REQUEST_MAX 512
 
 /* How an answer ended: 0 or BUS_E_*; text is empty without an error */
 struct jsapi_result {
@@ -28,6 +27,8 @@ enum {
 /* Each returns 0, or BUS_E_* as in ret_result (BUS_E_BAD_REPLY when it is no answer of this kind). */
 int jsapi_parse_ack(const uint8_t *data, size_t n, struct bus_ack *ret, struct jsapi_result *ret_result);
 int jsapi_parse_done(const uint8_t *data, size_t n, struct jsapi_result *ret_result);
+/* *ret_pending: how many messages wait for the new consumer */
+int jsapi_parse_consumer(const uint8_t *data, size_t n, uint64_t *ret_pending, struct jsapi_result *ret_result);
 int jsapi_parse_stream(const uint8_t *data, size_t n, struct bus_stream_info *ret, struct jsapi_result *ret_result);
 
 /* A message of STREAM.MSG.GET. The strings are one allocation, freed with jsapi_message_done. */

@@ -69,7 +69,8 @@ int pending_add(struct pendings *t, uint64_t now_ms, uint32_t timeout_ms, pendin
         t->in_use.prev = p;
         if (t->n++ == 0 && !t->advancing)
                 wheel_advance(t->wheel, now_ms); /* it was not driven while nothing was armed */
-        wheel_arm(t->wheel, &p->timer, now_ms + timeout_ms, on_timer);
+        if (timeout_ms != PENDING_FOREVER)
+                wheel_arm(t->wheel, &p->timer, now_ms + timeout_ms, on_timer);
         *ret = p;
         return 0;
 }
@@ -99,12 +100,6 @@ void pending_end(struct pending *p)
                 give_back(p);
 }
 
-void pending_extend(struct pending *p, uint64_t now_ms, uint32_t timeout_ms)
-{
-        if (!p->ended)
-                wheel_arm(p->table->wheel, &p->timer, now_ms + timeout_ms, on_timer);
-}
-
 struct pending *pending_find(struct pendings *t, uint64_t id)
 {
         size_t index = id & (PENDING_MAX - 1);
@@ -115,7 +110,7 @@ struct pending *pending_find(struct pendings *t, uint64_t id)
         return p->id == id && p->func != NULL && !p->ended ? p : NULL;
 }
 
-static void finish(struct pending *p, int error)
+void pending_fail(struct pending *p, int error)
 {
         take_out(p);
         p->running = true;
@@ -126,7 +121,7 @@ static void finish(struct pending *p, int error)
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
         (void)now_ms;
-        finish((struct pending *)((char *)timer - offsetof(struct pending, timer)), BUS_E_TIMEOUT);
+        pending_fail((struct pending *)((char *)timer - offsetof(struct pending, timer)), BUS_E_TIMEOUT);
 }
 
 void pending_answer(struct pending *p, const struct bus_msg *msg, const struct conn_extra *extra)
@@ -145,7 +140,7 @@ void pendings_fail(struct pendings *t, int error)
         /* Funcs may add new ones: only those that are here now are ended */
         for (size_t n = t->n; n > 0 && t->in_use.next != &t->in_use; n--) {
                 struct pending *p = t->in_use.next;
-                finish(p, p->unknown ? BUS_E_TIMEOUT : error);
+                pending_fail(p, p->unknown ? BUS_E_TIMEOUT : error);
         }
 }
 

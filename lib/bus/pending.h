@@ -24,6 +24,7 @@ struct pending {
         bool many;                   /* stays after an answer, until pending_end or its time is over */
         bool running, ended;
         bool unknown;                /* when the connection breaks nobody knows what became of it: BUS_E_TIMEOUT */
+        bool fast;                   /* an ack, answered on ack_prefix */
         pending_func func;
         struct bus *bus;
         union {
@@ -50,15 +51,16 @@ struct pendings {
 /* 0, -ENOMEM */
 int pendings_init(struct pendings *t, uint64_t now_ms);
 void pendings_done(struct pendings *t); /* nothing may be in use */
+#define PENDING_FOREVER UINT32_MAX
 /* 0, BUS_E_FULL, -ENOMEM. Everything but timer, table and id is zero. */
 int pending_add(struct pendings *t, uint64_t now_ms, uint32_t timeout_ms, pending_func func, struct pending **ret);
 /* Takes it out without a call; fine from within its func */
 void pending_end(struct pending *p);
-/* Moves its end to timeout_ms from now */
-void pending_extend(struct pending *p, uint64_t now_ms, uint32_t timeout_ms);
 struct pending *pending_find(struct pendings *t, uint64_t id);
 /* Hands an answer to its func */
 void pending_answer(struct pending *p, const struct bus_msg *msg, const struct conn_extra *extra);
+/* Ends one with an error */
+void pending_fail(struct pending *p, int error);
 /* Ends all that are there now: BUS_E_TIMEOUT for the unknown ones, error for the others */
 void pendings_fail(struct pendings *t, int error);
 /* Ends those whose time is over. Returns how many. */

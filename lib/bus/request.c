@@ -27,12 +27,13 @@ static void start_ticker(struct bus *bus)
 
 int request_publish(struct bus *bus, const struct request *r, const struct pending *p)
 {
-        char reply[sizeof(bus->reply_prefix) + PENDING_ID_LEN + 1];
-        size_t n = strlen(bus->reply_prefix);
+        char reply[sizeof(bus->ack_prefix) + PENDING_ID_LEN + 1];
+        const char *prefix = r->fast ? bus->ack_prefix : bus->reply_prefix;
+        size_t n = strlen(prefix);
 
         if (!bus->connected)
                 return BUS_E_DISCONNECTED;
-        memcpy(reply, bus->reply_prefix, n);
+        memcpy(reply, prefix, n);
         pending_id_format(p->id, reply + n);
         return conn_publish(bus->conn, r->subject, reply, r->headers, r->n_headers, r->data, r->len);
 }
@@ -66,9 +67,10 @@ void request_on_answer(const struct bus_msg *msg, const struct conn_extra *extra
         struct delivery d;
         struct pending *p = NULL;
         size_t n = strlen(bus->reply_prefix), n_consumer = strlen(bus->consumer_prefix);
+        const char *id = strrchr(extra->subject, '.') + 1;
 
-        if (strncmp(extra->subject, bus->reply_prefix, n) == 0)
-                p = pending_find(&bus->pendings, pending_id_parse(extra->subject + n, strlen(extra->subject + n)));
+        if (strncmp(extra->subject, bus->reply_prefix, n) == 0) /* and so does ack_prefix begin */
+                p = pending_find(&bus->pendings, pending_id_parse(id, strlen(id)));
         else if (codec_delivery(msg->reply, &d) == 0 && d.n_consumer > n_consumer &&
                  memcmp(d.consumer, bus->consumer_prefix, n_consumer) == 0) /* a stream's message keeps its own subject */
                 p = pending_find(&bus->pendings, pending_id_parse(d.consumer + n_consumer, d.n_consumer - n_consumer));
@@ -181,27 +183,70 @@ int bus_flush(struct bus *bus, void (*done)(int error, void *userdata), void *us
 
 /* --- acknowledged publishes --- */
 
+/* An ack comes on the fast way, where nats.c says only that somebody was refused (no stream). Who, is known as soon as everybody else
+ * has an ack; until then new publishes go the slower way, on which a refusal has a name. */
+static void acks_check(struct bus *bus)
+{
+        if (bus->acks.in_flight == 0) {
+                bus->acks.refused = 0;
+                bus->acks.uncertain = false;
+        }
+        if (bus->acks.resolving)
+                return; /* from a handler that is called below */
+        bus->acks.resolving = true;
+        while (bus->acks.refused > 0 && !bus->acks.uncertain && bus->acks.refused == bus->acks.in_flight) {
+                struct pending *p = bus->pendings.in_use.next;
+
+                while (!p->fast)
+                        p = p->next;
+                bus->acks.refused--;
+                pending_fail(p, BUS_E_NO_RESPONDERS);
+        }
+        bus->acks.resolving = false;
+}
+
+void request_on_refused(void *userdata)
+{
+        struct bus *bus = userdata;
+
+        if (bus->acks.in_flight == 0)
+                return; /* it has ended already */
+        bus->acks.refused++;
+        acks_check(bus);
+}
+
 static void on_ack(struct pending *p, int error, const struct bus_msg *msg, const struct conn_extra *extra)
 {
+        struct bus *bus = p->bus;
         struct jsapi_result result = {0};
         struct bus_ack ack;
 
+        if (p->fast) {
+                bus->acks.in_flight--;
+                bus->acks.uncertain |= error != 0 && error != BUS_E_NO_RESPONDERS && bus->acks.refused > 0;
+        }
         if (error == 0)
                 error = request_status(msg, extra);
         if (error == 0)
                 error = jsapi_parse_ack(msg->data, msg->len, &ack, &result);
         const char *text = error != 0 && result.text[0] != '\0' ? result.text : bus_error_text(error);
         p->handler.ack(error, error == 0 ? &ack : NULL, text, p->userdata);
+        if (p->fast)
+                acks_check(bus);
 }
 
 int request_ack(struct bus *bus, const struct request *r, bus_ack_handler handler, void *userdata)
 {
+        struct request with = *r;
         struct pending *p;
 
-        int e = request_send(bus, r, on_ack, &p);
+        with.fast = bus->acks.refused == 0 && !bus->acks.uncertain;
+        int e = request_send(bus, &with, on_ack, &p);
         if (e != 0)
                 return e;
         p->unknown = true;
+        p->fast = with.fast;
+        bus->acks.in_flight += with.fast;
         p->handler.ack = handler;
         p->userdata = userdata;
         return 0;

@@ -1,0 +1,51 @@
+/* The inside of a reader, for reader*.c only. */
+#pragma once
+
+#include "bus/bus_impl.h"
+
+struct held {
+        struct held *next;
+        struct bus_msg msg; /* points behind this */
+};
+
+struct bus_reader {
+        struct bus *bus;
+        struct bus_reader *next, **prev; /* in bus->readers */
+        struct bus_reader_options options;
+        char *stream, *filter;
+        bool freed;
+        unsigned n_handles;
+
+        /* fetching: reader_fetch.c */
+        uint64_t position;   /* sequence of the last message that was taken in; 0: none yet */
+        struct pending *create;   /* a consumer is being made */
+        struct pending *consumer; /* takes its messages; its number is part of the consumer's name */
+        char name[64];
+        uint64_t consumer_seq;    /* of the last message of this consumer */
+        struct pending *pull;     /* takes what the server says about a fetch */
+        unsigned pull_left;       /* messages that may still come of it */
+        unsigned pull_got;
+        bool oversized;           /* the next message alone is above batch_bytes */
+        unsigned failures;        /* consumers in a row that gave nothing */
+        uv_timer_t retry;
+
+        /* batches: reader.c */
+        bool active; /* a batch is being filled */
+        unsigned n;
+        size_t bytes;
+        struct held *held, **held_end; /* came while no batch was */
+        unsigned n_held;
+        uv_timer_t timer;
+};
+
+/* reader.c */
+/* Gives it to the handler, or holds it. 0 or -ENOMEM. */
+int reader_take(struct bus_reader *r, const struct bus_msg *msg);
+/* Ends the batch, if there is one */
+void reader_end_batch(struct bus_reader *r, int error);
+
+/* reader_fetch.c */
+/* Does what is needed next so that messages come: makes a consumer, or fetches; nothing while enough is under way */
+void reader_fetch(struct bus_reader *r);
+/* Forgets the consumer */
+void reader_reset(struct bus_reader *r);
