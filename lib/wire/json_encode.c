@@ -156,13 +156,15 @@ static int write_bytes(struct buf *out, const ProtobufCBinaryData *bytes)
 static int write_time(struct buf *out, const Google__Protobuf__Timestamp *time)
 {
         char text[RFC3339_LEN + 3] = "\"";
+        size_t n;
         int r;
 
         r = rfc3339_format(time->seconds, time->nanos, text + 1);
         if (r < 0)
                 return r;
-        strcat(text, "\"");
-        return buf_append_str(out, text);
+        n = strlen(text);
+        text[n++] = '"';
+        return buf_append(out, text, n);
 }
 
 /* An enum value that this build does not know is written as its number, as proto3 says */

@@ -11,17 +11,17 @@ struct options {
         const char *mode;
         const char *host;
         int port;
-        const char *tokens;      /* a file with one token a line */
+        const char *tokens; /* a file with one token a line */
         const char *channel;
         const char *protocol;
         int conns;
         int senders;
-        double rate;             /* messages a second, all senders together */
+        double rate; /* messages a second, all senders together */
         double seconds;
-        int payload;             /* bytes of content */
+        int payload; /* bytes of content */
         int nats_port;
         const char *subject;
-        int pid;                 /* of the server, for memory and CPU time; 0: not looked at */
+        int pid; /* of the server, for memory and CPU time; 0: not looked at */
 };
 
 static inline uint64_t now_ns(void);
@@ -36,16 +36,16 @@ static inline uint64_t now_ns(void)
 }
 
 /* Each mode prints one JSON line and returns the exit status: 0, or 1 when something was lost, doubled or closed. */
-int mode_room(const struct options *o);       /* latency and fan-out: senders to all members of one channel */
-int mode_idle(const struct options *o);       /* connections that say nothing */
+int mode_room(const struct options *o);        /* latency and fan-out: senders to all members of one channel */
+int mode_idle(const struct options *o);        /* connections that say nothing */
 int mode_echo_server(const struct options *o); /* a bare WebSocket echo */
-int mode_echo(const struct options *o);       /* open loop against it */
-int mode_serial_ack(const struct options *o); /* one JetStream publish after the other */
+int mode_echo(const struct options *o);        /* open loop against it */
+int mode_serial_ack(const struct options *o);  /* one JetStream publish after the other */
 
 /* Resident memory of a process in KB, and its CPU time in microseconds; 0 when it cannot be read */
 long rss_kb(int pid);
 long cpu_us(int pid);
-void die(const char *what);
+_Noreturn void die(const char *what);
 /* Reads the tokens, one line each; exits when there are fewer than n */
 char **read_tokens(const char *path, int n);
 /* Waits on an epoll descriptor until `until` (ns, monotonic), with nanoseconds' resolution. Returns the number of events. */

@@ -87,7 +87,8 @@ static const struct {
         int (*func)(const struct options *o);
         const char *help;
 } modes[] = {
-        {"room", mode_room, "senders to every member of one channel: latency from the intended send time, chains verified"},
+        {"room", mode_room,
+         "senders to every member of one channel: latency from the intended send time, chains verified"},
         {"idle", mode_idle, "connections that say nothing: the server's memory for each"},
         {"echo-server", mode_echo_server, "a bare WebSocket echo server (raw limit)"},
         {"echo", mode_echo, "open loop against the echo server"},
@@ -96,8 +97,9 @@ static const struct {
 
 static int usage(void)
 {
-        fprintf(stderr, "usage: parley-load MODE [--host A] [--port N] [--tokens FILE] [--channel C] [--protocol P] [--conns N] [--senders N]\n"
-                        "                   [--rate PER_S] [--seconds S] [--payload BYTES] [--nats-port N] [--subject S] [--pid SERVER]\n");
+        fprintf(stderr,
+                "usage: parley-load MODE [--host A] [--port N] [--tokens FILE] [--channel C] [--protocol P] [--conns N] [--senders N]\n"
+                "                   [--rate PER_S] [--seconds S] [--payload BYTES] [--nats-port N] [--subject S] [--pid SERVER]\n");
         for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
                 fprintf(stderr, "  %-12s %s\n", modes[i].name, modes[i].help);
         return 2;
@@ -106,36 +108,76 @@ static int usage(void)
 static void parse(int argc, char **argv, struct options *o)
 {
         static const struct option table[] = {
-                {"host", 1, 0, 'h'},    {"port", 1, 0, 'p'},  {"tokens", 1, 0, 't'},  {"channel", 1, 0, 'c'},   {"protocol", 1, 0, 'P'},
-                {"conns", 1, 0, 'n'},   {"senders", 1, 0, 's'}, {"rate", 1, 0, 'r'},  {"seconds", 1, 0, 'S'},   {"payload", 1, 0, 'b'},
-                {"nats-port", 1, 0, 'N'}, {"subject", 1, 0, 'u'}, {"pid", 1, 0, 'i'}, {0},
+                {"host", 1, 0, 'h'},      {"port", 1, 0, 'p'},
+                {"tokens", 1, 0, 't'},    {"channel", 1, 0, 'c'},
+                {"protocol", 1, 0, 'P'},  {"conns", 1, 0, 'n'},
+                {"senders", 1, 0, 's'},   {"rate", 1, 0, 'r'},
+                {"seconds", 1, 0, 'S'},   {"payload", 1, 0, 'b'},
+                {"nats-port", 1, 0, 'N'}, {"subject", 1, 0, 'u'},
+                {"pid", 1, 0, 'i'},       {0},
         };
         int c;
 
         while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
                 switch (c) {
-                case 'h': o->host = optarg; break;
-                case 'p': o->port = atoi(optarg); break;
-                case 't': o->tokens = optarg; break;
-                case 'c': o->channel = optarg; break;
-                case 'P': o->protocol = optarg; break;
-                case 'n': o->conns = atoi(optarg); break;
-                case 's': o->senders = atoi(optarg); break;
-                case 'r': o->rate = atof(optarg); break;
-                case 'S': o->seconds = atof(optarg); break;
-                case 'b': o->payload = atoi(optarg); break;
-                case 'N': o->nats_port = atoi(optarg); break;
-                case 'u': o->subject = optarg; break;
-                case 'i': o->pid = atoi(optarg); break;
-                default: exit(usage());
+                case 'h':
+                        o->host = optarg;
+                        break;
+                case 'p':
+                        o->port = atoi(optarg);
+                        break;
+                case 't':
+                        o->tokens = optarg;
+                        break;
+                case 'c':
+                        o->channel = optarg;
+                        break;
+                case 'P':
+                        o->protocol = optarg;
+                        break;
+                case 'n':
+                        o->conns = atoi(optarg);
+                        break;
+                case 's':
+                        o->senders = atoi(optarg);
+                        break;
+                case 'r':
+                        o->rate = atof(optarg);
+                        break;
+                case 'S':
+                        o->seconds = atof(optarg);
+                        break;
+                case 'b':
+                        o->payload = atoi(optarg);
+                        break;
+                case 'N':
+                        o->nats_port = atoi(optarg);
+                        break;
+                case 'u':
+                        o->subject = optarg;
+                        break;
+                case 'i':
+                        o->pid = atoi(optarg);
+                        break;
+                default:
+                        exit(usage());
                 }
         }
 }
 
 int main(int argc, char **argv)
 {
-        struct options o = {.host = "127.0.0.1", .port = 8081, .channel = "general", .protocol = "parley.v1.json", .conns = 2,
-                            .senders = 1, .rate = 500, .seconds = 10, .payload = 128, .nats_port = 8422, .subject = "raw.x"};
+        struct options o = {.host = "127.0.0.1",
+                            .port = 8081,
+                            .channel = "general",
+                            .protocol = "parley.v1.json",
+                            .conns = 2,
+                            .senders = 1,
+                            .rate = 500,
+                            .seconds = 10,
+                            .payload = 128,
+                            .nats_port = 8422,
+                            .subject = "raw.x"};
         struct rlimit files;
 
         if (argc < 2)

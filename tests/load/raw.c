@@ -122,7 +122,8 @@ static void on_echo(struct wsc *c, const char *data, size_t n)
 
 static void print_latencies(const char *mode, double rate, uint64_t sent, uint64_t got)
 {
-        printf("{\"mode\":\"%s\",\"rate\":%.0f,\"sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f}\n",
+        printf("{\"mode\":\"%s\",\"rate\":%.0f,\"sent\":%" PRIu64 ",\"received\":%" PRIu64
+               ",\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f}\n",
                mode, rate, sent, got, (double)hist_at(&latencies, 0.5) / 1e6, (double)hist_at(&latencies, 0.99) / 1e6,
                (double)hist_at(&latencies, 0.999) / 1e6, (double)latencies.max / 1e6);
 }
@@ -173,7 +174,8 @@ static size_t have;
 static bool read_ack(int fd)
 {
         for (;;) {
-                char *msg = memmem(line, have, "MSG ", 4), *end = msg ? memmem(msg, have - (size_t)(msg - line), "}\r\n", 3) : NULL;
+                char *msg = memmem(line, have, "MSG ", 4),
+                     *end = msg ? memmem(msg, have - (size_t)(msg - line), "}\r\n", 3) : NULL;
                 ssize_t n;
 
                 if (end) {
@@ -195,7 +197,8 @@ static bool read_ack(int fd)
 
 int mode_serial_ack(const struct options *o)
 {
-        static const char hello[] = "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true}\r\nSUB raw.ack.* 1\r\n";
+        static const char hello[] =
+                "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true}\r\nSUB raw.ack.* 1\r\n";
         uint64_t total = (uint64_t)(o->rate * o->seconds);
         int fd = tcp(o->host, o->nats_port, false);
         char *text = malloc((size_t)o->payload + 256);
@@ -204,7 +207,8 @@ int mode_serial_ack(const struct options *o)
                 die("nats");
         for (uint64_t i = 0; i < total; i++) {
                 uint64_t start = now_ns();
-                int n = snprintf(text, (size_t)o->payload + 256, "PUB %s raw.ack.%" PRIu64 " %d\r\n%0*d\r\n", o->subject, i, o->payload, o->payload, 0);
+                int n = snprintf(text, (size_t)o->payload + 256, "PUB %s raw.ack.%" PRIu64 " %d\r\n%0*d\r\n",
+                                 o->subject, i, o->payload, o->payload, 0);
 
                 if (send(fd, text, (size_t)n, MSG_NOSIGNAL) < 0 || !read_ack(fd)) {
                         fprintf(stderr, "parley-load: publish %" PRIu64 " to %s was not acked\n", i, o->subject);

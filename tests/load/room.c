@@ -44,7 +44,8 @@ static const char *find(const char *p, const char *end, const char *what, size_t
 
 static void on_event(struct member *m, const char *p, const char *end)
 {
-        const char *seq = find(p, end, "\"seq\":", 6), *prev = find(p, end, "\"prev\":", 7), *t = find(p, end, "\"content\":\"n=", 13);
+        const char *seq = find(p, end, "\"seq\":", 6), *prev = find(p, end, "\"prev\":", 7),
+                   *t = find(p, end, "\"content\":\"n=", 13);
         uint64_t s, n;
 
         if (!seq || !prev)
@@ -67,7 +68,8 @@ static void on_event(struct member *m, const char *p, const char *end)
 
 static void on_line(struct member *m, const char *p, const char *end)
 {
-        static const char event[] = "{\"type\":\"event\"", ack[] = "{\"type\":\"ack\"", ready[] = "{\"type\":\"ready\"", error[] = "{\"type\":\"error\"";
+        static const char event[] = "{\"type\":\"event\"", ack[] = "{\"type\":\"ack\"", ready[] = "{\"type\":\"ready\"",
+                          error[] = "{\"type\":\"error\"";
 
         if (!memcmp(p, event, sizeof(event) - 1)) {
                 on_event(m, p, end);
@@ -165,15 +167,17 @@ static void send_one(const struct options *o, struct member *m, uint64_t n, uint
 
         make_id(id, n, salt);
         len = snprintf(text, sizeof(text),
-                       "{\"type\":\"send\",\"ref\":%" PRIu64 ",\"channelId\":\"%s\",\"message\":{\"id\":\"%s\",\"content\":\"n=%" PRIu64 " %s\"}}", n + 1,
-                       o->channel, id, n, filler);
+                       "{\"type\":\"send\",\"ref\":%" PRIu64
+                       ",\"channelId\":\"%s\",\"message\":{\"id\":\"%s\",\"content\":\"n=%" PRIu64 " %s\"}}",
+                       n + 1, o->channel, id, n, filler);
         if (wsc_send(&m->ws, text, (size_t)len) < 0)
                 m->ws.closed = true;
 }
 
 static uint64_t load(const struct options *o, int ep, struct member *members)
 {
-        uint64_t total = (uint64_t)(o->rate * o->seconds), start = now_ns() + 10000000, salt = start * 2654435761u, sent = 0, worst = 0;
+        uint64_t total = (uint64_t)(o->rate * o->seconds), start = now_ns() + 10000000, salt = start * 2654435761u,
+                 sent = 0, worst = 0;
         char *filler = calloc(1, (size_t)o->payload + 1);
 
         run.intended = calloc(total, sizeof(*run.intended));
@@ -195,7 +199,8 @@ static uint64_t load(const struct options *o, int ep, struct member *members)
                 if (++sent % 16 == 0)
                         pump(ep, 0);
         }
-        for (uint64_t end = now_ns() + SETTLE_NS; now_ns() < end && (run.delivered < total * (uint64_t)o->conns || run.acked < total);)
+        for (uint64_t end = now_ns() + SETTLE_NS;
+             now_ns() < end && (run.delivered < total * (uint64_t)o->conns || run.acked < total);)
                 pump(ep, now_ns() + 10000000);
         free(filler);
         return worst;
@@ -221,16 +226,19 @@ int mode_room(const struct options *o)
         cpu = cpu_us(o->pid) - cpu;
         for (int i = 0; i < o->conns; i++)
                 closed += members[i].ws.closed;
-        printf("{\"mode\":\"room\",\"conns\":%d,\"rate\":%.0f,\"sent\":%" PRIu64 ",\"acked\":%" PRIu64 ",\"delivered\":%" PRIu64
-               ",\"expected\":%" PRIu64 ",\"doubled\":%" PRIu64 ",\"breaks\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"closed\":%u"
+        printf("{\"mode\":\"room\",\"conns\":%d,\"rate\":%.0f,\"sent\":%" PRIu64 ",\"acked\":%" PRIu64
+               ",\"delivered\":%" PRIu64 ",\"expected\":%" PRIu64 ",\"doubled\":%" PRIu64 ",\"breaks\":%" PRIu64
+               ",\"errors\":%" PRIu64 ",\"closed\":%u"
                ",\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"p999_ms\":%.3f,\"max_ms\":%.3f,\"ack_p50_ms\":%.3f,\"ack_p99_ms\":%.3f,\"per_s\":%.0f"
                ",\"late_send_ms\":%.3f,\"cpu_us_per_delivery\":%.3f,\"rss_kb\":%ld}\n",
-               o->conns, o->rate, total, run.acked, run.delivered, expected, run.doubled, run.breaks, run.errors, closed,
-               (double)hist_at(&run.delivery, 0.5) / 1e6, (double)hist_at(&run.delivery, 0.99) / 1e6,
-               (double)hist_at(&run.delivery, 0.999) / 1e6, (double)run.delivery.max / 1e6, (double)hist_at(&run.ack, 0.5) / 1e6,
-               (double)hist_at(&run.ack, 0.99) / 1e6, (double)run.delivered / s, (double)worst / 1e6,
-               run.delivered ? (double)cpu / (double)run.delivered : 0, rss_kb(o->pid));
-        return run.delivered == expected && run.acked == total && !run.doubled && !run.breaks && !run.errors && !closed ? 0 : 1;
+               o->conns, o->rate, total, run.acked, run.delivered, expected, run.doubled, run.breaks, run.errors,
+               closed, (double)hist_at(&run.delivery, 0.5) / 1e6, (double)hist_at(&run.delivery, 0.99) / 1e6,
+               (double)hist_at(&run.delivery, 0.999) / 1e6, (double)run.delivery.max / 1e6,
+               (double)hist_at(&run.ack, 0.5) / 1e6, (double)hist_at(&run.ack, 0.99) / 1e6, (double)run.delivered / s,
+               (double)worst / 1e6, run.delivered ? (double)cpu / (double)run.delivered : 0, rss_kb(o->pid));
+        return run.delivered == expected && run.acked == total && !run.doubled && !run.breaks && !run.errors && !closed
+                       ? 0
+                       : 1;
 }
 
 int mode_idle(const struct options *o)
@@ -249,7 +257,7 @@ int mode_idle(const struct options *o)
         after = rss_kb(o->pid);
         for (int i = 0; i < o->conns; i++)
                 closed += members[i].ws.closed;
-        printf("{\"mode\":\"idle\",\"conns\":%d,\"rss_before_kb\":%ld,\"rss_after_kb\":%ld,\"kb_per_conn\":%.3f,\"closed\":%u}\n", o->conns, before,
-               after, (double)(after - before) / o->conns, closed);
+        printf("{\"mode\":\"idle\",\"conns\":%d,\"rss_before_kb\":%ld,\"rss_after_kb\":%ld,\"kb_per_conn\":%.3f,\"closed\":%u}\n",
+               o->conns, before, after, (double)(after - before) / o->conns, closed);
         return closed ? 1 : 0;
 }

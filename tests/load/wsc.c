@@ -30,7 +30,8 @@ static int keep(uint8_t **data, size_t *len, size_t *cap, const void *more, size
 
 static int dial(unsigned index, const char *host, int port)
 {
-        struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+        struct sockaddr_in from = {.sin_family = AF_INET},
+                           to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
         int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
         if (fd < 0)
@@ -74,7 +75,8 @@ int wsc_connect(struct wsc *c, unsigned index, const char *host, int port, const
         n = snprintf(request, sizeof(request),
                      "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s%s%s\r\n",
-                     path, host, port, protocol ? "Sec-WebSocket-Protocol: " : "", protocol ? protocol : "", protocol ? "\r\n" : "");
+                     path, host, port, protocol ? "Sec-WebSocket-Protocol: " : "", protocol ? protocol : "",
+                     protocol ? "\r\n" : "");
         if (n < 0 || (size_t)n >= sizeof(request))
                 return -EINVAL;
         return out(c, request, (size_t)n);

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 struct wsc {
-        int fd;                 /* -1: closed */
-        bool open;              /* the upgrade was answered */
-        bool closed;            /* the server closed or broke it */
+        int fd;      /* -1: closed */
+        bool open;   /* the upgrade was answered */
+        bool closed; /* the server closed or broke it */
         uint16_t close_code;
         unsigned index;
         /* what came in and is not a whole frame yet */
