@@ -58,6 +58,8 @@ export class FakeSocket implements SocketLike {
   closedBy: 'client' | 'server' | undefined;
   /** Answers pings by itself. */
   answersPings = false;
+  /** Sees each frame as it is sent. */
+  onSent: ((frame: Sent) => void) | undefined;
 
   constructor(
     readonly url: string,
@@ -67,6 +69,7 @@ export class FakeSocket implements SocketLike {
   send(data: string): void {
     const frame = JSON.parse(data) as Sent;
     this.sent.push(frame);
+    this.onSent?.(frame);
     if (this.answersPings && frame.type === 'ping') queueMicrotask(() => this.push({ type: 'pong', ref: frame.ref }));
   }
 
@@ -126,6 +129,8 @@ export class FakeWorld {
   readonly calls: Call[] = [];
   route: Route = () => ({ status: 503, body: { code: 'unavailable' } });
   online = true;
+  /** Sees each socket as it is made. */
+  onSocket: ((socket: FakeSocket) => void) | undefined;
   random = 0;
   #signal: ((signal: 'online' | 'offline' | 'wake') => void) | undefined;
   #byte = 0;
@@ -139,6 +144,7 @@ export class FakeWorld {
       openSocket: (url, protocols) => {
         const socket = new FakeSocket(url, protocols);
         this.sockets.push(socket);
+        this.onSocket?.(socket);
         return socket;
       },
       fetch: (url, init) => this.#fetch(url, init),
