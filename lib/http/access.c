@@ -33,8 +33,8 @@ void *http_access_begin(void *cls, const char *uri, struct MHD_Connection *mhd)
         return rq;
 }
 
-__attribute__((__format__(__printf__, 4, 5))) static int refuse(struct http_request *rq, unsigned status, enum parley_code code,
-                                                                const char *format, ...)
+__attribute__((__format__(__printf__, 4, 5))) static int refuse(struct http_request *rq, unsigned status,
+                                                                enum parley_code code, const char *format, ...)
 {
         char text[320];
         va_list ap;
@@ -96,7 +96,8 @@ static int check_route(struct http_request *rq)
         for (unsigned i = 0; i < rq->match.n_params; i++)
                 if (!rq->match.values[i])
                         return refuse(rq, 400, PARLEY_BAD_REQUEST,
-                                      "The path parameter '%s' is not valid percent-encoded UTF-8 without NUL", rq->match.names[i]);
+                                      "The path parameter '%s' is not valid percent-encoded UTF-8 without NUL",
+                                      rq->match.names[i]);
         return 0;
 }
 
@@ -160,7 +161,8 @@ static void answer_refusal(struct http_request *rq)
         if (rq->refuse_status == 204)
                 http_cors_preflight(rq, rq->match.allow);
         else
-                http_problem_status(rq, rq->refuse_status, rq->refuse_code, 0, rq->refuse_detail ? rq->refuse_detail : "");
+                http_problem_status(rq, rq->refuse_status, rq->refuse_code, 0,
+                                    rq->refuse_detail ? rq->refuse_detail : "");
 }
 
 static enum MHD_Result queue_answer(struct http_request *rq)
@@ -194,9 +196,10 @@ static enum MHD_Result head_complete(struct http_request *rq, const char *method
                 return MHD_NO;
         has_body = body_announced(rq, &n);
         if (r == HTTP_REQUEST_E_HEADERS)
-                refuse(rq, 431, PARLEY_TOO_LARGE, "There are more than %d headers, or they are longer than %d bytes", HTTP_HEADERS_MAX,
-                       HTTP_HEADER_BYTES_MAX);
-        else if (check_framing(rq) == 0 && check_target(rq) == 0 && has_body && n != SIZE_MAX && n > rq->match.route->max_body)
+                refuse(rq, 431, PARLEY_TOO_LARGE, "There are more than %d headers, or they are longer than %d bytes",
+                       HTTP_HEADERS_MAX, HTTP_HEADER_BYTES_MAX);
+        else if (check_framing(rq) == 0 && check_target(rq) == 0 && has_body && n != SIZE_MAX &&
+                 n > rq->match.route->max_body)
                 refuse_body(rq);
         max = rq->refusing ? HTTP_DRAIN_MAX : rq->match.route->max_body;
         buf_init(&rq->body, max);
@@ -231,6 +234,9 @@ static enum MHD_Result body_piece(struct http_request *rq, const char *data, siz
         return MHD_YES;
 }
 
+/* A request without an answer is not suspended here but when libmicrohttpd asks again, in its next run: a resumed connection is read from
+ * first if it was being read from when it was suspended, and an end of input found there would throw the answer away. By the next
+ * run it is known to be in processing. */
 static enum MHD_Result body_complete(struct http_request *rq)
 {
         rq->state = HTTP_RQ_HANDLER;
@@ -239,20 +245,15 @@ static enum MHD_Result body_complete(struct http_request *rq)
                 answer_refusal(rq);
         else
                 rq->match.route->handler(rq, rq->server->userdata);
-        if (rq->state == HTTP_RQ_ANSWERED)
-                return queue_answer(rq);
-        rq->suspended = true;
-        MHD_suspend_connection(rq->conn->mhd);
-        return MHD_YES;
+        return rq->state == HTTP_RQ_ANSWERED ? queue_answer(rq) : MHD_YES;
 }
 
-enum MHD_Result http_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
-                            const char *upload_data, size_t *upload_data_size, void **context)
+enum MHD_Result http_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                            const char *version, const char *upload_data, size_t *upload_data_size, void **context)
 {
         struct http_request *rq = *context;
 
         (void)cls;
-        (void)mhd;
         (void)url;
         (void)version;
         if (!rq)
@@ -264,7 +265,11 @@ enum MHD_Result http_access(void *cls, struct MHD_Connection *mhd, const char *u
                 if (*upload_data_size > 0)
                         return body_piece(rq, upload_data, upload_data_size);
                 return body_complete(rq);
-        case HTTP_RQ_ANSWERED: /* resumed */
+        case HTTP_RQ_HANDLER:
+                rq->suspended = true;
+                MHD_suspend_connection(mhd);
+                return MHD_YES;
+        case HTTP_RQ_ANSWERED:
                 return queue_answer(rq);
         default:
                 return MHD_NO;

@@ -20,7 +20,8 @@ void http_conn_phase(struct http_conn *c, enum http_phase phase, size_t n_bytes)
         uint64_t transfer_ms = (uint64_t)n_bytes * 1000 / HTTP_BYTES_PER_S;
 
         c->phase = phase;
-        c->deadline_ms = phase == HTTP_PHASE_HANDLER ? 0 : uv_now(c->server->loop) + c->server->timeout_ms + transfer_ms;
+        c->deadline_ms = phase == HTTP_PHASE_HANDLER ? 0
+                                                     : uv_now(c->server->loop) + c->server->timeout_ms + transfer_ms;
 }
 
 void http_conn_cut(struct http_conn *c)
@@ -147,7 +148,8 @@ static void conn_end(struct http_conn *c)
         free(c);
 }
 
-void http_conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context, enum MHD_ConnectionNotificationCode code)
+void http_conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
+                      enum MHD_ConnectionNotificationCode code)
 {
         if (code == MHD_CONNECTION_NOTIFY_STARTED) {
                 conn_begin(cls, mhd, socket_context);
@@ -164,14 +166,29 @@ static void conn_overdue(struct http_conn *c)
         http_conn_cut(c);
 }
 
+/* libmicrohttpd does not see the end of a client's input when it came together with a request: it takes a short read for the last there
+ * is, and its epoll is edge-triggered. */
+static bool conn_ended(const struct http_conn *c)
+{
+        char byte;
+
+        return (c->phase == HTTP_PHASE_HEAD || c->phase == HTTP_PHASE_BODY) &&
+               recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void http_conn_sweep(struct http_server *s)
 {
         uint64_t now = uv_now(s->loop);
         struct http_linger *l, *next;
 
-        for (struct http_conn *c = s->conns; c; c = c->next)
-                if (c->deadline_ms && c->deadline_ms <= now)
+        for (struct http_conn *c = s->conns; c; c = c->next) {
+                if (c->cut)
+                        continue;
+                else if (c->deadline_ms && c->deadline_ms <= now)
                         conn_overdue(c);
+                else if (conn_ended(c))
+                        http_conn_cut(c);
+        }
         for (l = s->lingers; l; l = next) {
                 next = l->next;
                 if (l->deadline_ms <= now)

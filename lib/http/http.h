@@ -4,7 +4,8 @@
  * the caller's loop; a request that is answered later is suspended. All on the loop's thread.
  *
  * Limits that are not options: target 8 KiB (414), headers 16 KiB together and 64 of them (431), 16 segments of a path (404),
- * 32 parameters of a query (400). A body, and the sending of an answer, may take timeout_s and a second more for each 16 KiB. */
+ * 32 parameters of a query (400). A body, and the sending of an answer, may take timeout_s and a second more for each 16 KiB.
+ * What is not HTTP (a broken request line, Content-Length: -1) libmicrohttpd answers by itself, in HTML, and closes. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,25 +25,27 @@ struct http_request;
 typedef void (*http_handler)(struct http_request *rq, void *userdata);
 
 struct http_route {
-        const char *method;     /* "GET"; serves HEAD too where there is no route of its own for it */
-        const char *path;       /* "/api/channels/{id}/messages": {x} matches one segment that is not empty */
+        const char *method; /* "GET"; serves HEAD too where there is no route of its own for it */
+        const char *path;   /* "/api/channels/{id}/messages": {x} matches one segment that is not empty */
         http_handler handler;
-        size_t max_body;        /* bytes; 0: no body allowed */
+        size_t max_body; /* bytes; 0: no body allowed */
 };
 
 struct http_options {
         uv_loop_t *loop;
-        const char *listen;           /* "127.0.0.1:8082", "[::]:8082", ":8082" (every address); port 0: any free one */
+        const char *listen; /* "127.0.0.1:8082", "[::]:8082", ":8082" (every address); port 0: any free one */
         const struct http_route *routes; /* copied; the strings must outlive the server */
         unsigned n_routes;
-        unsigned max_connections;     /* 0: 1000; further ones wait in the listen queue */
+        unsigned max_connections;        /* 0: 1000; further ones wait in the listen queue */
         unsigned max_connections_per_ip; /* of the TCP peer; 0: no limit */
-        unsigned timeout_s;           /* of an idle or half-sent connection; 0: 30 */
-        const char *cors_origin;      /* NULL: none; "*" or one origin for Access-Control-Allow-Origin */
-        const char *trusted_proxies;  /* addresses and CIDRs whose X-Forwarded-For counts, "10.0.0.0/8, fd00::/8"; loopback always does */
+        unsigned timeout_s;              /* of an idle or half-sent connection; 0: 30 */
+        const char *cors_origin;         /* NULL: none; "*" or one origin for Access-Control-Allow-Origin */
+        /* Whose X-Forwarded-For counts: addresses and CIDRs, "10.0.0.0/8, fd00::/8". Loopback's always does. */
+        const char *trusted_proxies;
         /* After each answer that was given to libmicrohttpd. route: the pattern, or "(none)"; method: a standard one, or "(other)":
          * both are safe as labels. May be NULL. */
-        void (*on_request)(const char *method, const char *route, unsigned status, uint64_t microseconds, void *userdata);
+        void (*on_request)(const char *method, const char *route, unsigned status, uint64_t microseconds,
+                           void *userdata);
         void *userdata;
 };
 
@@ -55,12 +58,12 @@ void http_server_close(struct http_server *server, uint32_t grace_ms, void (*don
 unsigned http_server_port(const struct http_server *server);
 
 /* Valid until the request is answered. Percent-decoded; checked to be UTF-8 without NUL. */
-const char *http_param(const struct http_request *rq, const char *name);   /* of the path; NULL: no such name */
-const char *http_query(const struct http_request *rq, const char *name);   /* NULL: not given */
-const char *http_header(const struct http_request *rq, const char *name);  /* NULL: not given, or not UTF-8 */
+const char *http_param(const struct http_request *rq, const char *name);  /* of the path; NULL: no such name */
+const char *http_query(const struct http_request *rq, const char *name);  /* NULL: not given */
+const char *http_header(const struct http_request *rq, const char *name); /* NULL: not given, or not UTF-8 */
 const char *http_method(const struct http_request *rq);
-const char *http_path(const struct http_request *rq);                      /* as it was sent, without the query */
-const uint8_t *http_body(const struct http_request *rq, size_t *ret_n);    /* never NULL; bytes as they came */
+const char *http_path(const struct http_request *rq);                   /* as it was sent, without the query */
+const uint8_t *http_body(const struct http_request *rq, size_t *ret_n); /* never NULL; bytes as they came */
 /* The client's address: the last one of X-Forwarded-For that is not a trusted proxy's, where the peer is one; else the peer.
  * Loopback is trusted. */
 const char *http_peer(const struct http_request *rq);
@@ -81,8 +84,8 @@ void http_respond(struct http_request *rq, unsigned status, const char *content_
 void http_respond_json(struct http_request *rq, unsigned status, struct buf *b);
 /* {"type":"urn:parley:problem:<code>","title","status","detail","code","instance","traceId"}, and with retry_ms "retryMs" and
  * Retry-After */
-__attribute__((__format__(__printf__, 4, 5))) void http_problem(struct http_request *rq, enum parley_code code, uint32_t retry_ms,
-                                                                const char *detail_format, ...);
+__attribute__((__format__(__printf__, 4, 5))) void http_problem(struct http_request *rq, enum parley_code code,
+                                                                uint32_t retry_ms, const char *detail_format, ...);
 
 /* /healthz (the loop turns), /readyz (200 or 503 with the reasons as JSON), /metrics (lib/base/metrics.h) */
 struct http_admin_options {

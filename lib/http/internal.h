@@ -10,21 +10,21 @@
 #include "http/router.h"
 #include "http/target.h"
 
-#define HTTP_TARGET_MAX 8192          /* bytes; browsers and proxies keep below */
+#define HTTP_TARGET_MAX 8192 /* bytes; browsers and proxies keep below */
 #define HTTP_HEADERS_MAX 64
-#define HTTP_HEADER_BYTES_MAX 16384   /* names and values together */
+#define HTTP_HEADER_BYTES_MAX 16384 /* names and values together */
 /* libmicrohttpd's memory for one connection: above our own limits, so that ours answer, and with room for the answer's headers */
 #define HTTP_POOL_BYTES 65536
 #define HTTP_ANSWER_HEADERS_MAX 16
 /* A refused body up to this size is read and dropped, so that the connection can be kept */
 #define HTTP_DRAIN_MAX 65536
-#define HTTP_BYTES_PER_S 16384        /* the slowest that a body or an answer may go */
-#define HTTP_SWEEP_MS 500             /* how often deadlines are looked at */
-#define HTTP_LINGER_MS 3000           /* how long a refused client may go on sending before the socket is closed */
-#define HTTP_LINGER_MAX 64            /* sockets in that state */
+#define HTTP_BYTES_PER_S 16384 /* the slowest that a body or an answer may go */
+#define HTTP_SWEEP_MS 500      /* how often deadlines are looked at */
+#define HTTP_LINGER_MS 3000    /* how long a refused client may go on sending before the socket is closed */
+#define HTTP_LINGER_MAX 64     /* sockets in that state */
 
 enum http_phase {
-        HTTP_PHASE_HEAD,    /* idle, or the head of a request is coming */
+        HTTP_PHASE_HEAD, /* idle, or the head of a request is coming */
         HTTP_PHASE_BODY,
         HTTP_PHASE_HANDLER, /* no deadline: the handler's matter */
         HTTP_PHASE_ANSWER,
@@ -36,11 +36,11 @@ struct http_conn {
         struct MHD_Connection *mhd;
         struct http_request *rq; /* NULL between requests */
         enum http_phase phase;
-        uint64_t deadline_ms;    /* 0: none */
+        uint64_t deadline_ms; /* 0: none */
         int fd;
-        bool request_begun;      /* the request line is there: who is cut off now gets a 408 */
-        bool refused;            /* was answered although it may still be sending */
-        bool cut;                /* shut down by us */
+        bool request_begun; /* the request line is there: who is cut off now gets a 408 */
+        bool refused;       /* was answered although it may still be sending */
+        bool cut;           /* shut down by us */
         char peer[HTTP_PEER_MAX];
 };
 
@@ -59,7 +59,8 @@ struct http_server {
         struct http_router *router;
         struct http_trusted *trusted;
         char *cors_origin;
-        void (*on_request)(const char *method, const char *route, unsigned status, uint64_t microseconds, void *userdata);
+        void (*on_request)(const char *method, const char *route, unsigned status, uint64_t microseconds,
+                           void *userdata);
         void *userdata;
         unsigned max_connections;
         uint32_t timeout_ms;
@@ -70,7 +71,7 @@ struct http_server {
         uv_timer_t sweep; /* deadlines; active while there are connections */
         uv_timer_t grace;
         unsigned n_handles;
-        bool running;     /* inside MHD_run */
+        bool running; /* inside MHD_run */
         bool closing, stopped;
 
         struct http_conn *conns;
@@ -78,13 +79,13 @@ struct http_server {
         struct http_linger *lingers;
         unsigned n_lingers;
 
-        void *owned;      /* freed with the server */
+        void *owned; /* freed with the server */
         void (*done)(void *userdata);
         void *done_userdata;
 };
 
 enum http_state {
-        HTTP_RQ_NEW,      /* only the request line is there */
+        HTTP_RQ_NEW, /* only the request line is there */
         HTTP_RQ_BODY,
         HTTP_RQ_HANDLER,  /* the handler has it */
         HTTP_RQ_ANSWERED, /* `response` is set, or could not be made */
@@ -101,9 +102,9 @@ struct http_request {
         struct http_conn *conn;     /* NULL: the connection is gone */
         enum http_state state;
         bool suspended;
-        bool bad_header;            /* http_set_header was given something impossible */
-        bool close;                 /* the connection ends with the answer */
-        bool refusing;              /* the answer is one of ours, the handler does not see this request */
+        bool bad_header; /* http_set_header was given something impossible */
+        bool close;      /* the connection ends with the answer */
+        bool refusing;   /* the answer is one of ours, the handler does not see this request */
         struct http_arena arena;
 
         char *raw_target; /* with the query: never shown; NULL: too long */
@@ -146,7 +147,8 @@ void http_server_handle_closed(struct http_server *s);
 int http_listen(const char *text, int *ret_fd, unsigned *ret_port);
 
 /* --- conn.c --- */
-void http_conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context, enum MHD_ConnectionNotificationCode code);
+void http_conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
+                      enum MHD_ConnectionNotificationCode code);
 struct http_conn *http_conn_of(struct MHD_Connection *mhd);
 /* n_bytes: what is to be moved in this phase */
 void http_conn_phase(struct http_conn *c, enum http_phase phase, size_t n_bytes);
@@ -157,8 +159,8 @@ void http_linger_stop_all(struct http_server *s);
 
 /* --- access.c: libmicrohttpd's callbacks for a request --- */
 void *http_access_begin(void *cls, const char *uri, struct MHD_Connection *mhd);
-enum MHD_Result http_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
-                            const char *upload_data, size_t *upload_data_size, void **context);
+enum MHD_Result http_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                            const char *version, const char *upload_data, size_t *upload_data_size, void **context);
 void http_access_end(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code);
 
 /* --- request.c --- */
@@ -178,10 +180,11 @@ void http_report(const struct http_request *rq, unsigned status);
 
 /* --- problem.c --- */
 /* Appends the document. detail is made valid UTF-8. 0, BUF_E_FULL, -ENOMEM. */
-int http_problem_write(struct buf *out, unsigned status, enum parley_code code, uint32_t retry_ms, const char *detail, const char *instance,
-                       const char *trace_id);
+int http_problem_write(struct buf *out, unsigned status, enum parley_code code, uint32_t retry_ms, const char *detail,
+                       const char *instance, const char *trace_id);
 /* As http_problem, with a status of its own */
-void http_problem_status(struct http_request *rq, unsigned status, enum parley_code code, uint32_t retry_ms, const char *detail);
+void http_problem_status(struct http_request *rq, unsigned status, enum parley_code code, uint32_t retry_ms,
+                         const char *detail);
 /* A whole answer for a client that is not listened to any more: written into the socket past libmicrohttpd, as far as it goes in without
  * waiting. Only before anything was answered to the request. */
 void http_problem_raw(struct http_conn *c, unsigned status, enum parley_code code, const char *detail);

@@ -65,8 +65,10 @@ static int socket_open(const union address *a, bool any, int *ret_fd)
         if (fd < 0)
                 return -errno;
         if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-            (a->sa.sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof(on)) < 0) ||
-            bind(fd, &a->sa, a->sa.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4)) < 0 || listen(fd, BACKLOG) < 0) {
+            (a->sa.sa_family == AF_INET6 &&
+             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof(on)) < 0) ||
+            bind(fd, &a->sa, a->sa.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4)) < 0 ||
+            listen(fd, BACKLOG) < 0) {
                 r = -errno;
                 close(fd);
                 return r;

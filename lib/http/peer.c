@@ -157,7 +157,8 @@ static int last_element(const char *list, const char *end, const char **ret_begi
         return address_parse(text, ret, &is_v4);
 }
 
-void http_peer_resolve(const struct http_trusted *trusted, const char *peer, const char *forwarded, char ret[HTTP_PEER_MAX])
+void http_peer_resolve(const struct http_trusted *trusted, const char *peer, const char *forwarded,
+                       char ret[HTTP_PEER_MAX])
 {
         const char *end, *begin;
         struct in6_addr a;

@@ -21,4 +21,5 @@ bool http_trusted_has(const struct http_trusted *trusted, const char *address);
 /* "?" where it is not an internet address. An IPv4 address inside of IPv6 is written as IPv4. */
 void http_peer_format(const struct sockaddr *sa, char ret[HTTP_PEER_MAX]);
 /* forwarded: all values of X-Forwarded-For joined by commas, or NULL */
-void http_peer_resolve(const struct http_trusted *trusted, const char *peer, const char *forwarded, char ret[HTTP_PEER_MAX]);
+void http_peer_resolve(const struct http_trusted *trusted, const char *peer, const char *forwarded,
+                       char ret[HTTP_PEER_MAX]);

@@ -40,8 +40,8 @@ static int append_member(struct buf *out, const char *before, const char *value)
         return r ? r : append_string(out, value);
 }
 
-int http_problem_write(struct buf *out, unsigned status, enum parley_code code, uint32_t retry_ms, const char *detail, const char *instance,
-                       const char *trace_id)
+int http_problem_write(struct buf *out, unsigned status, enum parley_code code, uint32_t retry_ms, const char *detail,
+                       const char *instance, const char *trace_id)
 {
         char number[64];
         int r;
@@ -64,7 +64,8 @@ int http_problem_write(struct buf *out, unsigned status, enum parley_code code, 
         return r ? r : buf_append(out, "}", 1);
 }
 
-void http_problem_status(struct http_request *rq, unsigned status, enum parley_code code, uint32_t retry_ms, const char *detail)
+void http_problem_status(struct http_request *rq, unsigned status, enum parley_code code, uint32_t retry_ms,
+                         const char *detail)
 {
         struct buf out = BUF_INIT(DOCUMENT_MAX);
         char seconds[16];
@@ -116,7 +117,11 @@ void http_problem_raw(struct http_conn *c, unsigned status, enum parley_code cod
         snprintf(head, sizeof(head),
                  "HTTP/1.1 %u %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
                  "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n",
-                 status, status == 408 ? "Request Timeout" : status == 413 ? "Content Too Large" : "Bad Request", body.len);
+                 status,
+                 status == 408   ? "Request Timeout"
+                 : status == 413 ? "Content Too Large"
+                                 : "Bad Request",
+                 body.len);
         r = r ? r : buf_append_str(&out, head);
         if (origin) {
                 r = r ? r : buf_append_str(&out, "Access-Control-Allow-Origin: ");

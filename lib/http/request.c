@@ -101,8 +101,8 @@ static void read_trace(struct http_request *rq)
         const char *s = http_request_raw_header(rq, "traceparent");
         uint8_t random[16];
 
-        if (s && strlen(s) >= 55 && is_hex(s, 2) && s[2] == '-' && strncmp(s, "ff", 2) != 0 && is_hex(s + 3, 32) && s[35] == '-' &&
-            is_hex(s + 36, 16) && s[52] == '-' && strspn(s + 3, "0") < 32) {
+        if (s && strlen(s) >= 55 && is_hex(s, 2) && s[2] == '-' && strncmp(s, "ff", 2) != 0 && is_hex(s + 3, 32) &&
+            s[35] == '-' && is_hex(s + 36, 16) && s[52] == '-' && strspn(s + 3, "0") < 32) {
                 memcpy(rq->trace_id, s + 3, 32);
                 return;
         }

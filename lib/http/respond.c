@@ -106,7 +106,7 @@ static void answer(struct http_request *rq, unsigned status, struct MHD_Response
         rq->state = HTTP_RQ_ANSWERED;
         http_report(rq, status);
         if (!rq->suspended)
-                return; /* inside of the handler's call: queued when it returns */
+                return; /* libmicrohttpd asks for it in this run or the next */
         rq->suspended = false;
         MHD_resume_connection(rq->conn->mhd);
         http_server_wake(rq->server);
@@ -172,8 +172,8 @@ void http_respond_json(struct http_request *rq, unsigned status, struct buf *b)
                 buf_done(&taken);
                 return;
         }
-        response = MHD_create_response_from_buffer_with_free_callback_cls(taken.len, taken.len ? (const void *)taken.data : "",
-                                                                          body_free, taken.data);
+        response = MHD_create_response_from_buffer_with_free_callback_cls(
+                taken.len, taken.len ? (const void *)taken.data : "", body_free, taken.data);
         if (!response)
                 buf_done(&taken);
         answer(rq, status, finish(rq, status, "application/json", response), taken.len);

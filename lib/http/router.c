@@ -164,8 +164,8 @@ static void allow_add(char allow[HTTP_ALLOW_MAX], const char *method)
                 allow_add(allow, "HEAD");
 }
 
-static const struct pattern *find(const struct http_router *router, const char *method, const struct http_target *target,
-                                  char allow[HTTP_ALLOW_MAX])
+static const struct pattern *find(const struct http_router *router, const char *method,
+                                  const struct http_target *target, char allow[HTTP_ALLOW_MAX])
 {
         const struct pattern *best = NULL;
 

@@ -15,7 +15,7 @@ struct http_router;
 
 struct http_match {
         const struct http_route *route;
-        const char *names[HTTP_ROUTER_PARAMS_MAX]; /* of the parameters, owned by the router */
+        const char *names[HTTP_ROUTER_PARAMS_MAX];  /* of the parameters, owned by the router */
         const char *values[HTTP_ROUTER_PARAMS_MAX]; /* NULL: could not be decoded */
         unsigned n_params;
         char allow[HTTP_ALLOW_MAX]; /* with HTTP_ROUTER_E_METHOD: "GET, HEAD, POST" */

@@ -131,18 +131,14 @@ static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
 
 static int daemon_start(struct http_server *s, int fd, const struct http_options *options)
 {
-        s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_THREAD_SAFETY, 0, NULL, NULL, http_access, s,
-                                  MHD_OPTION_LISTEN_SOCKET, fd,
-                                  MHD_OPTION_CONNECTION_LIMIT, s->max_connections,
-                                  MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_connections_per_ip,
-                                  MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL_BYTES,
-                                  MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
-                                  MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
-                                  MHD_OPTION_URI_LOG_CALLBACK, http_access_begin, s,
-                                  MHD_OPTION_NOTIFY_COMPLETED, http_access_end, s,
-                                  MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, s,
-                                  MHD_OPTION_END);
+        s->mhd = MHD_start_daemon(
+                MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_THREAD_SAFETY, 0, NULL, NULL, http_access, s,
+                MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, s->max_connections,
+                MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
+                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL_BYTES, MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
+                MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_URI_LOG_CALLBACK, http_access_begin, s,
+                MHD_OPTION_NOTIFY_COMPLETED, http_access_end, s, MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, s,
+                MHD_OPTION_END);
         return s->mhd ? 0 : -ENOMEM;
 }
 

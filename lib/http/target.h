@@ -15,10 +15,10 @@ struct http_pair {
 };
 
 struct http_target {
-        const char *path;                     /* as it was sent, without the query */
-        char *segments[HTTP_SEGMENTS_MAX];    /* decoded; NULL: not valid */
+        const char *path;                  /* as it was sent, without the query */
+        char *segments[HTTP_SEGMENTS_MAX]; /* decoded; NULL: not valid */
         unsigned n_segments;
-        bool too_deep;                        /* more segments than HTTP_SEGMENTS_MAX: no route can match */
+        bool too_deep; /* more segments than HTTP_SEGMENTS_MAX: no route can match */
         struct http_pair query[HTTP_QUERY_MAX];
         unsigned n_query;
 };
