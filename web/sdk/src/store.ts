@@ -46,6 +46,8 @@ export class ChannelStore {
   readonly #bySeq = new Map<number, StoredMessage>();
   readonly #keys = new Map<string, number>();
   readonly #changes = new Map<number, Change>();
+  /** Display names by user, as last seen: what is left of a deleted message has none. */
+  readonly #names = new Map<string, string>();
   #sorted: readonly StoredMessage[] | undefined = [];
 
   /** All messages, ascending by sequence. The same array until something changes. */
@@ -77,6 +79,7 @@ export class ChannelStore {
       this.#change(event.messageDeleted.targetSeq, { seq: event.seq, at, deleted: true, content: '', mentions: [] });
     } else if (event.removed?.reason === 'deleted') {
       this.#change(event.seq, { seq: event.seq, at: 0, deleted: true, content: '', mentions: [] });
+      if (event.id && event.actorId) this.#add(tombstone(event, at, this.#names.get(event.actorId) ?? ''));
     }
     return undefined;
   }
@@ -123,6 +126,7 @@ export class ChannelStore {
     const known = this.#bySeq.get(message.seq);
     this.#bySeq.set(message.seq, message);
     this.#keys.set(message.key, message.seq);
+    if (message.senderName) this.#names.set(message.senderId, message.senderName);
     if (known === message) return;
     const last = this.#sorted?.[this.#sorted.length - 1];
     const append = this.#sorted !== undefined && !known && (last === undefined || last.seq < message.seq);
@@ -144,6 +148,14 @@ function fromEvent(event: WireEvent, message: WireMessage, at: number): StoredMe
   const whole = { ...message, id: message.id || event.id, senderId: message.senderId || event.actorId, seq: event.seq };
   const stored = fromWire({ ...whole, channelId: event.channelId }, event.seq);
   return stored.createdAt === 0 ? { ...stored, createdAt: at } : stored;
+}
+
+/** What is left of a message whose content was removed before it came here. */
+function tombstone(event: WireEvent, at: number, senderName: string): StoredMessage {
+  const { id, channelId, actorId: senderId, seq } = event;
+  const nothing = { content: '', type: 'text', threadId: '', replyTo: '', mentions: [] } as const;
+  const times = { createdAt: at, updatedAt: 0, stateSeq: seq };
+  return { key: keyOf(senderId, id), id, channelId, senderId, senderName, seq, ...nothing, ...times, deleted: true };
 }
 
 function fromWire(message: WireMessage, stateSeq: number): StoredMessage {

@@ -111,6 +111,15 @@ describe('deletions', () => {
     expect(store.messages[0]!.deleted).toBe(true);
   });
 
+  it('are shown where only the removed event is left, under the name that is known', () => {
+    const store = new ChannelStore();
+    store.apply(messageEvent(5, 3));
+    store.apply({ channelId: 'general', seq: 3, prev: 0, id: 'gone', actorId: 'ada', createdAt: '1970-01-01T00:00:03Z', removed: { reason: 'deleted' } });
+    store.apply({ channelId: 'general', seq: 4, prev: 3, id: 'twice', actorId: 'ada', removed: { reason: 'duplicate' } });
+    expect(store.messages.map(({ seq, deleted, senderName }) => [seq, deleted, senderName])).toEqual([[3, true, 'ada'], [5, false, 'ada']]);
+    expect(store.messages[0]).toMatchObject({ key: 'ada/gone', content: '', createdAt: 3000 });
+  });
+
   it('are told by a removed event as well', () => {
     const store = new ChannelStore();
     store.apply(messageEvent(3, 0));
