@@ -5,7 +5,7 @@
 
 #include "wire/wire.h"
 
-/* Measured on a replay of 200 chat messages (see docs/decisions/compression.md) */
+/* Measured on a replay of 200 chat messages (docs/decisions/0003) */
 #define LEVEL 2
 #define WINDOW_BITS (-15) /* negative: raw */
 #define MEM_LEVEL 8
