@@ -14,8 +14,13 @@ int text_parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret_valu
 /* RFC 4648 section 5 without padding, and strict: bits behind the last byte must be 0, so that each value has one text.
  * Returns the length, or -EINVAL, -ENOBUFS; on errors nothing is written. */
 int base64url_decode(const char *s, size_t n, uint8_t *ret, size_t n_ret);
-/* ret needs 4 * (n + 2) / 3 + 1 bytes; NUL-terminated; returns the length */
+/* Both alphabets, with padding or without, as proto3's JSON mapping takes it; else as above */
+int base64_decode(const char *s, size_t n, uint8_t *ret, size_t n_ret);
+/* ret needs BASE64_SIZE(n) bytes; NUL-terminated; returns the length */
+#define BASE64_SIZE(n) (((n) + 2) / 3 * 4 + 1)
 size_t base64url_encode(const uint8_t *p, size_t n, char *ret);
+/* The standard alphabet, padded */
+size_t base64_encode(const uint8_t *p, size_t n, char *ret);
 #define RFC3339_LEN 30 /* "2026-01-02T03:04:05.123456789Z" and less; plus a NUL */
 /* "…T…Z" with 0, 3, 6 or 9 digits of a second, as the proto3 JSON mapping wants. ret needs RFC3339_LEN + 1.
  * -ERANGE outside years 1-9999 and for nanos outside 0 to 999,999,999. */

@@ -125,43 +125,6 @@ bool codec_raw_header(const char *block, size_t n, const char *name, char *ret, 
         return false;
 }
 
-static int base64_digit(char c)
-{
-        if (c >= 'A' && c <= 'Z')
-                return c - 'A';
-        if (c >= 'a' && c <= 'z')
-                return c - 'a' + 26;
-        if (c >= '0' && c <= '9')
-                return c - '0' + 52;
-        return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-int codec_base64_decode(const char *s, size_t n, uint8_t *ret)
-{
-        size_t n_out = 0;
-
-        if (n % 4 != 0 || n > INT32_MAX)
-                return -EINVAL;
-        for (size_t i = 0; i < n; i += 4) {
-                unsigned padding = 0;
-                uint32_t bits = 0;
-
-                if (i + 4 == n && s[i + 3] == '=')
-                        padding = s[i + 2] == '=' ? 2 : 1;
-                for (unsigned k = 0; k < 4; k++) {
-                        int digit = k >= 4 - padding ? 0 : base64_digit(s[i + k]);
-                        if (digit < 0)
-                                return -EINVAL;
-                        bits = bits << 6 | (uint32_t)digit;
-                }
-                if ((padding == 1 && (bits & 0xff) != 0) || (padding == 2 && (bits & 0xffff) != 0))
-                        return -EINVAL;
-                for (unsigned k = 0; k < 3 - padding; k++)
-                        ret[n_out++] = (uint8_t)(bits >> (16 - 8 * k));
-        }
-        return (int)n_out;
-}
-
 bool codec_name_valid(const char *s)
 {
         size_t n = 0;

@@ -1,4 +1,4 @@
-/* The texts that NATS and JetStream put around payloads: header blocks, acknowledgement subjects, names, times, base64. Pure. */
+/* The texts that NATS and JetStream put around payloads: header blocks, acknowledgement subjects, names, times. Pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -41,9 +41,6 @@ int64_t codec_time_ns(const char *value);
 /* The value of a header in a raw block "NATS/1.0\r\nName: value\r\n…\r\n\r\n"; names are compared as they stand. The copy is terminated.
  * false when there is none, or it does not fit. */
 bool codec_raw_header(const char *block, size_t n, const char *name, char *ret, size_t n_ret);
-
-/* RFC 4648 section 4 with padding. ret needs 3 * n / 4 bytes. The length, or -EINVAL. */
-int codec_base64_decode(const char *s, size_t n, uint8_t *ret);
 
 /* [A-Za-z0-9_-]+, at most 64: what may stand in $JS.API subjects and JSON without being quoted */
 bool codec_name_valid(const char *s);

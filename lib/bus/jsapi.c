@@ -25,6 +25,14 @@ static int bad_reply(struct jsapi_result *ret, const char *what)
         return result_set(ret, BUS_E_BAD_REPLY, 0, what);
 }
 
+/* 0 when it is absent, negative, or no number */
+static uint64_t member_uint(yyjson_val *object, const char *name)
+{
+        yyjson_val *value = yyjson_obj_get(object, name);
+
+        return yyjson_is_uint(value) ? yyjson_get_uint(value) : 0;
+}
+
 /* What the stores of nats-server say of a sequence that was removed, or was never there (server/store.go) */
 static bool is_absent(const char *text)
 {
@@ -46,7 +54,7 @@ static int result_read(yyjson_val *root, struct jsapi_result *ret)
         if (error == NULL)
                 return result_set(ret, 0, 0, "");
         int64_t code = yyjson_get_sint(yyjson_obj_get(error, "code"));
-        unsigned err_code = (unsigned)yyjson_get_uint(yyjson_obj_get(error, "err_code"));
+        unsigned err_code = (unsigned)member_uint(error, "err_code");
         const char *text = yyjson_get_str(yyjson_obj_get(error, "description"));
         int mapped = BUS_E_REFUSED;
         if (err_code == JSAPI_ERR_WRONG_LAST_SEQUENCE)
@@ -70,7 +78,7 @@ int jsapi_parse_ack(const uint8_t *data, size_t n, struct bus_ack *ret, struct j
         int r = result_read(root, ret_result);
         if (r != 0)
                 return r;
-        uint64_t seq = yyjson_get_uint(yyjson_obj_get(root, "seq"));
+        uint64_t seq = member_uint(root, "seq");
         if (seq == 0)
                 return bad_reply(ret_result, "the ack has no sequence");
         *ret = (struct bus_ack){.seq = seq, .duplicate = yyjson_get_bool(yyjson_obj_get(root, "duplicate"))};
@@ -122,10 +130,10 @@ int jsapi_parse_stream(const uint8_t *data, size_t n, struct bus_stream_info *re
         if (text != NULL && text_parse_u64(text, 0, UINT64_MAX, &epoch) < 0)
                 return bad_reply(ret_result, "the stream's epoch is not a number");
         *ret = (struct bus_stream_info){
-                .first_seq = yyjson_get_uint(yyjson_obj_get(state, "first_seq")),
-                .last_seq = yyjson_get_uint(yyjson_obj_get(state, "last_seq")),
-                .messages = yyjson_get_uint(yyjson_obj_get(state, "messages")),
-                .bytes = yyjson_get_uint(yyjson_obj_get(state, "bytes")),
+                .first_seq = member_uint(state, "first_seq"),
+                .last_seq = member_uint(state, "last_seq"),
+                .messages = member_uint(state, "messages"),
+                .bytes = member_uint(state, "bytes"),
                 .epoch = epoch,
                 .created = yyjson_get_bool(yyjson_obj_get(root, "did_create")),
         };
@@ -163,7 +171,7 @@ static int message_read(yyjson_val *message, struct jsapi_message *ret, struct j
         size_t n_data = data != NULL ? strlen(data) : 0, n_hdrs = hdrs != NULL ? strlen(hdrs) : 0;
         struct jsapi_message m = {0};
 
-        m.seq = yyjson_get_uint(yyjson_obj_get(message, "seq"));
+        m.seq = member_uint(message, "seq");
         m.time_ns = codec_time_ns(yyjson_get_str(yyjson_obj_get(message, "time")));
         if (subject == NULL || m.seq == 0)
                 return bad_reply(ret_result, "the message has no subject or no sequence");
@@ -174,13 +182,13 @@ static int message_read(yyjson_val *message, struct jsapi_message *ret, struct j
         char *cursor = memory;
         m.subject = memcpy(cursor, subject, strlen(subject) + 1);
         cursor += strlen(subject) + 1;
-        int len = codec_base64_decode(data != NULL ? data : "", n_data, (uint8_t *)cursor);
+        int len = base64_decode(data != NULL ? data : "", n_data, (uint8_t *)cursor, n_data);
         if (len < 0)
                 return bad_reply(ret_result, "the message's data are not base64");
         m.data = (uint8_t *)cursor;
         m.len = (size_t)len;
         cursor += len;
-        len = codec_base64_decode(hdrs != NULL ? hdrs : "", n_hdrs, (uint8_t *)cursor);
+        len = base64_decode(hdrs != NULL ? hdrs : "", n_hdrs, (uint8_t *)cursor, n_hdrs);
         if (len < 0)
                 return bad_reply(ret_result, "the message's headers are not base64");
         char *block = cursor;

@@ -1,4 +1,4 @@
-/* Messages -> JSON, written directly from the descriptors: see docs/decisions/json-writer.md for why not by yyjson. */
+/* Messages -> JSON, written directly from the descriptors: see docs/decisions/0002 for why not by yyjson. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 #include "google/protobuf/timestamp.pb-c.h"
-#include "wire/base64.h"
 #include "wire/plan.h"
 #include "wire/wire.h"
 
@@ -144,11 +143,11 @@ static int write_bytes(struct buf *out, const ProtobufCBinaryData *bytes)
 {
         int r;
 
-        r = buf_reserve(out, wire_base64_size(bytes->len) + 2);
+        r = buf_reserve(out, BASE64_SIZE(bytes->len) + 2);
         if (r != 0)
                 return r;
         out->data[out->len++] = '"';
-        out->len += wire_base64_encode(bytes->data, bytes->len, (char *)out->data + out->len);
+        out->len += base64_encode(bytes->data, bytes->len, (char *)out->data + out->len);
         out->data[out->len++] = '"';
         return 0;
 }

@@ -5,12 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 #include <yyjson.h>
 
 #include "base/text.h"
 #include "google/protobuf/timestamp.pb-c.h"
-#include "wire/base64.h"
 #include "wire/json_value.h"
 #include "wire/plan.h"
 
@@ -254,15 +252,14 @@ static int decode_bytes(struct json_reader *r, yyjson_val *v, const struct wire_
 {
         const char *text;
         uint8_t *data;
-        ssize_t n;
-        int e = json_text(r, path, "a base64 string", v, &text);
+        int n, e = json_text(r, path, "a base64 string", v, &text);
 
         if (e != 0 || text[0] == '\0')
                 return e;
         data = malloc(yyjson_get_len(v));
         if (!data)
                 return -ENOMEM;
-        n = wire_base64_decode(text, yyjson_get_len(v), data);
+        n = base64_decode(text, yyjson_get_len(v), data, yyjson_get_len(v));
         if (n < 0) {
                 free(data);
                 return wire_fail(r->error, WIRE_E_FIELD, path, "not base64");

@@ -158,6 +158,53 @@ static void test_base64url_known(void **state)
         }
 }
 
+static void test_base64_known(void **state)
+{
+        static const struct {
+                const char *bytes, *text;
+        } known[] = {
+                {"", ""},
+                {"f", "Zg=="},
+                {"fo", "Zm8="},
+                {"foo", "Zm9v"},
+                {"foob", "Zm9vYg=="},
+                {"fooba", "Zm9vYmE="},
+                {"foobar", "Zm9vYmFy"},
+                {"\xfb\xff\xbf", "+/+/"},
+        };
+        char text[32];
+        uint8_t bytes[32];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+                size_t n = strlen(known[i].bytes), n_text = strlen(known[i].text);
+
+                assert_int_equal(base64_encode((const uint8_t *)known[i].bytes, n, text), n_text);
+                assert_string_equal(text, known[i].text);
+                assert_int_equal(n_text + 1, BASE64_SIZE(n));
+                assert_int_equal(base64_decode(text, n_text, bytes, sizeof(bytes)), n);
+                assert_memory_equal(bytes, known[i].bytes, n);
+                /* and what base64url writes */
+                n_text = base64url_encode((const uint8_t *)known[i].bytes, n, text);
+                assert_int_equal(base64_decode(text, n_text, bytes, sizeof(bytes)), n);
+                assert_memory_equal(bytes, known[i].bytes, n);
+        }
+        assert_int_equal(base64_decode("+_-/", 4, bytes, 3), 3);
+        assert_int_equal(base64_decode("Zm9v", 4, bytes, 2), -ENOBUFS);
+}
+
+static void test_base64_bad(void **state)
+{
+        static const char *const bad[] = {"=",    "==",   "===",  "====", "A",    "A===",  "Zg=",      "Zm8==", "Zm9v=",
+                                          "Zh==", "Zm9=", "Z=g=", "=Zg=", "Zg =", "Zm9 v", "Zg==Zg==", "Zm9v\n"};
+        uint8_t bytes[32];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+                if (base64_decode(bad[i], strlen(bad[i]), bytes, sizeof(bytes)) != -EINVAL)
+                        fail_msg("%s is taken", bad[i]);
+}
+
 static void test_base64url_bad(void **state)
 {
         static const char *const bad[] = {
@@ -186,15 +233,19 @@ static void test_base64url_round_trip(void **state)
         (void)state;
         for (size_t n = 0; n < 200; n++) {
                 uint8_t bytes[200], back[200];
-                char text[4 * (200 + 2) / 3 + 1];
+                char text[BASE64_SIZE(200)];
                 size_t len;
 
                 for (size_t i = 0; i < n; i++)
                         bytes[i] = (uint8_t)unit_random(&seed);
                 len = base64url_encode(bytes, n, text);
                 assert_int_equal(len, strlen(text));
-                assert_true(len + 1 <= 4 * (n + 2) / 3 + 1);
+                assert_true(len + 1 <= BASE64_SIZE(n));
                 assert_int_equal(base64url_decode(text, len, back, n), n);
+                if (n > 0)
+                        assert_memory_equal(bytes, back, n);
+                len = base64_encode(bytes, n, text);
+                assert_int_equal(base64_decode(text, len, back, n), n);
                 if (n > 0)
                         assert_memory_equal(bytes, back, n);
         }
@@ -209,6 +260,8 @@ int main(void)
                 cmocka_unit_test(test_parse_u64),
                 cmocka_unit_test(test_base64url_known),
                 cmocka_unit_test(test_base64url_bad),
+                cmocka_unit_test(test_base64_known),
+                cmocka_unit_test(test_base64_bad),
                 cmocka_unit_test(test_base64url_round_trip),
         };
         return cmocka_run_group_tests_name("base/text", tests, NULL, NULL);
