@@ -15,6 +15,8 @@ export interface ChainStep {
   apply: WireEvent[];
   /** Ask the gateway for what is missing behind the cursor. */
   repair: boolean;
+  /** The log has ended below the cursor: forget what is above this sequence. */
+  dropAbove?: number;
 }
 
 const NOTHING: ChainStep = { apply: [], repair: false };
@@ -100,8 +102,9 @@ export class Chain {
 
   /** Too much is missing to be replayed: go on behind `headSeq`; what lies before it is a hole. */
   gap(gap: Gap): ChainStep {
-    this.head = Math.max(this.head, gap.headSeq);
     if (gap.epoch !== 0) this.epoch = gap.epoch;
+    if (gap.reason === 'cursor_ahead' && gap.headSeq < this.cursor) return this.#rewind(gap.headSeq);
+    this.head = Math.max(this.head, gap.headSeq);
     if (gap.headSeq > this.cursor) {
       this.addHole(this.cursor, gap.headSeq);
       this.cursor = gap.headSeq;
@@ -141,6 +144,13 @@ export class Chain {
       through: Math.max(through, ...touching.map((hole) => hole.through)),
     };
     this.#holes = [...apart, merged].sort((a, b) => a.from - b.from);
+  }
+
+  /** The servers lost the end of the log in a disaster; new events may stand where the lost ones stood. */
+  #rewind(headSeq: number): ChainStep {
+    this.cursor = this.head = headSeq;
+    this.#holes = this.#holes.flatMap((hole) => cut(hole, headSeq, Infinity));
+    return { ...this.#release(), dropAbove: headSeq };
   }
 
   #follows(event: WireEvent): boolean {

@@ -100,6 +100,24 @@ function platformInflate(): Env['inflate'] {
   }
   return (data) => {
     const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
-    return new Response(stream).text();
+    return readText(stream.getReader());
   };
+}
+
+/** Larger messages are not unpacked. Bytes. */
+const MAX_INFLATED = 16 * 1024 * 1024;
+
+async function readText(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for (let size = 0; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    size += value.length;
+    if (size > MAX_INFLATED) {
+      await reader.cancel();
+      throw new Error('the message is too large');
+    }
+    text += decoder.decode(value, { stream: true });
+  }
 }

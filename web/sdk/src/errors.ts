@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'forbidden'
   | 'not_a_member'
   | 'not_found'
+  | 'method_not_allowed'
   | 'archived'
   | 'id_conflict'
   | 'rate_limited'

@@ -6,6 +6,9 @@ import type { Ack, ClientBody, MessageType, ServerFrame } from './wire.js';
 /** Items that may wait, over all channels. */
 export const MAX_ITEMS = 500;
 
+/** So often an item is tried again after `internal`: a bug of the service, after which it may have been stored. */
+const MAX_INTERNAL = 3;
+
 /** One mutation on its way. It keeps its id until it is acknowledged or discarded. */
 export interface OutboxItem {
   readonly kind: 'send' | 'edit' | 'delete';
@@ -174,7 +177,8 @@ export class Outbox {
     if (error.code === 'connection_lost') return; // offline() follows, or has come
     const refused = error.code === 'token_expired' || error.code === 'unauthenticated';
     if (refused) this.#hooks.tokenRefused();
-    if (refused || isTemporary(error)) return this.#later(item, error);
+    const again = error.code === 'internal' && this.#progressOf(item).attempts < MAX_INTERNAL;
+    if (refused || again || isTemporary(error)) return this.#later(item, error);
     const { code, message } = error;
     this.#update(item, { status: 'failed', error: { code, message } });
     const failed = this.find(item.id);

@@ -97,6 +97,7 @@ export class Repairs {
   }
 
   #take(record: ChannelRecord, step: ChainStep): void {
+    if (step.dropAbove !== undefined) record.store.dropAbove(step.dropAbove);
     this.#hooks.apply(record, step.apply);
     if (step.repair) this.#ask(record);
     else if (!record.chain.repairing) this.#forget(record);

@@ -8,7 +8,7 @@ import { decodeFrames, encodeFrame, SUBPROTOCOL, type ClientBody, type Ready, ty
 const OPEN_WITHIN_MS = 10_000;
 const READY_WITHIN_MS = 10_000;
 /** A request without an answer for this long is given up; the gateway itself gives up a publish after 5 s. */
-const ANSWER_WITHIN_MS = 15_000;
+const ANSWER_WITHIN_MS = 10_000;
 
 /** How a session ended. */
 export interface SessionEnd {

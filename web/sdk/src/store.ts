@@ -46,6 +46,8 @@ export class ChannelStore {
   readonly #bySeq = new Map<number, StoredMessage>();
   readonly #keys = new Map<string, number>();
   readonly #changes = new Map<number, Change>();
+  /** What is left of removed messages, and of their edits: which is which is told by the deletion that follows. */
+  readonly #removed = new Map<number, WireEvent>();
   /** Display names by user, as last seen: what is left of a deleted message has none. */
   readonly #names = new Map<string, string>();
   #sorted: readonly StoredMessage[] | undefined = [];
@@ -76,10 +78,13 @@ export class ChannelStore {
       const { targetSeq, content, mentions = [] } = event.messageEdited;
       this.#change(targetSeq, { seq: event.seq, at, deleted: false, content, mentions });
     } else if (event.messageDeleted) {
-      this.#change(event.messageDeleted.targetSeq, { seq: event.seq, at, deleted: true, content: '', mentions: [] });
+      const { targetSeq } = event.messageDeleted;
+      this.#change(targetSeq, { seq: event.seq, at, deleted: true, content: '', mentions: [] });
+      const rest = this.#removed.get(targetSeq);
+      if (rest) this.#add(tombstone(rest, this.#names.get(rest.actorId) ?? ''));
     } else if (event.removed?.reason === 'deleted') {
+      this.#remember(event);
       this.#change(event.seq, { seq: event.seq, at: 0, deleted: true, content: '', mentions: [] });
-      if (event.id && event.actorId) this.#add(tombstone(event, at, this.#names.get(event.actorId) ?? ''));
     }
     return undefined;
   }
@@ -102,6 +107,17 @@ export class ChannelStore {
     return dropped;
   }
 
+  /** Forgets the messages and changes above `seq`: the log has lost them. */
+  dropAbove(seq: number): void {
+    for (const message of this.messages) {
+      if (message.seq <= seq) continue;
+      this.#bySeq.delete(message.seq);
+      this.#keys.delete(message.key);
+    }
+    for (const [target, change] of this.#changes) if (change.seq > seq) this.#changes.delete(target);
+    this.#sorted = undefined;
+  }
+
   #add(message: StoredMessage): StoredMessage | undefined {
     const known = this.#bySeq.get(message.seq);
     const elsewhere = this.#keys.get(message.key);
@@ -110,6 +126,11 @@ export class ChannelStore {
     if (elsewhere !== undefined && elsewhere !== message.seq) this.#bySeq.delete(elsewhere);
     this.#put(withChange(message, this.#changes.get(message.seq)));
     return known ? undefined : this.#bySeq.get(message.seq);
+  }
+
+  #remember(event: WireEvent): void {
+    this.#removed.set(event.seq, event);
+    if (this.#removed.size > MAX_CHANGES) this.#removed.delete(this.#removed.keys().next().value!);
   }
 
   #change(targetSeq: number, change: Change): void {
@@ -151,10 +172,10 @@ function fromEvent(event: WireEvent, message: WireMessage, at: number): StoredMe
 }
 
 /** What is left of a message whose content was removed before it came here. */
-function tombstone(event: WireEvent, at: number, senderName: string): StoredMessage {
+function tombstone(event: WireEvent, senderName: string): StoredMessage {
   const { id, channelId, actorId: senderId, seq } = event;
   const nothing = { content: '', type: 'text', threadId: '', replyTo: '', mentions: [] } as const;
-  const times = { createdAt: at, updatedAt: 0, stateSeq: seq };
+  const times = { createdAt: timeOf(event.createdAt), updatedAt: 0, stateSeq: seq };
   return { key: keyOf(senderId, id), id, channelId, senderId, senderName, seq, ...nothing, ...times, deleted: true };
 }
 

@@ -125,7 +125,7 @@ describe('errors', () => {
     }
   });
 
-  it.each(['not_a_member', 'id_conflict', 'too_large', 'archived', 'internal'])('%s: failed, the next one goes on', async (code) => {
+  it.each(['not_a_member', 'id_conflict', 'too_large', 'archived', 'conflict'])('%s: failed, the next one goes on', async (code) => {
     const { client, socket } = await online();
     const id = client.send('general', 'one');
     client.send('general', 'two');
@@ -136,6 +136,18 @@ describe('errors', () => {
       progress: { id, status: 'failed', error: { code, message: 'no' } },
     });
     expect(socket.last('send').message.content).toBe('two');
+  });
+
+  it('internal: a few times under the same id, then failed', async () => {
+    const { world, client, socket } = await online();
+    const id = client.send('general', 'one');
+    for (let i = 0; i < 4; i++) {
+      expect(shown(client.channel('general')?.messages)).toEqual(['one:sending']);
+      socket.push(errorOf(socket, 'internal'));
+      await world.clock.advance(4_000);
+    }
+    expect(socket.of('send').map((frame) => [frame.message.id, frame.retry])).toEqual([[id, false], [id, true], [id, true], [id, true]]);
+    expect(shown(client.channel('general')?.messages)).toEqual(['one:failed']);
   });
 
   it('a failed one is tried again under the same id, or discarded', async () => {
@@ -167,10 +179,10 @@ describe('errors', () => {
   it('no answer at all: sent again', async () => {
     const { world, client, socket } = await online();
     const id = client.send('general', 'one');
-    await world.clock.advance(16_000);
+    await world.clock.advance(11_000);
     expect(socket.of('send').map((frame) => [frame.message.id, frame.retry, frame.retryAgeMs])).toEqual([
       [id, false, 0],
-      [id, true, 16_000],
+      [id, true, 11_000],
     ]);
   });
 });

@@ -111,11 +111,14 @@ describe('deletions', () => {
     expect(store.messages[0]!.deleted).toBe(true);
   });
 
-  it('are shown where only the removed event is left, under the name that is known', () => {
+  it('are shown where only removed events are left: the message, not its edits', () => {
     const store = new ChannelStore();
+    const removed = (seq: number, id: string) =>
+      ({ channelId: 'general', seq, prev: 0, id, actorId: 'ada', createdAt: '1970-01-01T00:00:03Z', removed: { reason: 'deleted' } }) as const;
     store.apply(messageEvent(5, 3));
-    store.apply({ channelId: 'general', seq: 3, prev: 0, id: 'gone', actorId: 'ada', createdAt: '1970-01-01T00:00:03Z', removed: { reason: 'deleted' } });
-    store.apply({ channelId: 'general', seq: 4, prev: 3, id: 'twice', actorId: 'ada', removed: { reason: 'duplicate' } });
+    store.apply(removed(3, 'gone'));
+    store.apply(removed(4, 'its edit'));
+    store.apply(deleteEvent(6, 5, 3));
     expect(store.messages.map(({ seq, deleted, senderName }) => [seq, deleted, senderName])).toEqual([[3, true, 'ada'], [5, false, 'ada']]);
     expect(store.messages[0]).toMatchObject({ key: 'ada/gone', content: '', createdAt: 3000 });
   });

@@ -238,6 +238,18 @@ describe('gap', () => {
     expect(contents(client)).toEqual(range(52, 101).map((seq) => `m${seq}`));
   });
 
+  it('with a cursor ahead of the log: what the servers lost is forgotten, what comes in its place is shown', async () => {
+    const { world, client } = await opened(10);
+    const { socket } = world;
+    socket.push(frameOf(messageEvent(11, 10, 'lost')), frameOf(editEvent(12, 11, 3, 'lost edit')));
+    socket.push({ ...gap(10, 12), reason: 'cursor_ahead' });
+    socket.push(frameOf(messageEvent(11, 10, 'another', 'bob', 'other')));
+    await settle();
+    expect(contents(client).at(-1)).toBe('another');
+    expect(contents(client)).toHaveLength(11);
+    expect(client.channel('general')?.complete).toBe(true);
+  });
+
   it('edits within it reach messages that are here, once', async () => {
     const { world, client } = await opened(10);
     const events = [editEvent(11, 10, 3, 'edited'), deleteEvent(12, 11, 4)];
