@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Fails when a binary that ships lacks what the release build promises. usage: hardening.sh BINARY…
+set -euo pipefail
+
+status=0
+lacks() {
+  printf '%s: %s\n' "$1" "$2"
+  status=1
+}
+
+(($# > 0)) || {
+  printf 'hardening.sh: no binary to look at\n' >&2
+  exit 2
+}
+for binary in "$@"; do
+  headers=$(readelf -hlW "$binary")
+  dynamic=$(readelf -dW "$binary")
+  symbols=$(readelf -W --dyn-syms "$binary")
+  [[ $headers =~ Type:\ +DYN ]] || lacks "$binary" 'is not position independent'
+  [[ $headers == *GNU_RELRO* ]] || lacks "$binary" 'has no read-only relocations'
+  [[ $dynamic == *BIND_NOW* ]] || lacks "$binary" 'binds lazily'
+  [[ ! $headers =~ GNU_STACK.*RWE ]] || lacks "$binary" 'has an executable stack'
+  [[ $symbols == *__stack_chk_fail* ]] || lacks "$binary" 'has no stack protector'
+  [[ $symbols =~ __[a-z]+_chk ]] || lacks "$binary" 'was built without _FORTIFY_SOURCE'
+  [[ $dynamic != *RPATH* && $dynamic != *RUNPATH* ]] || lacks "$binary" 'looks for libraries in a folder of its own'
+done
+((status)) || printf 'hardening: %d binaries\n' $#
+exit "$status"
