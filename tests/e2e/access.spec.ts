@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Page } from '@playwright/test';
-import { expect, picture, root, test, unique } from './support.js';
+import { root } from './stack.js';
+import { expect, picture, test, unique } from './support.js';
 
 interface Finding {
   id: string;

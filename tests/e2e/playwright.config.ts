@@ -1,11 +1,15 @@
 import { defineConfig } from '@playwright/test';
+import { chooseStack } from './stack.js';
 
 /**
- * The page in the system's Chromium, against a running stack: PARLEY_BASE_URL, as scripts/up printed it.
- * Tests that kill and start services also take PARLEY_RUN_DIR and PARLEY_PORT_OFFSET, as scripts/up does.
+ * The page in the system's Chromium, against a real stack: the one at PARLEY_BASE_URL (then with the PARLEY_RUN_DIR and
+ * PARLEY_PORT_OFFSET that it was started with, for the tests that kill a service), or else one that is started for it.
  */
+const baseURL = await chooseStack();
+
 export default defineConfig({
   testDir: '.',
+  globalSetup: './stack.ts',
   outputDir: '../../web/test-results',
   timeout: 60_000,
   expect: { timeout: 10_000 },
@@ -15,7 +19,7 @@ export default defineConfig({
   forbidOnly: true,
   reporter: [['list']],
   use: {
-    baseURL: process.env.PARLEY_BASE_URL ?? 'http://127.0.0.1:8080',
+    baseURL,
     viewport: { width: 1000, height: 700 },
     locale: 'en-GB',
     trace: 'retain-on-failure',

@@ -1,4 +1,5 @@
-import { createChannel, demoSession, expect, join, kill, picture, startAgain, test, unique, type Window } from './support.js';
+import { kill, startAgain } from './stack.js';
+import { createChannel, demoSession, expect, join, picture, test, unique, type Window } from './support.js';
 
 const range = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `line ${from + i}`);
 

@@ -1,12 +1,6 @@
-import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { resolve } from 'node:path';
 import { expect, test as base, type APIRequestContext, type Browser, type BrowserContextOptions, type Page } from '@playwright/test';
-
-export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const runDir = resolve(root, process.env.PARLEY_RUN_DIR ?? '.run');
+import { root } from './stack.js';
 
 /** Where pictures for people go; not in git. */
 export const picture = (name: string): string => resolve(root, 'web/test-results/pictures', `${name}.png`);
@@ -137,13 +131,3 @@ async function newPage(browser: Browser, baseURL: string, options: BrowserContex
 }
 
 export { expect };
-
-/** Kills a part of the stack, as hard as it goes. */
-export function kill(part: string): void {
-  process.kill(Number(readFileSync(resolve(runDir, 'pids', part), 'utf8')), 'SIGKILL');
-}
-
-/** Starts whatever is not running, and returns when it is ready. */
-export async function startAgain(part: string): Promise<void> {
-  await promisify(execFile)(resolve(root, 'scripts/up'), ['--only', part], { cwd: root });
-}
