@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -17,8 +17,7 @@ export async function chooseStack(): Promise<string> {
   const { env } = process;
   if (!env.PARLEY_BASE_URL) {
     const offset = await freeOffset();
-    const folder = mkdtempSync(join(tmpdir(), 'parley-e2e-'));
-    chmodSync(folder, 0o755); // Postgres runs as another user than root
+    const folder = join(tmpdir(), `parley-e2e-${process.pid}`);
     env.PARLEY_PORT_OFFSET = String(offset);
     env.PARLEY_RUN_DIR = join(folder, 'run');
     env.PARLEY_E2E_FOLDER = folder;
@@ -37,6 +36,7 @@ export default function setUp(): (() => void) | undefined {
     run('down');
     rmSync(folder, { recursive: true, force: true });
   };
+  mkdirSync(folder, { mode: 0o755 }); // Postgres runs as another user than root
   try {
     run('up', '--detach');
   } catch (error) {
