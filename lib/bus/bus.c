@@ -245,14 +245,17 @@ static void sub_free(struct bus_sub *sub)
         free(sub);
 }
 
-int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler handler, void *userdata, struct bus_sub **ret_sub)
+int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler handler, void *userdata,
+                  struct bus_sub **ret_sub)
 {
-        if (bus->closing || !codec_subject_valid(subject, true) || (queue != NULL && !codec_subject_valid(queue, false)))
+        if (bus->closing || !codec_subject_valid(subject, true) ||
+            (queue != NULL && !codec_subject_valid(queue, false)))
                 return -EINVAL;
         struct bus_sub *sub = calloc(1, sizeof(*sub));
         if (sub == NULL)
                 return -ENOMEM;
-        *sub = (struct bus_sub){.bus = bus, .handler = handler, .userdata = userdata, .next = bus->subs, .prev = &bus->subs};
+        *sub = (struct bus_sub){
+                .bus = bus, .handler = handler, .userdata = userdata, .next = bus->subs, .prev = &bus->subs};
         if (sub->next != NULL)
                 sub->next->prev = &sub->next;
         bus->subs = sub;
@@ -309,7 +312,8 @@ static void on_item_dropped(struct inbox_item *item, void *userdata)
 
 static int copy_strings(struct bus *bus)
 {
-        const char **strings[] = {&bus->options.url, &bus->options.name, &bus->options.user, &bus->options.password, &bus->options.tls_ca};
+        const char **strings[] = {&bus->options.url, &bus->options.name, &bus->options.user, &bus->options.password,
+                                  &bus->options.tls_ca};
 
         for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
                 if (*strings[i] == NULL)

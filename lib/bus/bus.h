@@ -41,32 +41,34 @@ struct bus_sub;
 /* A message that arrived; valid only during the callback. */
 struct bus_msg {
         const char *subject;
-        const char *reply;      /* NULL: none */
+        const char *reply; /* NULL: none */
         const uint8_t *data;
         size_t len;
-        const char *trace_id;   /* NULL: none */
-        const char *msg_id;     /* Nats-Msg-Id; NULL: none */
-        uint64_t seq;           /* stream sequence of a republished, fetched or read message; else 0 */
-        uint64_t prev;          /* Nats-Last-Sequence of a republished message; else 0 */
-        int64_t time_ns;        /* when it was stored, unix nanoseconds; 0: unknown */
-        uint64_t pending;       /* of a reader: how many more the stream holds behind it */
-        bool deleted;           /* of a bucket: the mark that the key was deleted; it has no data */
+        const char *trace_id; /* NULL: none */
+        const char *msg_id;   /* Nats-Msg-Id; NULL: none */
+        uint64_t seq;         /* stream sequence of a republished, fetched or read message; else 0 */
+        uint64_t prev;        /* Nats-Last-Sequence of a republished message; else 0 */
+        int64_t time_ns;      /* when it was stored, unix nanoseconds; 0: unknown */
+        uint64_t pending;     /* of a reader: how many more the stream holds behind it */
+        bool deleted;         /* of a bucket: the mark that the key was deleted; it has no data */
 };
 
 struct bus_options {
         uv_loop_t *loop;
-        const char *url;            /* "nats://host:port[,nats://…]", at most 16 */
-        const char *name;           /* of the connection, for the server's lists */
+        const char *url;             /* "nats://host:port[,nats://…]", at most 16 */
+        const char *name;            /* of the connection, for the server's lists */
         const char *user, *password; /* NULL: none */
-        const char *tls_ca;         /* path; NULL: no TLS */
-        size_t max_send_bytes;      /* what may wait for a stalled server, 0: 8 MiB; beyond it BUS_E_FULL */
-        size_t max_inbox_bytes;     /* what may wait for the loop, 0: 64 MiB; beyond it messages are dropped and on_loss is called */
+        const char *tls_ca;          /* path; NULL: no TLS */
+        size_t max_send_bytes;       /* what may wait for a stalled server, 0: 8 MiB; beyond it BUS_E_FULL */
+        size_t max_inbox_bytes; /* what may wait for the loop, 0: 64 MiB; beyond it messages are dropped and on_loss is called */
         uint32_t request_timeout_ms; /* 0: 5000; also how long a stream publish waits for its ack */
         /* All may be NULL. Called on the loop. */
-        void (*on_connected)(void *userdata);    /* first time, and after each reconnect: live messages may have been missed */
+        void (*on_connected)(
+                void *userdata); /* first time, and after each reconnect: live messages may have been missed */
         void (*on_disconnected)(void *userdata);
-        void (*on_loss)(void *userdata);         /* messages were dropped: slow consumer, or the inbox was full */
-        void (*on_error)(const char *text, void *userdata); /* for the log: a try to connect failed, the server refused a subject */
+        void (*on_loss)(void *userdata); /* messages were dropped: slow consumer, or the inbox was full */
+        void (*on_error)(const char *text,
+                         void *userdata); /* for the log: a try to connect failed, the server refused a subject */
         void (*turn_end)(void *userdata);
         void *userdata;
 };
@@ -85,7 +87,8 @@ size_t bus_send_backlog(const struct bus *bus);
 /* --- core --- */
 typedef void (*bus_handler)(const struct bus_msg *msg, void *userdata);
 /* queue: NULL, or the queue group. Fine without a connection too; it is made again on each one. */
-int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler handler, void *userdata, struct bus_sub **ret_sub);
+int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler handler, void *userdata,
+                  struct bus_sub **ret_sub);
 /* No callback comes after this returns; fine from within one. NULL is fine. */
 void bus_unsubscribe(struct bus_sub *sub);
 /* 0: on its way, no more. BUS_E_DISCONNECTED, BUS_E_FULL, BUS_E_REFUSED (larger than the server takes). */
@@ -96,13 +99,13 @@ int bus_flush(struct bus *bus, void (*done)(int error, void *userdata), void *us
 /* msg is NULL when error is not 0. When the connection breaks the error is BUS_E_DISCONNECTED, at once. */
 typedef void (*bus_reply_handler)(int error, const struct bus_msg *msg, void *userdata);
 /* timeout_ms 0: the default */
-int bus_request(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms, const char *trace_id,
-                bus_reply_handler handler, void *userdata);
+int bus_request(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms,
+                const char *trace_id, bus_reply_handler handler, void *userdata);
 /* One request, several answers: handler for each, at last once with BUS_E_TIMEOUT (or NO_RESPONDERS). bus_request_end stops it sooner,
  * after which handler is not called again; not after the last call. */
 struct bus_gather;
-int bus_request_many(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms, bus_reply_handler handler,
-                     void *userdata, struct bus_gather **ret_gather);
+int bus_request_many(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms,
+                     bus_reply_handler handler, void *userdata, struct bus_gather **ret_gather);
 void bus_request_end(struct bus_gather *gather);
 
 /* --- streams --- */
@@ -114,47 +117,52 @@ struct bus_ack {
  * large; text says), BUS_E_NO_RESPONDERS (not stored: no stream, no leader), BUS_E_CONFLICT (not stored: buckets) */
 typedef void (*bus_ack_handler)(int error, const struct bus_ack *ack, const char *text, void *userdata);
 /* msg_id: the deduplication id, or NULL. Besides the errors of bus_publish: BUS_E_FULL when 262,144 answers are waited for. */
-int bus_publish_stream(struct bus *bus, const char *subject, const char *msg_id, const void *data, size_t len, const char *trace_id,
-                       bus_ack_handler handler, void *userdata);
+int bus_publish_stream(struct bus *bus, const char *subject, const char *msg_id, const void *data, size_t len,
+                       const char *trace_id, bus_ack_handler handler, void *userdata);
 
 struct bus_stream_config {
         const char *name;
-        const char *subject;         /* "chat.0.>" */
-        const char *republish_from;  /* NULL: none; "chat.0.>" */
-        const char *republish_to;    /* "live.0.>" */
-        uint64_t first_seq;          /* used at creation only; 0: 1 */
-        uint64_t epoch;              /* kept in the stream's metadata at creation */
-        uint64_t max_bytes;          /* 0: no limit */
-        uint64_t max_per_subject;    /* 0: no limit */
+        const char *subject;        /* "chat.0.>" */
+        const char *republish_from; /* NULL: none; "chat.0.>" */
+        const char *republish_to;   /* "live.0.>" */
+        uint64_t first_seq;         /* used at creation only; 0: 1 */
+        uint64_t epoch;             /* kept in the stream's metadata at creation */
+        uint64_t max_bytes;         /* 0: no limit */
+        uint64_t max_per_subject;   /* 0: no limit */
         uint64_t dedupe_window_ms;
-        uint64_t max_age_ms;         /* 0: for ever */
+        uint64_t max_age_ms; /* 0: for ever */
         uint32_t replicas;
         bool discard_new;
         bool allow_direct;
-        bool kv;                     /* a bucket: allow rollup, deny delete, discard new */
+        bool kv; /* a bucket: allow rollup, deny delete, discard new */
 };
 struct bus_stream_info {
         uint64_t first_seq, last_seq, messages, bytes;
-        uint64_t epoch;              /* from the metadata; 0: not one of ours */
-        bool created;                /* by this call */
+        uint64_t epoch; /* from the metadata; 0: not one of ours */
+        bool created;   /* by this call */
 };
 typedef void (*bus_stream_handler)(int error, const struct bus_stream_info *info, const char *text, void *userdata);
 /* Creates it, or updates what may change of an existing one (not first_seq, not the epoch) */
-int bus_stream_ensure(struct bus *bus, const struct bus_stream_config *config, bus_stream_handler handler, void *userdata);
+int bus_stream_ensure(struct bus *bus, const struct bus_stream_config *config, bus_stream_handler handler,
+                      void *userdata);
 int bus_stream_info(struct bus *bus, const char *stream, bus_stream_handler handler, void *userdata);
 
 /* The newest message of a subject, from the leader. BUS_E_NOT_FOUND: none. */
-int bus_stream_last(struct bus *bus, const char *stream, const char *subject, bus_reply_handler handler, void *userdata);
+int bus_stream_last(struct bus *bus, const char *stream, const char *subject, bus_reply_handler handler,
+                    void *userdata);
 /* By sequence: from any replica with `direct`, else from the leader. A direct get from a stream that is not there, or has no allow_direct, is not
  * answered: BUS_E_TIMEOUT. */
-int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direct, bus_reply_handler handler, void *userdata);
+int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direct, bus_reply_handler handler,
+                   void *userdata);
 /* The first message of a subject at or above min_seq (direct) */
-int bus_stream_next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq, bus_reply_handler handler, void *userdata);
+int bus_stream_next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq,
+                    bus_reply_handler handler, void *userdata);
 typedef void (*bus_done_handler)(int error, const char *text, void *userdata);
 /* Removes everything below seq. Not above the stream's last sequence + 1: the server would go on counting from there. */
 int bus_stream_trim(struct bus *bus, const char *stream, uint64_t below_seq, bus_done_handler handler, void *userdata);
 /* Removes one message; secure: overwrites it. BUS_E_NOT_FOUND when it is not there (any more). */
-int bus_stream_delete(struct bus *bus, const char *stream, uint64_t seq, bool secure, bus_done_handler handler, void *userdata);
+int bus_stream_delete(struct bus *bus, const char *stream, uint64_t seq, bool secure, bus_done_handler handler,
+                      void *userdata);
 
 /* A reader gives the messages of a stream in order, from a sequence on, each once, and goes on with what is stored later. It survives
  * reconnects and the loss of its consumer by starting again behind the last message it gave. Removed messages are skipped. */
@@ -164,12 +172,13 @@ struct bus_reader;
  * were given all the same; the reader tries again with bus_reader_next (not more often than every 250 ms). */
 struct bus_reader_options {
         const char *stream;
-        const char *filter;        /* subject filter; NULL: all */
+        const char *filter; /* subject filter; NULL: all */
         uint64_t start_seq;
-        uint32_t batch;            /* messages, 1 to 4096 */
-        size_t batch_bytes;        /* 0: no limit */
-        uint32_t linger_ms;        /* how long an unfilled batch waits for more after its first message; an empty one waits 5 s */
-        bool last_per_subject;     /* buckets: begin with the newest of each key (start_seq is ignored), in the order of their sequences; the one with
+        uint32_t batch;     /* messages, 1 to 4096 */
+        size_t batch_bytes; /* 0: no limit */
+        uint32_t
+                linger_ms; /* how long an unfilled batch waits for more after its first message; an empty one waits 5 s */
+        bool last_per_subject; /* buckets: begin with the newest of each key (start_seq is ignored), in the order of their sequences; the one with
                                     * pending 0 is the last of those that were there. An empty bucket ends the first batch at once. */
         bus_handler handler;
         void (*batch_end)(int error, unsigned n, void *userdata);
@@ -184,6 +193,6 @@ void bus_reader_free(struct bus_reader *reader); /* no callback comes after this
 int bus_kv_get(struct bus *bus, const char *bucket, const char *key, bus_reply_handler handler, void *userdata);
 /* expected: the revision that must be there (0: the key must not exist), or BUS_KV_ANY. BUS_E_CONFLICT otherwise. ack.seq is the new revision. */
 #define BUS_KV_ANY UINT64_MAX
-int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void *data, size_t len, uint64_t expected, bus_ack_handler handler,
-               void *userdata);
+int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void *data, size_t len, uint64_t expected,
+               bus_ack_handler handler, void *userdata);
 int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, bus_ack_handler handler, void *userdata);

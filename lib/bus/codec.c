@@ -29,7 +29,8 @@ static int token_u64(const char *s, size_t n, uint64_t *ret)
         for (size_t i = 0; i < n; i++) {
                 if (s[i] < '0' || s[i] > '9')
                         return -EBADMSG;
-                if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t)(s[i] - '0'), &value))
+                if (__builtin_mul_overflow(value, 10, &value) ||
+                    __builtin_add_overflow(value, (uint64_t)(s[i] - '0'), &value))
                         return -EBADMSG;
         }
         *ret = value;
@@ -94,7 +95,8 @@ int64_t codec_time_ns(const char *value)
 
         if (value == NULL || rfc3339_parse(value, &seconds, &nanos) < 0)
                 return 0;
-        if (__builtin_mul_overflow(seconds, INT64_C(1000000000), &ns) || __builtin_add_overflow(ns, (int64_t)nanos, &ns))
+        if (__builtin_mul_overflow(seconds, INT64_C(1000000000), &ns) ||
+            __builtin_add_overflow(ns, (int64_t)nanos, &ns))
                 return 0;
         return ns;
 }

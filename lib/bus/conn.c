@@ -12,7 +12,7 @@
 #define CONNECT_TIMEOUT_MS 2000 /* of each address: TCP, TLS, the server's greeting, our login */
 #define PING_INTERVAL_MS 5000   /* with two unanswered ones a stopped server is noticed after 10 to 15 s */
 #define PINGS_OUT 2
-#define READ_BYTES (64 * 1024) /* at most so much is read, and handled, in one loop turn */
+#define READ_BYTES (64 * 1024)    /* at most so much is read, and handled, in one loop turn */
 #define TLS_WRITE_DEADLINE_MS 250 /* nats.c waits inside a TLS write for a full socket, with or without an event loop */
 #define MAX_ADDRESSES 16
 
@@ -260,8 +260,9 @@ void conn_settle(struct conn *c)
 
 static int copy_strings(struct conn *c)
 {
-        const char **strings[] = {&c->options.url,      &c->options.name,   &c->options.user,
-                                  &c->options.password, &c->options.tls_ca, &c->options.reply_prefix, &c->options.ack_prefix};
+        const char **strings[] = {&c->options.url,       &c->options.name,   &c->options.user,
+                                  &c->options.password,  &c->options.tls_ca, &c->options.reply_prefix,
+                                  &c->options.ack_prefix};
 
         for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
                 if (*strings[i] == NULL)

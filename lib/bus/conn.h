@@ -36,14 +36,14 @@ struct conn_header {
 
 /* What came with a message besides what handlers see */
 struct conn_extra {
-        const char *subject;     /* what it was sent to: our reply subject (bus_msg has Nats-Subject, where there is one) */
-        unsigned status;         /* of a status message: 404, 408, 409, 503; else 0 */
+        const char *subject; /* what it was sent to: our reply subject (bus_msg has Nats-Subject, where there is one) */
+        unsigned status;     /* of a status message: 404, 408, 409, 503; else 0 */
         const char *description; /* of a status message, or NULL */
 };
 
 struct conn_options {
         uv_loop_t *loop;
-        struct inbox *inbox;     /* gets struct loop_item */
+        struct inbox *inbox; /* gets struct loop_item */
         const char *url, *name, *user, *password, *tls_ca;
         const char *reply_prefix; /* "_INBOX.<random>." */
         const char *ack_prefix;   /* "_INBOX.<random>.a." */
@@ -51,7 +51,8 @@ struct conn_options {
         /* On the loop. The strings above are copied. */
         void (*opened)(int error, const char *text, void *userdata); /* after an error only `closed` comes */
         void (*answer)(const struct bus_msg *msg, const struct conn_extra *extra, void *userdata);
-        void (*refused)(void *userdata);  /* one of what was sent with ack_prefix found nobody who listens; nats.c does not say which */
+        void (*refused)(
+                void *userdata); /* one of what was sent with ack_prefix found nobody who listens; nats.c does not say which */
         void (*turn_end)(void *userdata); /* after acks */
         void (*broken)(void *userdata);   /* sends nothing, receives nothing any more */
         void (*closed)(void *userdata);   /* the last: the conn is freed after it */
@@ -68,10 +69,11 @@ int conn_new(struct conn **ret_conn, const struct conn_options *options);
 void conn_close(struct conn *c);
 
 /* 0, BUS_E_DISCONNECTED, BUS_E_FULL, BUS_E_REFUSED (larger than the server takes), -ENOMEM, -EINVAL. reply may be NULL. */
-int conn_publish(struct conn *c, const char *subject, const char *reply, const struct conn_header *headers, size_t n_headers, const void *data,
-                 size_t len);
+int conn_publish(struct conn *c, const char *subject, const char *reply, const struct conn_header *headers,
+                 size_t n_headers, const void *data, size_t len);
 /* Bytes that nats.c holds because the socket takes no more */
 size_t conn_backlog(const struct conn *c);
-int conn_subscribe(struct conn *c, const char *subject, const char *queue, bus_handler handler, void *userdata, struct conn_sub **ret_sub);
+int conn_subscribe(struct conn *c, const char *subject, const char *queue, bus_handler handler, void *userdata,
+                   struct conn_sub **ret_sub);
 /* The handler is not called again. The sub frees itself when nats.c is done with it. */
 void conn_unsubscribe(struct conn_sub *sub);

@@ -25,7 +25,8 @@ struct conn {
 
         natsConnection *nc;        /* set by the worker that connects, destroyed by another; see `acks` */
         natsSubscription *answers; /* everything sent to reply_prefix */
-        natsSubscription *acks;    /* to ack_prefix: without a thread. They also keep the memory of nc while the loop uses it. */
+        natsSubscription
+                *acks; /* to ack_prefix: without a thread. They also keep the memory of nc while the loop uses it. */
         struct loop_item answers_done;
         struct conn_sub *subs;
         unsigned n_subs; /* of which nats.c has not yet said that it is done */

@@ -113,7 +113,8 @@ static void on_complete(void *closure)
         inbox_post(s->conn->options.inbox, &s->done.inbox);
 }
 
-int conn_subscribe(struct conn *c, const char *subject, const char *queue, bus_handler handler, void *userdata, struct conn_sub **ret_sub)
+int conn_subscribe(struct conn *c, const char *subject, const char *queue, bus_handler handler, void *userdata,
+                   struct conn_sub **ret_sub)
 {
         natsStatus s;
 
@@ -298,8 +299,9 @@ size_t conn_backlog(const struct conn *c)
         return n > 0 ? (size_t)n : 0;
 }
 
-static natsStatus publish_with_headers(struct conn *c, const char *subject, const char *reply, const struct conn_header *headers,
-                                       size_t n_headers, const void *data, size_t len)
+static natsStatus publish_with_headers(struct conn *c, const char *subject, const char *reply,
+                                       const struct conn_header *headers, size_t n_headers, const void *data,
+                                       size_t len)
 {
         natsMsg *msg = NULL;
         natsStatus s = natsMsg_Create(&msg, subject, reply, data, (int)len);
@@ -313,8 +315,8 @@ static natsStatus publish_with_headers(struct conn *c, const char *subject, cons
         return s;
 }
 
-int conn_publish(struct conn *c, const char *subject, const char *reply, const struct conn_header *headers, size_t n_headers, const void *data,
-                 size_t len)
+int conn_publish(struct conn *c, const char *subject, const char *reply, const struct conn_header *headers,
+                 size_t n_headers, const void *data, size_t len)
 {
         bool with_headers = false;
         natsStatus s;

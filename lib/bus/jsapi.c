@@ -59,7 +59,8 @@ static int result_read(yyjson_val *root, struct jsapi_result *ret)
         int mapped = BUS_E_REFUSED;
         if (err_code == JSAPI_ERR_WRONG_LAST_SEQUENCE)
                 mapped = BUS_E_CONFLICT;
-        else if (code == 404 || (err_code == JSAPI_ERR_DELETE_FAILED && text != NULL && is_absent(text)))
+        else if (code == 404 || err_code == JSAPI_ERR_SEQUENCE_NOT_FOUND ||
+                 (err_code == JSAPI_ERR_DELETE_FAILED && text != NULL && is_absent(text)))
                 mapped = BUS_E_NOT_FOUND;
         return result_set(ret, mapped, err_code, text != NULL && *text != '\0' ? text : "refused without a reason");
 }

@@ -21,6 +21,7 @@ struct jsapi_result {
 enum {
         JSAPI_ERR_STREAM_EXISTS = 10058, /* with another configuration */
         JSAPI_ERR_WRONG_LAST_SEQUENCE = 10071,
+        JSAPI_ERR_SEQUENCE_NOT_FOUND = 10043,
         JSAPI_ERR_DELETE_FAILED = 10057, /* also: the message is not there */
 };
 

@@ -59,7 +59,8 @@ static bool put_fixed(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct bus_s
         char epoch[24];
 
         snprintf(epoch, sizeof(epoch), "%" PRIu64, c->epoch);
-        bool ok = yyjson_mut_obj_add_strcpy(doc, metadata, JSAPI_METADATA_EPOCH, epoch) && put(doc, o, "metadata", metadata);
+        bool ok = yyjson_mut_obj_add_strcpy(doc, metadata, JSAPI_METADATA_EPOCH, epoch) &&
+                  put(doc, o, "metadata", metadata);
         ok = ok && put(doc, o, "name", yyjson_mut_strcpy(doc, c->name));
         ok = ok && put(doc, o, "retention", yyjson_mut_str(doc, "limits"));
         ok = ok && put(doc, o, "storage", yyjson_mut_str(doc, "file"));
@@ -114,7 +115,8 @@ char *jsapi_consumer_create(const struct jsapi_consumer *c)
         yyjson_mut_val *root = yyjson_mut_obj(doc), *o = yyjson_mut_obj(doc);
 
         yyjson_mut_doc_set_root(doc, root);
-        bool ok = yyjson_mut_obj_add_str(doc, root, "stream_name", c->stream) && yyjson_mut_obj_add_val(doc, root, "config", o);
+        bool ok = yyjson_mut_obj_add_str(doc, root, "stream_name", c->stream) &&
+                  yyjson_mut_obj_add_val(doc, root, "config", o);
         ok = ok && yyjson_mut_obj_add_str(doc, o, "name", c->name);
         ok = ok && yyjson_mut_obj_add_str(doc, o, "ack_policy", "none");
         ok = ok && yyjson_mut_obj_add_str(doc, o, "replay_policy", "instant");

@@ -55,11 +55,13 @@ int bus_kv_get(struct bus *bus, const char *bucket, const char *key, bus_reply_h
 
 /* --- put and delete --- */
 
-static int put(struct bus *bus, const char *subject, const void *data, size_t len, uint64_t expected, bus_ack_handler handler, void *userdata)
+static int put(struct bus *bus, const char *subject, const void *data, size_t len, uint64_t expected,
+               bus_ack_handler handler, void *userdata)
 {
         char revision[24];
         struct conn_header headers[] = {{HEADER_EXPECTED_SUBJECT_SEQUENCE, expected != BUS_KV_ANY ? revision : NULL}};
-        struct request r = {.subject = subject, .headers = headers, .n_headers = ARRAY_SIZE(headers), .data = data, .len = len};
+        struct request r = {
+                .subject = subject, .headers = headers, .n_headers = ARRAY_SIZE(headers), .data = data, .len = len};
 
         snprintf(revision, sizeof(revision), "%" PRIu64, expected);
         return request_ack(bus, &r, handler, userdata);
@@ -92,7 +94,8 @@ static void on_mark(int error, const struct bus_msg *msg, void *userdata)
         struct kv_create *c = userdata;
 
         if (error == 0)
-                error = msg->deleted ? put(c->bus, c->subject, c->data, c->len, msg->seq, on_second_try, c) : BUS_E_CONFLICT;
+                error = msg->deleted ? put(c->bus, c->subject, c->data, c->len, msg->seq, on_second_try, c)
+                                     : BUS_E_CONFLICT;
         if (error != 0)
                 create_end(c, error, NULL, bus_error_text(error));
 }
@@ -106,8 +109,8 @@ static void on_first_try(int error, const struct bus_ack *ack, const char *text,
         create_end(c, error, ack, text);
 }
 
-static int create(struct bus *bus, const char *subject, const char *stream, const void *data, size_t len, bus_ack_handler handler,
-                  void *userdata)
+static int create(struct bus *bus, const char *subject, const char *stream, const void *data, size_t len,
+                  bus_ack_handler handler, void *userdata)
 {
         struct kv_create *c = malloc(sizeof(*c) + len);
 
@@ -123,8 +126,8 @@ static int create(struct bus *bus, const char *subject, const char *stream, cons
         return r;
 }
 
-int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void *data, size_t len, uint64_t expected, bus_ack_handler handler,
-               void *userdata)
+int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void *data, size_t len, uint64_t expected,
+               bus_ack_handler handler, void *userdata)
 {
         char subject[SUBJECT_SIZE], stream[80];
 
@@ -139,7 +142,8 @@ int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, bus_ack_
 {
         char subject[SUBJECT_SIZE], stream[80];
         struct conn_header headers[] = {{HEADER_KV_OPERATION, KV_OPERATION_DELETE}};
-        struct request r = {.subject = subject, .headers = headers, .n_headers = ARRAY_SIZE(headers), .data = "", .len = 0};
+        struct request r = {
+                .subject = subject, .headers = headers, .n_headers = ARRAY_SIZE(headers), .data = "", .len = 0};
 
         if (kv_names(bucket, key, subject, stream) < 0)
                 return -EINVAL;

@@ -20,11 +20,11 @@ struct pending {
         struct wheel_timer timer;
         struct pending *prev, *next; /* of those in use, or of the free ones */
         struct pendings *table;
-        uint64_t id;                 /* 0: free */
-        bool many;                   /* stays after an answer, until pending_end or its time is over */
+        uint64_t id; /* 0: free */
+        bool many;   /* stays after an answer, until pending_end or its time is over */
         bool running, ended;
-        bool unknown;                /* when the connection breaks nobody knows what became of it: BUS_E_TIMEOUT */
-        bool fast;                   /* an ack, answered on ack_prefix */
+        bool unknown; /* when the connection breaks nobody knows what became of it: BUS_E_TIMEOUT */
+        bool fast;    /* an ack, answered on ack_prefix */
         pending_func func;
         struct bus *bus;
         union {

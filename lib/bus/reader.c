@@ -55,7 +55,8 @@ static size_t string_size(const char *s)
 
 static int hold(struct bus_reader *r, const struct bus_msg *msg)
 {
-        struct held *h = malloc(sizeof(*h) + msg->len + string_size(msg->subject) + string_size(msg->trace_id) + string_size(msg->msg_id));
+        struct held *h = malloc(sizeof(*h) + msg->len + string_size(msg->subject) + string_size(msg->trace_id) +
+                                string_size(msg->msg_id));
 
         if (h == NULL)
                 return -ENOMEM;
@@ -153,8 +154,8 @@ void bus_reader_free(struct bus_reader *r)
 
 int bus_reader_new(struct bus_reader **ret_reader, struct bus *bus, const struct bus_reader_options *o)
 {
-        if (bus->closing || !codec_name_valid(o->stream) || (o->filter != NULL && !codec_subject_valid(o->filter, true)) || o->batch == 0 ||
-            o->batch > BATCH_MAX)
+        if (bus->closing || !codec_name_valid(o->stream) ||
+            (o->filter != NULL && !codec_subject_valid(o->filter, true)) || o->batch == 0 || o->batch > BATCH_MAX)
                 return -EINVAL;
         struct bus_reader *r = calloc(1, sizeof(*r));
         if (r == NULL)

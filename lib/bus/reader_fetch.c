@@ -106,7 +106,8 @@ static void on_pull_status(struct pending *p, int error, const struct bus_msg *m
         if (error == BUS_E_DISCONNECTED)
                 return;
         bool too_big = error == 0 && extra->status == 409 && strstr(text, "MaxBytes") != NULL;
-        bool over = error == 0 && (extra->status == 408 || extra->status == 404 || too_big || strcmp(text, "Batch Completed") == 0);
+        bool over = error == 0 &&
+                    (extra->status == 408 || extra->status == 404 || too_big || strcmp(text, "Batch Completed") == 0);
         if (!over) { /* 503: the consumer is gone; 409: so it will be; or silence */
                 start_again(r);
                 return;
@@ -121,7 +122,8 @@ static void pull(struct bus_reader *r)
         char subject[192], body[160];
         struct request q = {.subject = subject, .data = body, .timeout_ms = EXPIRES_MS + GRACE_MS};
         unsigned batch = r->oversized ? 1 : r->options.batch - r->n;
-        int n = snprintf(body, sizeof(body), "{\"batch\":%u,\"expires\":%" PRIu64, batch, EXPIRES_MS * UINT64_C(1000000));
+        int n = snprintf(body, sizeof(body), "{\"batch\":%u,\"expires\":%" PRIu64, batch,
+                         EXPIRES_MS * UINT64_C(1000000));
 
         if (r->options.batch_bytes > 0 && !r->oversized)
                 n += snprintf(body + n, sizeof(body) - (size_t)n, ",\"max_bytes\":%zu", r->options.batch_bytes);

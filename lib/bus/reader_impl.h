@@ -17,16 +17,16 @@ struct bus_reader {
         unsigned n_handles;
 
         /* fetching: reader_fetch.c */
-        uint64_t position;   /* sequence of the last message that was taken in; 0: none yet */
+        uint64_t position;        /* sequence of the last message that was taken in; 0: none yet */
         struct pending *create;   /* a consumer is being made */
         struct pending *consumer; /* takes its messages; its number is part of the consumer's name */
         char name[64];
-        uint64_t consumer_seq;    /* of the last message of this consumer */
-        struct pending *pull;     /* takes what the server says about a fetch */
-        unsigned pull_left;       /* messages that may still come of it */
+        uint64_t consumer_seq; /* of the last message of this consumer */
+        struct pending *pull;  /* takes what the server says about a fetch */
+        unsigned pull_left;    /* messages that may still come of it */
         unsigned pull_got;
-        bool oversized;           /* the next message alone is above batch_bytes */
-        unsigned failures;        /* consumers in a row that gave nothing */
+        bool oversized;    /* the next message alone is above batch_bytes */
+        unsigned failures; /* consumers in a row that gave nothing */
         uv_timer_t retry;
 
         /* batches: reader.c */

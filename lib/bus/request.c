@@ -13,7 +13,8 @@ static void on_tick(uv_timer_t *timer)
 {
         struct bus *bus = timer->data;
 
-        if (pendings_advance(&bus->pendings, uv_now(bus->options.loop)) > 0 && bus->options.turn_end != NULL && !bus->closing)
+        if (pendings_advance(&bus->pendings, uv_now(bus->options.loop)) > 0 && bus->options.turn_end != NULL &&
+            !bus->closing)
                 bus->options.turn_end(bus->options.userdata);
         if (bus->pendings.n == 0)
                 uv_timer_stop(timer);
@@ -72,7 +73,8 @@ void request_on_answer(const struct bus_msg *msg, const struct conn_extra *extra
         if (strncmp(extra->subject, bus->reply_prefix, n) == 0) /* and so does ack_prefix begin */
                 p = pending_find(&bus->pendings, pending_id_parse(id, strlen(id)));
         else if (codec_delivery(msg->reply, &d) == 0 && d.n_consumer > n_consumer &&
-                 memcmp(d.consumer, bus->consumer_prefix, n_consumer) == 0) /* a stream's message keeps its own subject */
+                 memcmp(d.consumer, bus->consumer_prefix, n_consumer) ==
+                         0) /* a stream's message keeps its own subject */
                 p = pending_find(&bus->pendings, pending_id_parse(d.consumer + n_consumer, d.n_consumer - n_consumer));
         if (p != NULL) /* else it came too late */
                 pending_answer(p, msg, extra);
@@ -96,11 +98,16 @@ static void on_reply(struct pending *p, int error, const struct bus_msg *msg, co
         p->handler.reply(error, error == 0 ? msg : NULL, p->userdata);
 }
 
-int bus_request(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms, const char *trace_id,
-                bus_reply_handler handler, void *userdata)
+int bus_request(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms,
+                const char *trace_id, bus_reply_handler handler, void *userdata)
 {
         struct conn_header headers[] = {{HEADER_TRACE_ID, trace_id}};
-        struct request r = {.subject = subject, .headers = headers, .n_headers = 1, .data = data, .len = len, .timeout_ms = timeout_ms};
+        struct request r = {.subject = subject,
+                            .headers = headers,
+                            .n_headers = 1,
+                            .data = data,
+                            .len = len,
+                            .timeout_ms = timeout_ms};
         struct pending *p;
 
         int e = request_send(bus, &r, on_reply, &p);
@@ -123,8 +130,8 @@ static void on_gathered(struct pending *p, int error, const struct bus_msg *msg,
         p->handler.reply(error, error == 0 ? msg : NULL, p->userdata);
 }
 
-int bus_request_many(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms, bus_reply_handler handler,
-                     void *userdata, struct bus_gather **ret_gather)
+int bus_request_many(struct bus *bus, const char *subject, const void *data, size_t len, uint32_t timeout_ms,
+                     bus_reply_handler handler, void *userdata, struct bus_gather **ret_gather)
 {
         struct request r = {.subject = subject, .data = data, .len = len, .timeout_ms = timeout_ms};
         struct pending *p;
@@ -252,11 +259,12 @@ int request_ack(struct bus *bus, const struct request *r, bus_ack_handler handle
         return 0;
 }
 
-int bus_publish_stream(struct bus *bus, const char *subject, const char *msg_id, const void *data, size_t len, const char *trace_id,
-                       bus_ack_handler handler, void *userdata)
+int bus_publish_stream(struct bus *bus, const char *subject, const char *msg_id, const void *data, size_t len,
+                       const char *trace_id, bus_ack_handler handler, void *userdata)
 {
         struct conn_header headers[] = {{HEADER_MSG_ID, msg_id}, {HEADER_TRACE_ID, trace_id}};
-        struct request r = {.subject = subject, .headers = headers, .n_headers = ARRAY_SIZE(headers), .data = data, .len = len};
+        struct request r = {
+                .subject = subject, .headers = headers, .n_headers = ARRAY_SIZE(headers), .data = data, .len = len};
 
         return request_ack(bus, &r, handler, userdata);
 }

@@ -16,10 +16,12 @@ static const char *result_text(int error, const struct jsapi_result *result)
 }
 
 /* $JS.API.<call>.<stream>, with a body that may be NULL */
-static int api(struct bus *bus, const char *call, const char *stream, const char *body, pending_func func, struct pending **ret)
+static int api(struct bus *bus, const char *call, const char *stream, const char *body, pending_func func,
+               struct pending **ret)
 {
         char subject[160];
-        struct request r = {.subject = subject, .data = body != NULL ? body : "", .len = body != NULL ? strlen(body) : 0};
+        struct request r = {
+                .subject = subject, .data = body != NULL ? body : "", .len = body != NULL ? strlen(body) : 0};
 
         if (!codec_name_valid(stream))
                 return -EINVAL;
@@ -165,7 +167,8 @@ static void on_ensure_updated(struct pending *p, int error, const struct bus_msg
 
 static int ensure_copy(struct ensure *e)
 {
-        const char **strings[] = {&e->config.name, &e->config.subject, &e->config.republish_from, &e->config.republish_to};
+        const char **strings[] = {&e->config.name, &e->config.subject, &e->config.republish_from,
+                                  &e->config.republish_to};
 
         for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
                 if (*strings[i] == NULL)
@@ -178,11 +181,13 @@ static int ensure_copy(struct ensure *e)
         return 0;
 }
 
-int bus_stream_ensure(struct bus *bus, const struct bus_stream_config *config, bus_stream_handler handler, void *userdata)
+int bus_stream_ensure(struct bus *bus, const struct bus_stream_config *config, bus_stream_handler handler,
+                      void *userdata)
 {
         struct pending *p;
 
-        if (!codec_subject_valid(config->subject, true) || (config->republish_from == NULL) != (config->republish_to == NULL))
+        if (!codec_subject_valid(config->subject, true) ||
+            (config->republish_from == NULL) != (config->republish_to == NULL))
                 return -EINVAL;
         struct ensure *e = calloc(1, sizeof(*e));
         if (e == NULL)
@@ -212,7 +217,8 @@ static void on_done(struct pending *p, int error, const struct bus_msg *msg, con
         p->handler.done(error, result_text(error, &result), p->userdata);
 }
 
-static int api_done(struct bus *bus, const char *call, const char *stream, const char *body, bus_done_handler handler, void *userdata)
+static int api_done(struct bus *bus, const char *call, const char *stream, const char *body, bus_done_handler handler,
+                    void *userdata)
 {
         struct pending *p;
 
@@ -235,7 +241,8 @@ int bus_stream_trim(struct bus *bus, const char *stream, uint64_t below_seq, bus
         return api_done(bus, "STREAM.PURGE", stream, body, handler, userdata);
 }
 
-int bus_stream_delete(struct bus *bus, const char *stream, uint64_t seq, bool secure, bus_done_handler handler, void *userdata)
+int bus_stream_delete(struct bus *bus, const char *stream, uint64_t seq, bool secure, bus_done_handler handler,
+                      void *userdata)
 {
         char body[64];
 

@@ -44,7 +44,8 @@ static void on_direct_message(struct pending *p, int error, const struct bus_msg
         p->handler.reply(error, error == 0 ? msg : NULL, p->userdata);
 }
 
-static int get(struct bus *bus, const char *stream, bool direct, const char *body, bus_reply_handler handler, void *userdata)
+static int get(struct bus *bus, const char *stream, bool direct, const char *body, bus_reply_handler handler,
+               void *userdata)
 {
         char subject[160];
         struct request r = {.subject = subject, .data = body, .len = strlen(body)};
@@ -77,7 +78,8 @@ int bus_stream_last(struct bus *bus, const char *stream, const char *subject, bu
         return get(bus, stream, false, body, handler, userdata);
 }
 
-int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direct, bus_reply_handler handler, void *userdata)
+int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direct, bus_reply_handler handler,
+                   void *userdata)
 {
         char body[BODY_MAX];
 
@@ -87,12 +89,14 @@ int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direc
         return get(bus, stream, direct, body, handler, userdata);
 }
 
-int bus_stream_next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq, bus_reply_handler handler, void *userdata)
+int bus_stream_next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq,
+                    bus_reply_handler handler, void *userdata)
 {
         char body[BODY_MAX];
 
         if (!json_plain(subject))
                 return -EINVAL;
-        snprintf(body, sizeof(body), "{\"seq\":%" PRIu64 ",\"next_by_subj\":\"%s\"}", min_seq > 0 ? min_seq : 1, subject);
+        snprintf(body, sizeof(body), "{\"seq\":%" PRIu64 ",\"next_by_subj\":\"%s\"}", min_seq > 0 ? min_seq : 1,
+                 subject);
         return get(bus, stream, true, body, handler, userdata);
 }

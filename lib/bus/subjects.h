@@ -9,14 +9,14 @@
 uint32_t subject_shard(const char *channel_id, uint32_t n_shards);
 
 /* Each fills ret (SUBJECT_MAX bytes). Ids must be valid (ident_valid). */
-void subject_chat(char *ret, uint32_t shard, const char *channel_id);          /* chat.<p>.<channel> */
-void subject_live(char *ret, uint32_t shard, const char *channel_id);          /* live.<p>.<channel> */
-void subject_chat_stream(char *ret, uint32_t shard);                           /* CHAT_<p> */
-void subject_chat_all(char *ret, uint32_t shard);                              /* chat.<p>.> */
-void subject_live_all(char *ret, uint32_t shard);                              /* live.<p>.> */
-void subject_user(char *ret, const char *user_id);                             /* live.user.<user> */
-void subject_digest(char *ret, uint32_t shard);                                /* digest.<p> */
-void subject_dlq(char *ret, const char *service);                              /* dlq.<service> */
+void subject_chat(char *ret, uint32_t shard, const char *channel_id); /* chat.<p>.<channel> */
+void subject_live(char *ret, uint32_t shard, const char *channel_id); /* live.<p>.<channel> */
+void subject_chat_stream(char *ret, uint32_t shard);                  /* CHAT_<p> */
+void subject_chat_all(char *ret, uint32_t shard);                     /* chat.<p>.> */
+void subject_live_all(char *ret, uint32_t shard);                     /* live.<p>.> */
+void subject_user(char *ret, const char *user_id);                    /* live.user.<user> */
+void subject_digest(char *ret, uint32_t shard);                       /* digest.<p> */
+void subject_dlq(char *ret, const char *service);                     /* dlq.<service> */
 /* "chat.<p>.<channel>" or "live.<p>.<channel>" -> the channel, pointing into subject; NULL when it is not one */
 const char *subject_channel(const char *subject);
 /* The deduplication id of a mutation: "<channel>:<actor>:<id>" ; ret has SUBJECT_MAX bytes */
@@ -25,7 +25,7 @@ void subject_msg_id(char *ret, const char *channel_id, const char *actor_id, con
 #define STREAM_SYSTEM "SYSTEM"
 #define BUCKET_MEMBERS "MEMBERS"
 #define BUCKET_CHANNELS "CHANNELS"
-#define KEY_EVERYONE_PREFIX "everyone."    /* CHANNELS: a copy of each channel that is open to everyone */
+#define KEY_EVERYONE_PREFIX "everyone." /* CHANNELS: a copy of each channel that is open to everyone */
 #define RPC_HISTORY_EVENTS "rpc.history.events"
 #define RPC_HISTORY_LOOKUP "rpc.history.lookup"
 #define RPC_HISTORY_EVENT "rpc.history.event"

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -51,7 +52,8 @@ static uint16_t free_port(void)
 
 static bool port_open(uint16_t port)
 {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+        struct sockaddr_in a = {
+                .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         bool open = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
 
@@ -68,6 +70,7 @@ void server_again(struct server *s)
         s->pid = fork();
         assert_true(s->pid >= 0);
         if (s->pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no server behind */
                 execlp(server_binary(), "nats-server", "-c", conf, "-l", log, (char *)NULL);
                 fprintf(stderr, "there is no nats-server: run scripts/deps, or set PARLEY_NATS_SERVER\n");
                 _exit(127);
@@ -97,8 +100,8 @@ void server_start(struct server *s, const char *extra)
         snprintf(path, sizeof(path), "%s/nats.conf", s->dir);
         FILE *f = fopen(path, "w");
         assert_non_null(f);
-        fprintf(f, "listen: 127.0.0.1:%u\njetstream { store_dir: \"%s/store\", max_file_store: 8GB }\n%s\n", s->port, s->dir,
-                extra != NULL ? extra : "");
+        fprintf(f, "listen: 127.0.0.1:%u\njetstream { store_dir: \"%s/store\", max_file_store: 8GB }\n%s\n", s->port,
+                s->dir, extra != NULL ? extra : "");
         fclose(f);
         server_again(s);
 }
@@ -189,7 +192,8 @@ static void on_watch(uv_timer_t *timer)
         *(bool *)timer->data = true;
 }
 
-void env_wait(struct env *e, const unsigned *counter, unsigned n, unsigned timeout_ms, const char *what, const char *file, int line)
+void env_wait(struct env *e, const unsigned *counter, unsigned n, unsigned timeout_ms, const char *what,
+              const char *file, int line)
 {
         bool over = false;
 

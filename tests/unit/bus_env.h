@@ -32,12 +32,14 @@ struct env {
         uv_timer_t watch; /* ends uv_run at the deadline */
 };
 void env_init(struct env *e, const struct server *s);
-void env_open(struct env *e);      /* bus_new */
-void env_connect(struct env *e);   /* bus_new, and waits for on_connected */
-void env_close(struct env *e);     /* bus_close, waits, and checks that nothing is left on the loop */
+void env_open(struct env *e);    /* bus_new */
+void env_connect(struct env *e); /* bus_new, and waits for on_connected */
+void env_close(struct env *e);   /* bus_close, waits, and checks that nothing is left on the loop */
 /* Runs the loop until *counter >= n. Fails the test after timeout_ms. */
-#define env_until(e, counter, n, timeout_ms) env_wait((e), &(counter), (n), (timeout_ms), #counter " >= " #n, __FILE__, __LINE__)
-void env_wait(struct env *e, const unsigned *counter, unsigned n, unsigned timeout_ms, const char *what, const char *file, int line);
+#define env_until(e, counter, n, timeout_ms)                                                                           \
+        env_wait((e), &(counter), (n), (timeout_ms), #counter " >= " #n, __FILE__, __LINE__)
+void env_wait(struct env *e, const unsigned *counter, unsigned n, unsigned timeout_ms, const char *what,
+              const char *file, int line);
 /* Runs the loop for a time, for what must not happen */
 void env_run(struct env *e, unsigned ms);
 uint64_t now_ns(void);
