@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
@@ -187,16 +186,6 @@ static int decode_real(struct json_reader *r, ProtobufCType type, yyjson_val *v,
         return 0;
 }
 
-static int fail_enum(struct json_reader *r, const ProtobufCEnumDescriptor *type, const struct wire_path *path)
-{
-        char names[128] = "";
-        size_t at = 0;
-
-        for (unsigned i = 0; i < type->n_values && at < sizeof(names); i++)
-                at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", i ? ", " : "", type->values[i].name);
-        return wire_fail(r->error, WIRE_E_FIELD, path, "expected one of %s", names);
-}
-
 static int decode_enum(struct json_reader *r, const ProtobufCEnumDescriptor *type, yyjson_val *v,
                        const struct wire_path *path, int *member)
 {
@@ -217,7 +206,7 @@ static int decode_enum(struct json_reader *r, const ProtobufCEnumDescriptor *typ
         if (e != 0)
                 return e;
         if (!value)
-                return fail_enum(r, type, path);
+                return wire_fail_enum(r->error, path, type);
         *member = value->value;
         return 0;
 }

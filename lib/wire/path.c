@@ -94,6 +94,16 @@ int wire_fail(struct wire_error *error, int code, const struct wire_path *path, 
         return code;
 }
 
+int wire_fail_enum(struct wire_error *error, const struct wire_path *path, const ProtobufCEnumDescriptor *type)
+{
+        char names[128] = "";
+        size_t at = 0;
+
+        for (unsigned i = 0; i < type->n_values && at < sizeof(names); i++)
+                at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", i ? ", " : "", type->values[i].name);
+        return wire_fail(error, WIRE_E_FIELD, path, "expected one of %s", names);
+}
+
 struct wire_limits wire_limits_effective(const struct wire_limits *limits)
 {
         struct wire_limits l = limits ? *limits : (struct wire_limits){0};

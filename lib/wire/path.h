@@ -20,6 +20,9 @@ struct wire_path {
  * NULL: the text alone. */
 _printf_(4, 5) int wire_fail(struct wire_error *error, int code, const struct wire_path *path, const char *format, ...);
 
+/* WIRE_E_FIELD, with the names that the enum has */
+int wire_fail_enum(struct wire_error *error, const struct wire_path *path, const ProtobufCEnumDescriptor *type);
+
 /* The limits that hold: those given, with the defaults of wire.h for what is 0 */
 struct wire_limits wire_limits_effective(const struct wire_limits *limits);
 /* 0, or WIRE_E_LIMIT */

@@ -15,6 +15,7 @@ struct scanner {
         const struct wire_limits *limits;
         struct wire_error *error;
         size_t elements;
+        bool known_enums; /* only values that the schema has */
 };
 
 /* One field as it stands on the wire */
@@ -115,15 +116,22 @@ static ProtobufCWireType wire_type_of(ProtobufCType type)
 }
 
 /* Protobuf would silently drop the upper half of a number that is too large for 32 bits */
-static int check_varint(struct scanner *s, ProtobufCType type, uint64_t v, const struct wire_path *path)
+static int check_varint(struct scanner *s, const ProtobufCFieldDescriptor *field, uint64_t v,
+                        const struct wire_path *path)
 {
+        ProtobufCType type = field->type;
         bool ok = true;
 
         if (type == PROTOBUF_C_TYPE_UINT32 || type == PROTOBUF_C_TYPE_SINT32)
                 ok = v <= UINT32_MAX;
         else if (type == PROTOBUF_C_TYPE_INT32 || type == PROTOBUF_C_TYPE_ENUM)
                 ok = (int64_t)v >= INT32_MIN && (int64_t)v <= INT32_MAX;
-        return ok ? 0 : wire_fail(s->error, WIRE_E_FIELD, path, "the number is out of range");
+        if (!ok)
+                return wire_fail(s->error, WIRE_E_FIELD, path, "the number is out of range");
+        if (type == PROTOBUF_C_TYPE_ENUM && s->known_enums &&
+            !protobuf_c_enum_descriptor_get_value(field->descriptor, (int)(int64_t)v))
+                return wire_fail_enum(s->error, path, field->descriptor);
+        return 0;
 }
 
 static int take_elements(struct scanner *s, size_t n, const struct wire_path *path)
@@ -136,9 +144,10 @@ static int take_elements(struct scanner *s, size_t n, const struct wire_path *pa
 }
 
 /* Several numbers in one field: counted before protobuf-c makes an array of them */
-static int scan_packed(struct scanner *s, ProtobufCType type, const struct token *t, const struct wire_path *path)
+static int scan_packed(struct scanner *s, const ProtobufCFieldDescriptor *field, const struct token *t,
+                       const struct wire_path *path)
 {
-        ProtobufCWireType wire = wire_type_of(type);
+        ProtobufCWireType wire = wire_type_of(field->type);
         size_t size = wire == PROTOBUF_C_WIRE_TYPE_32BIT ? 4 : 8;
         int e = 0;
 
@@ -156,7 +165,7 @@ static int scan_packed(struct scanner *s, ProtobufCType type, const struct token
                                          "not protobuf: a number is cut short or has more than 64 bits");
                 e = take_elements(s, 1, path);
                 if (e == 0)
-                        e = check_varint(s, type, v, path);
+                        e = check_varint(s, field, v, path);
         }
         return e;
 }
@@ -202,7 +211,7 @@ static int scan_value(struct scanner *s, struct wire_field *field, const struct 
         case PROTOBUF_C_TYPE_MESSAGE:
                 return scan_child(s, field, t, path, depth);
         default:
-                return t->wire == PROTOBUF_C_WIRE_TYPE_VARINT ? check_varint(s, type, t->varint, path) : 0;
+                return t->wire == PROTOBUF_C_WIRE_TYPE_VARINT ? check_varint(s, field->d, t->varint, path) : 0;
         }
 }
 
@@ -213,7 +222,7 @@ static int scan_repeated(struct scanner *s, struct wire_field *field, const stru
 
         if (t->wire == PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED &&
             wire_type_of(field->d->type) != PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED)
-                return scan_packed(s, field->d->type, t, path);
+                return scan_packed(s, field->d, t, path);
         e = take_elements(s, 1, path);
         return e != 0 ? e : scan_value(s, field, t, path, depth);
 }
@@ -273,7 +282,7 @@ static int scan_message(struct scanner *s, struct wire_plan *plan, const uint8_t
 int wire_proto_scan(struct wire_plan *plan, const uint8_t *data, size_t n, const struct wire_limits *limits,
                     struct wire_error *error)
 {
-        struct scanner s = {.limits = limits, .error = error};
+        struct scanner s = {.limits = limits, .error = error, .known_enums = plan->shape == WIRE_SHAPE_FRAME};
         struct token top = {.data = data, .n = n};
         int e;
 

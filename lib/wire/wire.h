@@ -5,9 +5,9 @@
  * UTF-8 without NUL, on every way in.
  *
  * Reading is strict: a name or a field given twice, two members of one oneof, a number outside of its type and a time
- * outside of the years 1 to 9999 are refused in both encodings. Unknown *protobuf* fields and enum values are kept, so
- * that services of different versions can talk: who gets an enum from protobuf checks it. All functions are
- * thread-safe. */
+ * outside of the years 1 to 9999 are refused in both encodings. Unknown *protobuf* fields are kept, and
+ * so are unknown enum values outside of frames, so that services of different versions can talk: who gets an enum from
+ * there checks it. All functions are thread-safe. */
 #pragma once
 
 #include <protobuf-c/protobuf-c.h>

@@ -61,99 +61,95 @@ static void assert_refused(const ProtobufCMessageDescriptor *type, const struct 
                          error.ref, bad->ref, error.detail, bad->detail);
 }
 
+static const struct bad bad_frames[] = {
+        {B(""), WIRE_E_TYPE, "the frame's body is missing or of an unknown type", 0},
+        {B("\x08\x07"), WIRE_E_TYPE, "the frame's body is missing or of an unknown type", 7},
+        {B("\x08\x07\xfa\x01\x00"), WIRE_E_TYPE, "the frame's body is missing or of an unknown type", 7},
+        /* the wire format */
+        {B("\x08"), WIRE_E_SYNTAX, "not protobuf: a number is cut short or has more than 64 bits", 0},
+        {B("\x08\x80"), WIRE_E_SYNTAX, "not protobuf: a number is cut short or has more than 64 bits", 0},
+        {B("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), WIRE_E_SYNTAX,
+         "not protobuf: a number is cut short or has more than 64 bits", 0},
+        {B("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"), WIRE_E_SYNTAX,
+         "not protobuf: a number is cut short or has more than 64 bits", 0},
+        {B("\x80"), WIRE_E_SYNTAX, "not protobuf: a field's tag is cut short or too long", 0},
+        {B("\x88\x80\x80\x80\x80\x00\x07"), WIRE_E_SYNTAX, "not protobuf: a field's tag is cut short or too long", 0},
+        {B("\xff\xff\xff\xff\x1f\x07"), WIRE_E_SYNTAX, "not protobuf: a field's tag is cut short or too long", 0},
+        {B("\x08\x07\x00"), WIRE_E_SYNTAX, "not protobuf: a field's number is 0", 7},
+        {B("\x08\x07\x82\x00\x00"), WIRE_E_SYNTAX, "not protobuf: a field's number is 0", 7},
+        {B("\x08\x07\x2b\x2c"), WIRE_E_SYNTAX, "not protobuf: groups and unknown wire types are not taken", 7},
+        {B("\x08\x07\x2f"), WIRE_E_SYNTAX, "not protobuf: groups and unknown wire types are not taken", 7},
+        {B("\x08\x07\x2a\x01"), WIRE_E_SYNTAX, "not protobuf: a length points beyond the end", 7},
+        {B("\x08\x07\x2a\xff\xff\xff\xff\x0f"), WIRE_E_SYNTAX, "not protobuf: a length is cut short or too long", 7},
+        {B("\x08\x07\x2a\xff\xff\xff\xff\x07"), WIRE_E_SYNTAX, "not protobuf: a length points beyond the end", 7},
+        {B("\x08\x07\x2a\x80\x80\x80\x80\x80\x00"), WIRE_E_SYNTAX, "not protobuf: a length is cut short or too long",
+         7},
+        {B("\x08\x07\x2a\x02\x0a\x01"), WIRE_E_SYNTAX, "send: not protobuf: a length points beyond the end", 7},
+        {B("\x08\x07\xf9\x01\x01\x02"), WIRE_E_SYNTAX, "not protobuf: a number is cut short", 7},
+        {B("\x08\x07\xfd\x01\x01\x02"), WIRE_E_SYNTAX, "not protobuf: a number is cut short", 7},
+        /* the fields */
+        {B("\x0a\x01"
+           "7"),
+         WIRE_E_FIELD, "ref: wrong wire type 2, expected 0", 0},
+        {B("\x08\x80\x80\x80\x80\x10\x42\x00"), WIRE_E_FIELD, "ref: the number is out of range", 0},
+        {B("\x08\x07\x08\x07\x42\x00"), WIRE_E_FIELD, "ref: given twice", 7},
+        {B("\x42\x00\x42\x00\x08\x07"), WIRE_E_FIELD, "ping: given twice", 7},
+        {B("\x42\x00\x08\x07\x2a\x00"), WIRE_E_FIELD, "send: cannot stand beside \"ping\"", 7},
+        {B("\x08\x07\x28\x00"), WIRE_E_FIELD, "send: wrong wire type 0, expected 2", 7},
+        {B("\x08\x07\x2a\x02\x08\x07"), WIRE_E_FIELD, "send.channelId: wrong wire type 0, expected 2", 7},
+        {B("\x08\x07\x2a\x04\x12\x02\x32\x00\x08"), WIRE_E_SYNTAX,
+         "not protobuf: a number is cut short or has more than 64 bits", 7},
+        {B("\x08\x07\x2a\x04\x12\x02\x30\x01"), WIRE_E_FIELD, "send.message.mentions: wrong wire type 0, expected 2",
+         7},
+        {B("\x08\x07\x2a\x08\x12\x06\x18\xff\xff\xff\xff\x0f"), WIRE_E_FIELD,
+         "send.message.type: the number is out of range", 7},
+        {B("\x08\x07\x2a\x04\x12\x02\x18\x04"), WIRE_E_FIELD,
+         "send.message.type: expected one of text, image, file, system", 7},
+        {B("\x08\x07\x2a\x06\x0a\x01"
+           "a\x0a\x01"
+           "b"),
+         WIRE_E_FIELD, "send.channelId: given twice", 7},
+        /* the text */
+        {B("\x08\x07\x2a\x07\x12\x05\x12\x03"
+           "a\0b"),
+         WIRE_E_TEXT, "send.message.content: a NUL is not allowed", 7},
+        {B("\x08\x07\x2a\x05\x12\x03\x12\x01\xff"), WIRE_E_TEXT, "send.message.content: invalid UTF-8", 7},
+        {B("\x08\x07\x2a\x07\x12\x05\x32\x03\xed\xa0\x80"), WIRE_E_TEXT, "send.message.mentions: invalid UTF-8", 7},
+};
+
 static void test_frames(void **state)
 {
-        static const struct bad table[] = {
-                {B(""), WIRE_E_TYPE, "the frame's body is missing or of an unknown type", 0},
-                {B("\x08\x07"), WIRE_E_TYPE, "the frame's body is missing or of an unknown type", 7},
-                {B("\x08\x07\xfa\x01\x00"), WIRE_E_TYPE, "the frame's body is missing or of an unknown type", 7},
-                /* the wire format */
-                {B("\x08"), WIRE_E_SYNTAX, "not protobuf: a number is cut short or has more than 64 bits", 0},
-                {B("\x08\x80"), WIRE_E_SYNTAX, "not protobuf: a number is cut short or has more than 64 bits", 0},
-                {B("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), WIRE_E_SYNTAX,
-                 "not protobuf: a number is cut short or has more than 64 bits", 0},
-                {B("\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"), WIRE_E_SYNTAX,
-                 "not protobuf: a number is cut short or has more than 64 bits", 0},
-                {B("\x80"), WIRE_E_SYNTAX, "not protobuf: a field's tag is cut short or too long", 0},
-                {B("\x88\x80\x80\x80\x80\x00\x07"), WIRE_E_SYNTAX,
-                 "not protobuf: a field's tag is cut short or too long", 0},
-                {B("\xff\xff\xff\xff\x1f\x07"), WIRE_E_SYNTAX, "not protobuf: a field's tag is cut short or too long",
-                 0},
-                {B("\x08\x07\x00"), WIRE_E_SYNTAX, "not protobuf: a field's number is 0", 7},
-                {B("\x08\x07\x82\x00\x00"), WIRE_E_SYNTAX, "not protobuf: a field's number is 0", 7},
-                {B("\x08\x07\x2b\x2c"), WIRE_E_SYNTAX, "not protobuf: groups and unknown wire types are not taken", 7},
-                {B("\x08\x07\x2f"), WIRE_E_SYNTAX, "not protobuf: groups and unknown wire types are not taken", 7},
-                {B("\x08\x07\x2a\x01"), WIRE_E_SYNTAX, "not protobuf: a length points beyond the end", 7},
-                {B("\x08\x07\x2a\xff\xff\xff\xff\x0f"), WIRE_E_SYNTAX,
-                 "not protobuf: a length is cut short or too long", 7},
-                {B("\x08\x07\x2a\xff\xff\xff\xff\x07"), WIRE_E_SYNTAX, "not protobuf: a length points beyond the end",
-                 7},
-                {B("\x08\x07\x2a\x80\x80\x80\x80\x80\x00"), WIRE_E_SYNTAX,
-                 "not protobuf: a length is cut short or too long", 7},
-                {B("\x08\x07\x2a\x02\x0a\x01"), WIRE_E_SYNTAX, "send: not protobuf: a length points beyond the end", 7},
-                {B("\x08\x07\xf9\x01\x01\x02"), WIRE_E_SYNTAX, "not protobuf: a number is cut short", 7},
-                {B("\x08\x07\xfd\x01\x01\x02"), WIRE_E_SYNTAX, "not protobuf: a number is cut short", 7},
-                /* the fields */
-                {B("\x0a\x01"
-                   "7"),
-                 WIRE_E_FIELD, "ref: wrong wire type 2, expected 0", 0},
-                {B("\x08\x80\x80\x80\x80\x10\x42\x00"), WIRE_E_FIELD, "ref: the number is out of range", 0},
-                {B("\x08\x07\x08\x07\x42\x00"), WIRE_E_FIELD, "ref: given twice", 7},
-                {B("\x42\x00\x42\x00\x08\x07"), WIRE_E_FIELD, "ping: given twice", 7},
-                {B("\x42\x00\x08\x07\x2a\x00"), WIRE_E_FIELD, "send: cannot stand beside \"ping\"", 7},
-                {B("\x08\x07\x28\x00"), WIRE_E_FIELD, "send: wrong wire type 0, expected 2", 7},
-                {B("\x08\x07\x2a\x02\x08\x07"), WIRE_E_FIELD, "send.channelId: wrong wire type 0, expected 2", 7},
-                {B("\x08\x07\x2a\x04\x12\x02\x32\x00\x08"), WIRE_E_SYNTAX,
-                 "not protobuf: a number is cut short or has more than 64 bits", 7},
-                {B("\x08\x07\x2a\x04\x12\x02\x30\x01"), WIRE_E_FIELD,
-                 "send.message.mentions: wrong wire type 0, expected 2", 7},
-                {B("\x08\x07\x2a\x08\x12\x06\x18\xff\xff\xff\xff\x0f"), WIRE_E_FIELD,
-                 "send.message.type: the number is out of range", 7},
-                {B("\x08\x07\x2a\x06\x0a\x01"
-                   "a\x0a\x01"
-                   "b"),
-                 WIRE_E_FIELD, "send.channelId: given twice", 7},
-                /* the text */
-                {B("\x08\x07\x2a\x07\x12\x05\x12\x03"
-                   "a\0b"),
-                 WIRE_E_TEXT, "send.message.content: a NUL is not allowed", 7},
-                {B("\x08\x07\x2a\x05\x12\x03\x12\x01\xff"), WIRE_E_TEXT, "send.message.content: invalid UTF-8", 7},
-                {B("\x08\x07\x2a\x07\x12\x05\x32\x03\xed\xa0\x80"), WIRE_E_TEXT, "send.message.mentions: invalid UTF-8",
-                 7},
-        };
-
         (void)state;
-        for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-                assert_refused(&parley__v1__client_frame__descriptor, &table[i], NULL);
+        for (size_t i = 0; i < sizeof(bad_frames) / sizeof(bad_frames[0]); i++)
+                assert_refused(&parley__v1__client_frame__descriptor, &bad_frames[i], NULL);
 }
+
+static const struct bad bad_kinds[] = {
+        {B("\xaa\x01\x02\x01\x80"), WIRE_E_SYNTAX,
+         "int32s: not protobuf: a number is cut short or has more than 64 bits", 0},
+        {B("\xba\x01\x03\x01\x02\x03"), WIRE_E_SYNTAX, "sfixed32s: not protobuf: a number is cut short", 0},
+        {B("\xd2\x01\x07\x01\x02\x03\x04\x05\x06\x07"), WIRE_E_SYNTAX, "sfixed64s: not protobuf: a number is cut short",
+         0},
+        {B("\xda\x01\x05\xff\xff\xff\xff\x1f"), WIRE_E_FIELD, "uint32s: the number is out of range", 0},
+        {B("\xba\x02\x05\xff\xff\xff\xff\x1f"), WIRE_E_FIELD, "unpacked: the number is out of range", 0},
+        {B("\xd9\x01\x01\x02\x03\x04\x05\x06\x07\x08"), WIRE_E_FIELD, "uint32s: wrong wire type 1, expected 0", 0},
+        {B("\x68\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02"), WIRE_E_SYNTAX,
+         "not protobuf: a number is cut short or has more than 64 bits", 0},
+        {B("\xc8\x02\x05\xd0\x02\x06"), WIRE_E_FIELD, "oneUint64: cannot stand beside \"oneInt32\"", 0},
+        /* times: nanos -1, 10^9; seconds of the year 10000 */
+        {B("\x92\x01\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), WIRE_E_FIELD, "at: the time is out of range",
+         0},
+        {B("\x92\x01\x06\x10\x80\x94\xeb\xdc\x03"), WIRE_E_FIELD, "at: the time is out of range", 0},
+        {B("\x92\x01\x07\x08\x80\xe0\xfe\xfa\xd7\x07"), WIRE_E_FIELD, "at: the time is out of range", 0},
+        {B("\xb2\x02\x02\x08\x80"), WIRE_E_SYNTAX,
+         "times: not protobuf: a number is cut short or has more than 64 bits", 0},
+};
 
 static void test_kinds(void **state)
 {
-        static const struct bad table[] = {
-                {B("\xaa\x01\x02\x01\x80"), WIRE_E_SYNTAX,
-                 "int32s: not protobuf: a number is cut short or has more than 64 bits", 0},
-                {B("\xba\x01\x03\x01\x02\x03"), WIRE_E_SYNTAX, "sfixed32s: not protobuf: a number is cut short", 0},
-                {B("\xd2\x01\x07\x01\x02\x03\x04\x05\x06\x07"), WIRE_E_SYNTAX,
-                 "sfixed64s: not protobuf: a number is cut short", 0},
-                {B("\xda\x01\x05\xff\xff\xff\xff\x1f"), WIRE_E_FIELD, "uint32s: the number is out of range", 0},
-                {B("\xba\x02\x05\xff\xff\xff\xff\x1f"), WIRE_E_FIELD, "unpacked: the number is out of range", 0},
-                {B("\xd9\x01\x01\x02\x03\x04\x05\x06\x07\x08"), WIRE_E_FIELD, "uint32s: wrong wire type 1, expected 0",
-                 0},
-                {B("\x68\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02"), WIRE_E_SYNTAX,
-                 "not protobuf: a number is cut short or has more than 64 bits", 0},
-                {B("\xc8\x02\x05\xd0\x02\x06"), WIRE_E_FIELD, "oneUint64: cannot stand beside \"oneInt32\"", 0},
-                /* times: nanos -1, 10^9; seconds of the year 10000 */
-                {B("\x92\x01\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), WIRE_E_FIELD,
-                 "at: the time is out of range", 0},
-                {B("\x92\x01\x06\x10\x80\x94\xeb\xdc\x03"), WIRE_E_FIELD, "at: the time is out of range", 0},
-                {B("\x92\x01\x07\x08\x80\xe0\xfe\xfa\xd7\x07"), WIRE_E_FIELD, "at: the time is out of range", 0},
-                {B("\xb2\x02\x02\x08\x80"), WIRE_E_SYNTAX,
-                 "times: not protobuf: a number is cut short or has more than 64 bits", 0},
-        };
-
         (void)state;
-        for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-                assert_refused(&parley__test__kinds__descriptor, &table[i], NULL);
+        for (size_t i = 0; i < sizeof(bad_kinds) / sizeof(bad_kinds[0]); i++)
+                assert_refused(&parley__test__kinds__descriptor, &bad_kinds[i], NULL);
         assert_refused(&google__protobuf__timestamp__descriptor,
                        &(struct bad){B("\x10\x80\x94\xeb\xdc\x03"), WIRE_E_FIELD, "the time is out of range", 0}, NULL);
 }
