@@ -1,0 +1,7 @@
+/* A listening socket from "host:port". */
+#pragma once
+
+#include <stddef.h>
+
+/* 0; negative errno with a line that says what was wrong */
+int door_socket(const char *listen, int *ret_fd, char *ret_error, size_t n_error);

@@ -1,0 +1,339 @@
+#include "gateway/fetch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "bus/subjects.h"
+#include "gateway/channel.h"
+#include "gateway/shard.h"
+#include "gateway/stats.h"
+
+/* The most that history gives at once (internal.proto) */
+#define HISTORY_LIMIT 500
+
+struct fetch {
+        struct core *core;
+        struct channel *channel; /* a reference */
+        struct fetch_options options;
+        struct raw_event *events, **last;
+        unsigned n;
+        uint64_t through;        /* complete from options.after to here */
+        /* the part that comes from the stream, until its beginning is proven not to have been trimmed meanwhile */
+        uint64_t stream_from;
+        struct raw_event **stream_last;
+        unsigned stream_n, gets;
+        bool in_stream;
+        bool history_failed, history_behind;
+        bool history_gave; /* some of it */
+        struct gate_item gate;
+        struct fetch *prev, *next;
+        char user_id[IDENT_MAX + 1];
+};
+
+static void fetch_step(struct fetch *f);
+
+struct raw_event *raw_event_new(uint64_t seq, int64_t time_ns, const uint8_t *data, size_t len)
+{
+        struct raw_event *raw = malloc(sizeof(*raw) + len);
+
+        if (!raw)
+                return NULL;
+        *raw = (struct raw_event){.seq = seq, .time_ns = time_ns, .len = (uint32_t)len, .data = (const uint8_t *)(raw + 1)};
+        memcpy(raw + 1, data, len);
+        return raw;
+}
+
+struct raw_event *raw_event_pack(const Parley__V1__Event *event)
+{
+        Parley__V1__Event stored = *event;
+        struct raw_event *raw;
+        size_t len;
+
+        stored.seq = stored.prev = 0;
+        len = parley__v1__event__get_packed_size(&stored);
+        raw = malloc(sizeof(*raw) + len);
+        if (!raw)
+                return NULL;
+        *raw = (struct raw_event){.seq = event->seq, .len = (uint32_t)len, .data = (const uint8_t *)(raw + 1)};
+        parley__v1__event__pack(&stored, (uint8_t *)(raw + 1));
+        return raw;
+}
+
+void raw_event_free_list(struct raw_event *events)
+{
+        while (events) {
+                struct raw_event *next = events->next;
+
+                free(events);
+                events = next;
+        }
+}
+
+static void fetch_unlist(struct fetch *f)
+{
+        if (f->prev)
+                f->prev->next = f->next;
+        else
+                f->core->fetches = f->next;
+        if (f->next)
+                f->next->prev = f->prev;
+}
+
+static void fetch_finish(struct fetch *f, enum fetch_result result)
+{
+        struct core *core = f->core;
+
+        fetch_unlist(f);
+        if (f->options.user_id && result == FETCH_OK)
+                metric_add(f->history_gave ? &stat_replays_history : &stat_replays_stream, 1);
+        f->options.done(f->channel, result, f->events, f->n, f->through, f->options.userdata);
+        channel_unref(f->channel);
+        raw_event_free_list(f->events);
+        free(f);
+        gate_leave(&core->gate_fetches);
+}
+
+static bool fetch_append(struct fetch *f, struct raw_event *raw)
+{
+        if (!raw)
+                return false;
+        *f->last = raw;
+        f->last = &raw->next;
+        f->n++;
+        return true;
+}
+
+/* --- history --- */
+
+static void history_failed(struct fetch *f)
+{
+        f->history_failed = true;
+        fetch_step(f);
+}
+
+static void history_take(struct fetch *f, const Parley__V1__EventsResponse *answer)
+{
+        uint64_t before = f->through;
+
+        for (size_t i = 0; i < answer->n_events; i++) {
+                const Parley__V1__Event *event = answer->events[i];
+
+                if (event->seq <= f->through || event->seq > f->options.until)
+                        continue;
+                if (!fetch_append(f, raw_event_pack(event))) {
+                        fetch_finish(f, FETCH_UNAVAILABLE);
+                        return;
+                }
+                f->through = event->seq;
+        }
+        if (answer->through_seq > f->through)
+                f->through = answer->through_seq < f->options.until ? answer->through_seq : f->options.until;
+        /* it has not ingested that far yet: the stream has the rest */
+        f->history_behind = f->through == before;
+        f->history_gave |= !f->history_behind;
+        if (f->history_behind)
+                f->gets = 0;
+        fetch_step(f);
+}
+
+static void history_on_events(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct fetch *f = userdata;
+        Parley__V1__EventsResponse *answer =
+                error ? NULL : parley__v1__events_response__unpack(NULL, msg->len, msg->data);
+
+        if (!answer || answer->error) {
+                log_debug("history does not answer", LOG_S("channel", f->channel->id), LOG_I("error", error));
+                history_failed(f);
+        } else {
+                history_take(f, answer);
+        }
+        if (answer)
+                parley__v1__events_response__free_unpacked(answer, NULL);
+}
+
+static void history_ask(struct fetch *f)
+{
+        Parley__V1__EventsRequest request = PARLEY__V1__EVENTS_REQUEST__INIT;
+        unsigned left = f->options.max_events - f->n + 1;
+        uint8_t data[512];
+
+        request.channel_id = f->channel->id;
+        request.after_seq = f->through;
+        request.through_seq = f->options.until;
+        request.limit = left < HISTORY_LIMIT ? left : HISTORY_LIMIT;
+        request.user_id = f->user_id;
+        _Static_assert(sizeof(data) > 3 * IDENT_MAX + 64, "the request fits");
+        up_request(&f->core->up, RPC_HISTORY_EVENTS, data, parley__v1__events_request__pack(&request, data),
+                   history_on_events, f);
+}
+
+/* --- the stream --- */
+
+/* The beginning was trimmed away while it was read: what was found may have holes */
+static void stream_forget(struct fetch *f)
+{
+        raw_event_free_list(*f->stream_last);
+        *f->stream_last = NULL;
+        f->last = f->stream_last;
+        f->n = f->stream_n;
+        f->through = f->stream_from;
+}
+
+static void stream_proven(struct shard *shard, int error, uint64_t last_seq, void *userdata)
+{
+        struct fetch *f = userdata;
+
+        (void)last_seq;
+        f->in_stream = false;
+        if (error) {
+                stream_forget(f);
+                fetch_finish(f, FETCH_UNAVAILABLE);
+                return;
+        }
+        if (shard->first_seq > f->stream_from + 1)
+                stream_forget(f);
+        else if (f->through > f->stream_from)
+                f->history_behind = false; /* it may know more by now */
+        fetch_step(f);
+}
+
+/* Enough was read one by one, or nothing more is there */
+static void stream_end(struct fetch *f)
+{
+        shard_ask(f->channel->shard, stream_proven, f);
+}
+
+static void stream_on_last(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct fetch *f = userdata;
+
+        if (error == BUS_E_NOT_FOUND || (!error && msg->seq <= f->through))
+                f->through = f->options.until; /* the leader has nothing more: what was heard of was removed */
+        else
+                f->gets = f->options.max_gets; /* the replica that answered is behind */
+        stream_end(f);
+}
+
+static void stream_ask_last(struct fetch *f)
+{
+        char stream[SUBJECT_MAX], subject[SUBJECT_MAX];
+
+        subject_chat_stream(stream, f->channel->shard->number);
+        subject_chat(subject, f->channel->shard->number, f->channel->id);
+        up_stream_last(&f->core->up, stream, subject, stream_on_last, f);
+}
+
+static void stream_on_next(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct fetch *f = userdata;
+
+        f->gets++;
+        if (error == BUS_E_NOT_FOUND) {
+                stream_ask_last(f);
+                return;
+        }
+        if (error) {
+                f->gets = f->options.max_gets;
+                stream_end(f);
+                return;
+        }
+        if (msg->seq > f->options.until) {
+                f->through = f->options.until;
+        } else if (!fetch_append(f, raw_event_new(msg->seq, msg->time_ns, msg->data, msg->len))) {
+                stream_forget(f);
+                fetch_finish(f, FETCH_UNAVAILABLE);
+                return;
+        } else {
+                f->through = msg->seq;
+        }
+        fetch_step(f);
+}
+
+static void stream_ask_next(struct fetch *f)
+{
+        char stream[SUBJECT_MAX], subject[SUBJECT_MAX];
+
+        if (!f->in_stream) {
+                f->in_stream = true;
+                f->stream_from = f->through;
+                f->stream_last = f->last;
+                f->stream_n = f->n;
+        }
+        subject_chat_stream(stream, f->channel->shard->number);
+        subject_chat(subject, f->channel->shard->number, f->channel->id);
+        up_stream_next(&f->core->up, stream, subject, f->through + 1, stream_on_next, f);
+}
+
+/* --- which of both --- */
+
+static bool fetch_stream_serves(const struct fetch *f)
+{
+        if (f->through < f->options.history_through || f->through + 1 < f->channel->shard->first_seq)
+                return false;
+        if (f->options.prefer_history && !f->history_failed && !f->history_behind)
+                return false;
+        return f->gets < f->options.max_gets;
+}
+
+static void fetch_step(struct fetch *f)
+{
+        bool enough = f->through >= f->options.until || f->n > f->options.max_events;
+
+        if (!enough && fetch_stream_serves(f)) {
+                stream_ask_next(f);
+                return;
+        }
+        if (f->in_stream) {
+                stream_end(f);
+                return;
+        }
+        if (f->n > f->options.max_events)
+                fetch_finish(f, FETCH_TOO_LONG);
+        else if (f->through >= f->options.until)
+                fetch_finish(f, FETCH_OK);
+        else if (f->history_failed || f->history_behind)
+                fetch_finish(f, FETCH_UNAVAILABLE);
+        else
+                history_ask(f);
+}
+
+static void fetch_begin(struct gate_item *item)
+{
+        fetch_step((struct fetch *)((char *)item - offsetof(struct fetch, gate)));
+}
+
+int fetch_start(struct channel *c, const struct fetch_options *options)
+{
+        struct fetch *f = calloc(1, sizeof(*f));
+
+        if (!f)
+                return -ENOMEM;
+        f->core = c->core;
+        f->channel = channel_ref(c);
+        f->options = *options;
+        f->through = options->after;
+        f->last = &f->events;
+        if (options->user_id)
+                memcpy(f->user_id, options->user_id, strnlen(options->user_id, IDENT_MAX));
+        f->next = c->core->fetches;
+        if (f->next)
+                f->next->prev = f;
+        c->core->fetches = f;
+        gate_enter(&c->core->gate_fetches, &f->gate, fetch_begin);
+        return 0;
+}
+
+void fetch_free_all(struct core *core)
+{
+        while (core->fetches) {
+                struct fetch *f = core->fetches;
+
+                fetch_unlist(f);
+                gate_cancel(&f->gate);
+                raw_event_free_list(f->events);
+                free(f);
+        }
+}

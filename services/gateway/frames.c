@@ -1,0 +1,146 @@
+#include "gateway/frames.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "gateway/address.h"
+#include "gateway/stats.h"
+#include "wire/wire.h"
+
+/* So many frames in a row that cannot be read, or come too fast, end the connection */
+#define BAD_FRAMES_MAX 20
+#define LIMITED_FRAMES_MAX 200
+/* How long a client should wait that spoke before `ready` */
+#define NOT_READY_RETRY_MS 100
+
+static const struct {
+        void (*handler)(struct session *s, const Parley__V1__ClientFrame *frame);
+        bool early; /* may come before `ready` */
+} frames_table[] = {
+        [PARLEY__V1__CLIENT_FRAME__BODY_HELLO] = {frame_hello, true},
+        [PARLEY__V1__CLIENT_FRAME__BODY_AUTH] = {frame_auth, false},
+        [PARLEY__V1__CLIENT_FRAME__BODY_RESUME] = {frame_resume, true},
+        [PARLEY__V1__CLIENT_FRAME__BODY_SEND] = {frame_send, false},
+        [PARLEY__V1__CLIENT_FRAME__BODY_EDIT] = {frame_edit, false},
+        [PARLEY__V1__CLIENT_FRAME__BODY_DELETE] = {frame_delete, false},
+        [PARLEY__V1__CLIENT_FRAME__BODY_PING] = {frame_ping, true},
+};
+
+static void frames_bad(struct session *s, int error, const struct wire_error *detail)
+{
+        static const enum parley_code codes[] = {
+                [WIRE_E_SYNTAX] = PARLEY_BAD_FRAME, [WIRE_E_TYPE] = PARLEY_UNKNOWN_TYPE, [WIRE_E_FIELD] = PARLEY_BAD_REQUEST,
+                [WIRE_E_TEXT] = PARLEY_BAD_REQUEST, [WIRE_E_LIMIT] = PARLEY_BAD_FRAME,
+        };
+
+        if (error < 0) {
+                session_error(s, detail->ref, PARLEY_INTERNAL, 1000, "no memory");
+                return;
+        }
+        session_error(s, detail->ref, codes[error], 0, "%s", detail->detail);
+        if (++s->bad_frames >= BAD_FRAMES_MAX)
+                session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR, "too many frames that cannot be read");
+}
+
+/* How long to wait, or 0 */
+static uint32_t frames_limit(struct session *s)
+{
+        struct core *core = s->core;
+        const struct gateway_config *config = core->config;
+        uint32_t wait = ratelimit_take(&s->frames, core->now_ms, core_rate(core, config->rate_frames_per_connection),
+                                       (uint32_t)config->burst_frames_per_connection, 1);
+
+        if (wait || !s->address)
+                return wait;
+        return ratelimit_take(&s->address->frames, core->now_ms, core_rate(core, config->rate_frames_per_address),
+                              (uint32_t)config->burst_frames_per_address, 1);
+}
+
+static void frames_dispatch(struct session *s, const Parley__V1__ClientFrame *frame)
+{
+        unsigned which = frame->body_case;
+        uint32_t wait;
+
+        if (which >= sizeof(frames_table) / sizeof(frames_table[0]) || !frames_table[which].handler) {
+                session_error(s, frame->ref, PARLEY_UNKNOWN_TYPE, 0, "the frame has no type that is known here");
+                s->bad_frames++;
+                return;
+        }
+        wait = frames_limit(s);
+        if (wait) {
+                session_error(s, frame->ref, PARLEY_RATE_LIMITED, wait, "too many frames; wait %u ms", wait);
+                if (++s->limited_frames >= LIMITED_FRAMES_MAX)
+                        session_fail(s, 0, PARLEY_RATE_LIMITED, PARLEY_CLOSE_TOO_MANY, "too many frames");
+                return;
+        }
+        s->limited_frames = 0;
+        s->bad_frames = 0;
+        if (s->state == SESSION_LIVE || frames_table[which].early)
+                frames_table[which].handler(s, frame);
+        else if (s->state == SESSION_CONNECTED)
+                session_error(s, frame->ref, PARLEY_UNAUTHENTICATED, 0, "say hello with a token first");
+        else
+                session_error(s, frame->ref, PARLEY_UNAVAILABLE, NOT_READY_RETRY_MS, "not ready yet: wait for `ready`");
+}
+
+static void frames_take(struct session *s, const uint8_t *data, size_t n)
+{
+        const struct wire_limits limits = {.max_bytes = s->core->config->max_frame_bytes};
+        const ProtobufCMessageDescriptor *type = &parley__v1__client_frame__descriptor;
+        ProtobufCMessage *message = NULL;
+        struct wire_error error = {.detail = "", .ref = 0};
+        int r;
+
+        metric_add(&stat_frames_in, 1);
+        if (s->encoding == ENCODING_PROTO)
+                r = wire_proto_decode(type, data, n, &limits, &message, &error);
+        else
+                r = wire_frame_json_decode(type, (const char *)data, n, &limits, &message, &error);
+        if (r) {
+                frames_bad(s, r, &error);
+                return;
+        }
+        frames_dispatch(s, (const Parley__V1__ClientFrame *)message);
+        protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void frames_take_lines(struct session *s, const char *data, size_t n)
+{
+        size_t offset = 0, n_line;
+        const char *line;
+
+        while (s->state != SESSION_CLOSING && wire_next_line(data, n, &offset, &line, &n_line) > 0)
+                frames_take(s, (const uint8_t *)line, n_line);
+}
+
+static void frames_take_delimited(struct session *s, const uint8_t *data, size_t n)
+{
+        size_t offset = 0, n_frame;
+        const uint8_t *frame;
+        int r = 0;
+
+        while (s->state != SESSION_CLOSING && (r = wire_next_delimited(data, n, &offset, &frame, &n_frame)) > 0)
+                frames_take(s, frame, n_frame);
+        if (r < 0)
+                session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR,
+                             "a frame's length points beyond the message");
+}
+
+void session_receive(struct session *s, const uint8_t *data, size_t n, bool binary)
+{
+        core_time(s->core);
+        session_heard(s);
+        if (s->state == SESSION_CLOSING)
+                return;
+        if (binary != (s->encoding == ENCODING_PROTO))
+                session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR,
+                             binary ? "binary messages need the subprotocol parley.v1.proto" :
+                                      "parley.v1.proto takes binary messages only");
+        else if (s->encoding == ENCODING_PROTO)
+                frames_take_delimited(s, data, n);
+        else if (s->plain)
+                frames_take(s, data, n);
+        else
+                frames_take_lines(s, (const char *)data, n);
+}

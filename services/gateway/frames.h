@@ -1,0 +1,16 @@
+/* What clients send: one handler for each frame. A new frame is a line in frames_table (frames.c) and its handler. */
+#pragma once
+
+#include "gateway/session.h"
+#include "parley/v1/client.pb-c.h"
+
+/* frames_session.c: opening, resuming, renewing, being there */
+void frame_hello(struct session *s, const Parley__V1__ClientFrame *frame);
+void frame_auth(struct session *s, const Parley__V1__ClientFrame *frame);
+void frame_resume(struct session *s, const Parley__V1__ClientFrame *frame);
+void frame_ping(struct session *s, const Parley__V1__ClientFrame *frame);
+
+/* frames_mutation.c: what goes into the log */
+void frame_send(struct session *s, const Parley__V1__ClientFrame *frame);
+void frame_edit(struct session *s, const Parley__V1__ClientFrame *frame);
+void frame_delete(struct session *s, const Parley__V1__ClientFrame *frame);

@@ -1,0 +1,218 @@
+#include <string.h>
+
+#include "base/ident.h"
+#include "gateway/channel.h"
+#include "gateway/frames.h"
+#include "gateway/mutation.h"
+#include "gateway/user.h"
+#include "gateway/wiretime.h"
+#include "policy/policy.h"
+
+#define MENTIONS_MAX 50
+#define BUSY_RETRY_MS 500
+
+static bool check_content(struct session *s, uint32_t ref, const char *field, const char *content)
+{
+        size_t n = strlen(content), most = s->core->config->max_content_bytes;
+
+        if (n == 0)
+                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "%s is empty", field);
+        else if (n > most)
+                session_error(s, ref, PARLEY_TOO_LARGE, 0, "%s has %zu bytes; at most %zu are taken", field, n, most);
+        return n > 0 && n <= most;
+}
+
+static bool check_mentions(struct session *s, uint32_t ref, const char *field, char *const *mentions, size_t n)
+{
+        if (n > MENTIONS_MAX) {
+                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "%s: at most %d", field, MENTIONS_MAX);
+                return false;
+        }
+        for (size_t i = 0; i < n; i++) {
+                if (!ident_valid(mentions[i])) {
+                        session_error(s, ref, PARLEY_BAD_REQUEST, 0, "%s[%zu] is no user id", field, i);
+                        return false;
+                }
+        }
+        return true;
+}
+
+static bool check_uuid(struct session *s, uint32_t ref, const char *field, const char *id, bool optional)
+{
+        if (optional && !id[0])
+                return true;
+        if (uuid_valid(id))
+                return true;
+        session_error(s, ref, PARLEY_BAD_REQUEST, 0, "%s must be a UUID", field);
+        return false;
+}
+
+static bool check_capacity(struct session *s, uint32_t ref)
+{
+        struct core *core = s->core;
+        const struct gateway_config *config = core->config;
+        uint32_t wait;
+
+        if (s->n_pending >= config->session_max_pending) {
+                session_error(s, ref, PARLEY_RATE_LIMITED, BUSY_RETRY_MS, "%u mutations wait for their answer already",
+                              s->n_pending);
+                return false;
+        }
+        if (core->n_pending >= config->max_pending) {
+                session_error(s, ref, PARLEY_UNAVAILABLE, BUSY_RETRY_MS, "too many mutations wait for the log");
+                return false;
+        }
+        wait = ratelimit_take(&s->user->messages, core->now_ms, core_rate(core, config->rate_messages_per_user),
+                              (uint32_t)config->burst_messages_per_user, 1);
+        if (wait)
+                session_error(s, ref, PARLEY_RATE_LIMITED, wait, "too many messages; wait %u ms", wait);
+        return wait == 0;
+}
+
+/* The channel, when this user may do this there */
+static struct channel *check_channel(struct session *s, uint32_t ref, const char *id, enum policy_action action)
+{
+        struct channel *c;
+        enum parley_code code = PARLEY_NOT_A_MEMBER;
+
+        if (!ident_valid(id)) {
+                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "channelId is no channel id ([A-Za-z0-9_-], 1 to 64)");
+                return NULL;
+        }
+        c = channel_find(s->core, id);
+        if (c && c->doc)
+                code = policy_check(c->doc, user_role(s->user, c), s->admin, action);
+        if (code == PARLEY_OK)
+                return c;
+        if (code == PARLEY_ARCHIVED)
+                session_error(s, ref, code, 0, "the channel %s is archived", id);
+        else if (code == PARLEY_FORBIDDEN)
+                session_error(s, ref, code, 0, "not allowed in %s", id);
+        else
+                session_error(s, ref, PARLEY_NOT_A_MEMBER, 0, "not a member of %s", id);
+        return NULL;
+}
+
+static void event_author(struct session *s, struct channel *c, char *id, Parley__V1__Event *event,
+                         Google__Protobuf__Timestamp *at)
+{
+        wiretime_set(at, s->core->wall_ns);
+        event->channel_id = c->id;
+        event->id = id;
+        event->actor_id = s->user->id;
+        event->created_at = at;
+}
+
+static bool check_message(struct session *s, uint32_t ref, const Parley__V1__OutgoingMessage *message)
+{
+        if (!message) {
+                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "message is missing");
+                return false;
+        }
+        if (message->type == PARLEY__V1__MESSAGE__TYPE__system) {
+                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "message.type: text, image or file");
+                return false;
+        }
+        return check_uuid(s, ref, "message.id", message->id, false) &&
+               check_content(s, ref, "message.content", message->content) &&
+               check_uuid(s, ref, "message.threadId", message->thread_id, true) &&
+               check_uuid(s, ref, "message.replyTo", message->reply_to, true) &&
+               check_mentions(s, ref, "message.mentions", message->mentions, message->n_mentions);
+}
+
+void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
+{
+        const Parley__V1__Send *send = frame->send;
+        const Parley__V1__OutgoingMessage *out = send->message;
+        Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
+        Parley__V1__Message message = PARLEY__V1__MESSAGE__INIT;
+        Google__Protobuf__Timestamp at;
+        struct channel *c;
+
+        if (!check_message(s, frame->ref, out))
+                return;
+        c = check_channel(s, frame->ref, send->channel_id, POLICY_SEND);
+        if (!c || !check_capacity(s, frame->ref))
+                return;
+        event_author(s, c, out->id, &event, &at);
+        message.id = out->id;
+        message.channel_id = c->id;
+        message.sender_id = s->user->id;
+        message.sender_name = s->name;
+        message.content = out->content;
+        message.type = out->type;
+        message.thread_id = out->thread_id;
+        message.reply_to = out->reply_to;
+        message.mentions = out->mentions;
+        message.n_mentions = out->n_mentions;
+        message.created_at = &at;
+        event.body_case = PARLEY__V1__EVENT__BODY_MESSAGE;
+        event.message = &message;
+        mutation_begin(s, c, &event,
+                       &(struct mutation_options){
+                               .ref = frame->ref, .retry = send->retry, .retry_age_ms = send->retry_age_ms});
+}
+
+static bool check_target(struct session *s, uint32_t ref, uint64_t target_seq)
+{
+        if (target_seq)
+                return true;
+        session_error(s, ref, PARLEY_BAD_REQUEST, 0, "targetSeq is missing");
+        return false;
+}
+
+void frame_edit(struct session *s, const Parley__V1__ClientFrame *frame)
+{
+        const Parley__V1__Edit *edit = frame->edit;
+        Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
+        Parley__V1__MessageEdited edited = PARLEY__V1__MESSAGE_EDITED__INIT;
+        Google__Protobuf__Timestamp at;
+        struct channel *c;
+
+        if (!check_uuid(s, frame->ref, "id", edit->id, false) || !check_target(s, frame->ref, edit->target_seq) ||
+            !check_content(s, frame->ref, "content", edit->content) ||
+            !check_mentions(s, frame->ref, "mentions", edit->mentions, edit->n_mentions))
+                return;
+        c = check_channel(s, frame->ref, edit->channel_id, POLICY_EDIT_OWN);
+        if (!c || !check_capacity(s, frame->ref))
+                return;
+        event_author(s, c, edit->id, &event, &at);
+        edited.target_seq = edit->target_seq;
+        edited.content = edit->content;
+        edited.mentions = edit->mentions;
+        edited.n_mentions = edit->n_mentions;
+        event.body_case = PARLEY__V1__EVENT__BODY_MESSAGE_EDITED;
+        event.message_edited = &edited;
+        mutation_begin(s, c, &event,
+                       &(struct mutation_options){.ref = frame->ref,
+                                                  .retry = edit->retry,
+                                                  .retry_age_ms = edit->retry_age_ms,
+                                                  .target_seq = edit->target_seq});
+}
+
+void frame_delete(struct session *s, const Parley__V1__ClientFrame *frame)
+{
+        const Parley__V1__Delete *delete = frame->delete_;
+        Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
+        Parley__V1__MessageDeleted deleted = PARLEY__V1__MESSAGE_DELETED__INIT;
+        Google__Protobuf__Timestamp at;
+        struct channel *c;
+        bool any;
+
+        if (!check_uuid(s, frame->ref, "id", delete->id, false) || !check_target(s, frame->ref, delete->target_seq))
+                return;
+        c = check_channel(s, frame->ref, delete->channel_id, POLICY_DELETE_OWN);
+        if (!c || !check_capacity(s, frame->ref))
+                return;
+        any = policy_check(c->doc, user_role(s->user, c), s->admin, POLICY_DELETE_ANY) == PARLEY_OK;
+        event_author(s, c, delete->id, &event, &at);
+        deleted.target_seq = delete->target_seq;
+        event.body_case = PARLEY__V1__EVENT__BODY_MESSAGE_DELETED;
+        event.message_deleted = &deleted;
+        mutation_begin(s, c, &event,
+                       &(struct mutation_options){.ref = frame->ref,
+                                                  .retry = delete->retry,
+                                                  .retry_age_ms = delete->retry_age_ms,
+                                                  .target_seq = delete->target_seq,
+                                                  .target_may_any = any});
+}

@@ -1,0 +1,336 @@
+#include "gateway/gateway.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <uv.h>
+
+#include "auth/jwks.h"
+#include "base/log.h"
+#include "gateway/bus_link.h"
+#include "gateway/core.h"
+#include "gateway/door.h"
+#include "gateway/stats.h"
+#include "gateway/ws.h"
+#include "http/http.h"
+
+#define TICK_MS 50
+/* WebSocket messages that one turn writes; the rest follows in the next, so that what comes in meanwhile is not kept waiting */
+#define WRITES_PER_TURN 1024
+#define JWKS_INTERVAL_S 300
+/* How long the answers of the admin port may take at the end */
+#define ADMIN_GRACE_MS 500
+
+struct gateway {
+        const struct gateway_config *config;
+        uv_loop_t loop;
+        uv_timer_t tick;
+        uv_prepare_t prepare;
+        uv_check_t check;
+        uv_idle_t busy; /* keeps the loop turning while something is left to write */
+        uv_signal_t term, interrupt;
+        struct auth *auth;
+        struct jwks *jwks;
+        struct upstream upstream;
+        struct transport transport;
+        struct bus_link *link;
+        struct ws *ws;
+        struct core *core;
+        struct door *door;
+        struct http_server *admin;
+        uint64_t turn_ended, idle_before;
+        bool started; /* the first turn has begun */
+        bool stopping;
+};
+
+static void gateway_clock(uint64_t *ret_now_ns, int64_t *ret_wall_ns)
+{
+        struct timespec wall;
+
+        clock_gettime(CLOCK_REALTIME, &wall);
+        *ret_now_ns = uv_hrtime();
+        *ret_wall_ns = wall.tv_sec * INT64_C(1000000000) + wall.tv_nsec;
+}
+
+/* --- turns of the loop --- */
+
+static void on_busy(uv_idle_t *handle)
+{
+        (void)handle; /* that it is active is enough */
+}
+
+static void on_check(uv_check_t *handle)
+{
+        struct gateway *g = handle->data;
+
+        if (core_flush(g->core, WRITES_PER_TURN))
+                uv_idle_start(&g->busy, on_busy);
+        else
+                uv_idle_stop(&g->busy);
+}
+
+/* The end of a turn: how long did it take, without the waiting? */
+static void on_prepare(uv_prepare_t *handle)
+{
+        struct gateway *g = handle->data;
+        uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&g->loop);
+        double seconds = (double)(now - g->turn_ended - (idle - g->idle_before)) / 1e9;
+
+        g->turn_ended = now;
+        g->idle_before = idle;
+        if (!g->started) {
+                g->started = true;
+                return;
+        }
+        metric_observe(&stat_turn_seconds, seconds);
+        if (seconds > stat_loop_turn_max.value)
+                metric_set(&stat_loop_turn_max, seconds);
+}
+
+static void gateway_stop(struct gateway *g);
+
+static void on_tick(uv_timer_t *handle)
+{
+        struct gateway *g = handle->data;
+
+        core_tick(g->core);
+        if (core_drained(g->core) && !g->stopping)
+                gateway_stop(g);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+        struct gateway *g = handle->data;
+
+        log_info("stopping", LOG_S("signal", strsignal(signum)), LOG_U("connections", g->core->n_sessions));
+        core_time(g->core);
+        core_drain(g->core);
+        door_close(g->door);
+        g->door = NULL;
+}
+
+/* --- keys --- */
+
+static void on_refresh_keys(void *userdata)
+{
+        struct gateway *g = userdata;
+
+        jwks_refresh(g->jwks);
+}
+
+static void on_keys(int error, const char *text, void *userdata)
+{
+        struct gateway *g = userdata;
+
+        if (error)
+                log_warn("the key set cannot be fetched", LOG_S("error", text));
+        if (g->core) {
+                core_time(g->core);
+                core_keys_changed(g->core);
+        }
+}
+
+/* --- building --- */
+
+static int gateway_auth(struct gateway *g)
+{
+        const struct gateway_config *config = g->config;
+        struct auth_options options = {
+                .secret = config->token_secret,
+                .issuer = config->token_issuer,
+                .audience = config->token_audience,
+                .leeway_s = (uint32_t)config->token_leeway_s,
+                .require_exp = false,
+        };
+        char error[256] = "";
+        int r;
+
+        if (!config->token_secret && !config->token_jwks_url) {
+                log_error("PARLEY_TOKEN_SECRET or PARLEY_TOKEN_JWKS_URL must be set");
+                return -EINVAL;
+        }
+        r = auth_new(&g->auth, &options, error, sizeof(error));
+        if (r)
+                log_error("the token secret cannot be used", LOG_S("error", error));
+        if (r == 0 && config->token_jwks_url)
+                r = jwks_new(&g->jwks, &g->loop, g->auth, config->token_jwks_url, JWKS_INTERVAL_S, on_keys, g);
+        return r;
+}
+
+static bool gateway_ready(struct buf *out, void *userdata)
+{
+        struct gateway *g = userdata;
+        const struct core *core = g->core;
+        bool streams = true;
+
+        for (uint32_t i = 0; i < g->config->shards; i++)
+                streams &= core->shards[i].known;
+        if (buf_append_str(out, g->upstream.connected(g->upstream.self) ? "\"nats\":true," : "\"nats\":false,") ||
+            buf_append_str(out, streams ? "\"streams\":true," : "\"streams\":false,") ||
+            buf_append_str(out, core->everyone_known ? "\"channels\":true," : "\"channels\":false,") ||
+            buf_append_str(out, core->draining ? "\"accepting\":false" : "\"accepting\":true"))
+                return false;
+        return core_ready(core);
+}
+
+static int gateway_admin(struct gateway *g)
+{
+        struct http_admin_options options = {
+                .loop = &g->loop, .listen = g->config->admin_listen, .ready = gateway_ready, .userdata = g};
+        int r = http_admin_new(&g->admin, &options);
+
+        if (r)
+                log_error("cannot listen for health and metrics", LOG_S("listen", g->config->admin_listen),
+                          LOG_S("error", strerror(-r)));
+        return r;
+}
+
+static int gateway_core(struct gateway *g)
+{
+        struct core_options options = {
+                .config = g->config,
+                .upstream = g->upstream,
+                .transport = g->transport,
+                .auth = g->auth,
+                .refresh_keys = g->jwks ? on_refresh_keys : NULL,
+                .userdata = g,
+                .clock = gateway_clock,
+        };
+
+        return core_new(&g->core, &options);
+}
+
+static int gateway_build(struct gateway *g)
+{
+        char error[256];
+        int r = gateway_auth(g);
+
+        if (r)
+                return r;
+        r = bus_link_new(&g->link, &g->loop, g->config, &g->upstream);
+        if (r) {
+                log_error("PARLEY_NATS_URL cannot be used", LOG_S("url", g->config->nats_url), LOG_S("error", strerror(-r)));
+                return r;
+        }
+        r = ws_new(&g->ws, &g->loop, g->config, &g->transport);
+        if (r == 0)
+                r = gateway_core(g);
+        if (r == 0)
+                r = bus_link_start(g->link, g->core);
+        if (r) {
+                log_error("cannot start", LOG_S("error", strerror(-r)));
+                return r;
+        }
+        ws_start(g->ws, g->core);
+        r = door_new(&g->door, &g->loop, g->core, g->ws, error, sizeof(error));
+        if (r) {
+                log_error(error);
+                return r;
+        }
+        return gateway_admin(g);
+}
+
+/* --- taking apart --- */
+
+static void on_link_closed(void *userdata)
+{
+        (void)userdata; /* the loop ends by itself when nothing is left on it */
+}
+
+static void on_admin_closed(void *userdata)
+{
+        struct gateway *g = userdata;
+
+        g->admin = NULL;
+}
+
+/* Closes every handle; uv_run returns when all are closed */
+static void gateway_stop(struct gateway *g)
+{
+        g->stopping = true;
+        door_close(g->door);
+        g->door = NULL;
+        if (g->admin)
+                http_server_close(g->admin, ADMIN_GRACE_MS, on_admin_closed, g);
+        if (g->ws)
+                ws_close(g->ws);
+        if (g->link)
+                bus_link_close(g->link, on_link_closed, g);
+        if (g->jwks)
+                jwks_close(g->jwks);
+        uv_close((uv_handle_t *)&g->tick, NULL);
+        uv_close((uv_handle_t *)&g->prepare, NULL);
+        uv_close((uv_handle_t *)&g->check, NULL);
+        uv_close((uv_handle_t *)&g->busy, NULL);
+        uv_close((uv_handle_t *)&g->term, NULL);
+        uv_close((uv_handle_t *)&g->interrupt, NULL);
+}
+
+static void gateway_handles(struct gateway *g)
+{
+        uv_timer_init(&g->loop, &g->tick);
+        uv_prepare_init(&g->loop, &g->prepare);
+        uv_check_init(&g->loop, &g->check);
+        uv_idle_init(&g->loop, &g->busy);
+        uv_signal_init(&g->loop, &g->term);
+        uv_signal_init(&g->loop, &g->interrupt);
+        g->tick.data = g->prepare.data = g->check.data = g->term.data = g->interrupt.data = g;
+}
+
+static void gateway_handles_start(struct gateway *g)
+{
+        uv_timer_start(&g->tick, on_tick, TICK_MS, TICK_MS);
+        uv_prepare_start(&g->prepare, on_prepare);
+        uv_check_start(&g->check, on_check);
+        uv_signal_start(&g->term, on_signal, SIGTERM);
+        uv_signal_start(&g->interrupt, on_signal, SIGINT);
+}
+
+/* A descriptor for each connection, and some for the rest; the library's tables grow with it */
+static void gateway_descriptors(const struct gateway_config *config)
+{
+        struct rlimit limit;
+        rlim_t want = config->max_connections + 4096;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit))
+                return;
+        limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || want < limit.rlim_max ? want : limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < want)
+                log_warn("fewer descriptors than PARLEY_MAX_CONNECTIONS", LOG_U("descriptors", limit.rlim_cur));
+}
+
+int gateway_run(const struct gateway_config *config)
+{
+        struct gateway g = {.config = config};
+        int r;
+
+        signal(SIGPIPE, SIG_IGN);
+        gateway_descriptors(config);
+        stats_register();
+        r = uv_loop_init(&g.loop);
+        if (r)
+                return r;
+        uv_loop_configure(&g.loop, UV_METRICS_IDLE_TIME);
+        gateway_handles(&g);
+        r = gateway_build(&g);
+        if (r == 0) {
+                gateway_handles_start(&g);
+                log_info("listening", LOG_S("listen", config->listen), LOG_S("admin", config->admin_listen),
+                         LOG_S("gateway", g.core->id));
+        } else {
+                gateway_stop(&g);
+        }
+        uv_run(&g.loop, UV_RUN_DEFAULT);
+        ws_free(g.ws);
+        core_free(g.core);
+        bus_link_free(g.link);
+        auth_free(g.auth);
+        if (uv_loop_close(&g.loop))
+                log_warn("handles are left on the loop");
+        if (r == 0)
+                log_info("stopped");
+        return r;
+}

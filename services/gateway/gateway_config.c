@@ -1,0 +1,103 @@
+#include "gateway/gateway_config.h"
+
+#define MEMBER(m) offsetof(struct gateway_config, m)
+#define STRING(n, m, d, h) {.name = (n), .type = CONFIG_STRING, .offset = MEMBER(m), .def = (d), .help = (h)}
+#define SECRET(n, m, h) {.name = (n), .type = CONFIG_SECRET, .offset = MEMBER(m), .help = (h)}
+#define NUMBER(n, m, d, lo, hi, u, h)                                                                                  \
+        {.name = (n),                                                                                                  \
+         .type = CONFIG_U64,                                                                                           \
+         .offset = MEMBER(m),                                                                                          \
+         .def = (d),                                                                                                   \
+         .min = (lo),                                                                                                  \
+         .max = (hi),                                                                                                  \
+         .unit = (u),                                                                                                  \
+         .help = (h)}
+/* 0 switches the limit off */
+#define LIMIT(n, m, d, lo, hi, u, h)                                                                                   \
+        {.name = (n),                                                                                                  \
+         .type = CONFIG_U64,                                                                                           \
+         .offset = MEMBER(m),                                                                                          \
+         .def = (d),                                                                                                   \
+         .min = (lo),                                                                                                  \
+         .max = (hi),                                                                                                  \
+         .zero_is_off = true,                                                                                          \
+         .unit = (u),                                                                                                  \
+         .help = (h)}
+
+const struct config_item gateway_config_items[] = {
+        STRING("PARLEY_LISTEN", listen, "127.0.0.1:8081", "Address and port for WebSocket connections."),
+        STRING("PARLEY_ADMIN_LISTEN", admin_listen, "127.0.0.1:9081", "Address and port for health and metrics."),
+        STRING("PARLEY_GATEWAY_ID", gateway_id, NULL, "Name of this gateway among all; random when unset."),
+        STRING("PARLEY_LOG_LEVEL", log_level, "info", "The lowest level that is logged: debug, info, warn or error."),
+        STRING("PARLEY_ALLOWED_ORIGINS", allowed_origins, "*",
+               "Comma-separated origins whose pages may connect, or * for all (tokens, not cookies, say who somebody is)."),
+        STRING("PARLEY_TRUSTED_PROXIES", trusted_proxies, NULL,
+               "Addresses and CIDRs of proxies whose X-Forwarded-For counts, comma-separated; loopback's always does."),
+        STRING("PARLEY_NATS_URL", nats_url, "nats://127.0.0.1:4222", "NATS servers, comma-separated."),
+        STRING("PARLEY_NATS_USER", nats_user, NULL, "User name at the NATS server."),
+        SECRET("PARLEY_NATS_PASSWORD", nats_password, "Password at the NATS server."),
+        STRING("PARLEY_NATS_TLS_CA", nats_tls_ca, NULL, "File with the CA of the NATS server; unset: no TLS."),
+        SECRET("PARLEY_TOKEN_SECRET", token_secret, "Shared secret of HS256 tokens, at least 32 bytes."),
+        STRING("PARLEY_TOKEN_ISSUER", token_issuer, NULL, "Required issuer of tokens; unset: not checked."),
+        STRING("PARLEY_TOKEN_AUDIENCE", token_audience, NULL, "Required audience of tokens; unset: not checked."),
+        STRING("PARLEY_TOKEN_JWKS_URL", token_jwks_url, NULL, "Where the key set of RS256, ES256 and EdDSA tokens is read."),
+        NUMBER("PARLEY_TOKEN_LEEWAY_S", token_leeway_s, "5", 0, 300, "s", "Tolerated difference of clocks for exp and nbf."),
+        NUMBER("PARLEY_SHARDS", shards, "1", 1, 1024, NULL, "Number of shards; fixed at installation."),
+        LIMIT("PARLEY_MAX_CONNECTIONS", max_connections, "100000", 1, 10000000, NULL, "Connections of this gateway."),
+        LIMIT("PARLEY_MAX_CONNECTIONS_PER_USER", max_connections_per_user, "50", 1, 1000000, NULL,
+              "Connections of one user to this gateway."),
+        LIMIT("PARLEY_MAX_CONNECTIONS_PER_ADDRESS", max_connections_per_address, "20000", 1, 10000000, NULL,
+              "Connections from one address (many users may share one)."),
+        NUMBER("PARLEY_HANDSHAKE_TIMEOUT_MS", handshake_timeout_ms, "5000", 100, 600000, "ms",
+               "Time for the upgrade, and then for hello."),
+        NUMBER("PARLEY_HEARTBEAT_MS", heartbeat_ms, "30000", 500, 3600000, "ms",
+               "Clients ping at least this often; silent for two periods: closed."),
+        NUMBER("PARLEY_LOADING_TIMEOUT_MS", loading_timeout_ms, "15000", 500, 600000, "ms",
+               "Time from hello to ready, after which the client is asked to come again later."),
+        NUMBER("PARLEY_MAX_FRAME_BYTES", max_frame_bytes, "131072", 1024, 16777216, "bytes",
+               "Size of one WebSocket message from a client."),
+        NUMBER("PARLEY_MAX_CONTENT_BYTES", max_content_bytes, "16384", 1, 1048576, "bytes", "Content of one message."),
+        NUMBER("PARLEY_MAX_RECEIVE_BYTES", max_receive_bytes, "67108864", 65536, 17179869184, "bytes",
+               "Incomplete WebSocket messages of all clients together."),
+        NUMBER("PARLEY_SESSION_MAX_QUEUE_BYTES", session_max_queue_bytes, "1048576", 16384, 1073741824, "bytes",
+               "What may wait for one session; beyond it the session is closed and may resume."),
+        NUMBER("PARLEY_SESSION_MAX_PENDING", session_max_pending, "256", 1, 65536, NULL,
+               "Unanswered mutations of one session."),
+        NUMBER("PARLEY_MAX_CURSORS", max_cursors, "5000", 1, 100000, NULL, "Resume cursors of one session."),
+        NUMBER("PARLEY_MAX_PENDING", max_pending, "50000", 1, 10000000, NULL, "Unanswered mutations of this gateway."),
+        NUMBER("PARLEY_DEFLATE_BUDGET_BYTES", deflate_budget_bytes, "16777216", 0, 17179869184, "bytes",
+               "Memory for connections that ask for permessage-deflate; beyond it they are not compressed."),
+        NUMBER("PARLEY_LINGER_MS", linger_ms, "30000", 0, 3600000, "ms",
+               "How long a user and a channel are kept after their last session."),
+        NUMBER("PARLEY_DRAIN_MS", drain_ms, "5000", 0, 600000, "ms",
+               "Over how long the clients are sent away when the gateway stops."),
+        NUMBER("PARLEY_TAIL_EVENTS", tail_events, "128", 0, 10000, NULL, "Newest events of each channel kept for replays."),
+        NUMBER("PARLEY_TAIL_BYTES", tail_bytes, "67108864", 0, 17179869184, "bytes", "The same for all channels together."),
+        NUMBER("PARLEY_REPLAY_MAX", replay_max_events, "500", 1, 10000, NULL,
+               "Events of one replay; a client that misses more reloads by REST."),
+        NUMBER("PARLEY_REPLAY_DIRECT_GETS", replay_direct_gets, "50", 0, 1000, NULL,
+               "Events of one replay that are read one by one from JetStream before history is asked."),
+        NUMBER("PARLEY_DEDUPE_WINDOW_MS", dedupe_window_ms, "120000", 1000, 86400000, "ms",
+               "JetStream's window for equal ids; the same for all services."),
+        {.name = "PARLEY_RATE_LIMITS",
+         .type = CONFIG_BOOL,
+         .offset = MEMBER(rate_limits),
+         .def = "on",
+         .help = "off: no limit of rate at all (benchmarks)."},
+        LIMIT("PARLEY_RATE_MESSAGES_PER_USER", rate_messages_per_user, "20", 1, 100000, "1/s",
+              "Messages, edits and deletions of one user."),
+        NUMBER("PARLEY_BURST_MESSAGES_PER_USER", burst_messages_per_user, "60", 1, 100000, NULL, "The same, at once."),
+        LIMIT("PARLEY_RATE_FRAMES_PER_CONNECTION", rate_frames_per_connection, "100", 1, 100000, "1/s",
+              "Frames of one connection."),
+        NUMBER("PARLEY_BURST_FRAMES_PER_CONNECTION", burst_frames_per_connection, "300", 1, 100000, NULL,
+               "The same, at once."),
+        LIMIT("PARLEY_RATE_FRAMES_PER_ADDRESS", rate_frames_per_address, "5000", 1, 1000000, "1/s",
+              "Frames from one address."),
+        NUMBER("PARLEY_BURST_FRAMES_PER_ADDRESS", burst_frames_per_address, "10000", 1, 1000000, NULL,
+               "The same, at once."),
+        LIMIT("PARLEY_RATE_CONNECTIONS_PER_ADDRESS", rate_connections_per_address, "200", 1, 100000, "1/s",
+              "New connections from one address."),
+        NUMBER("PARLEY_BURST_CONNECTIONS_PER_ADDRESS", burst_connections_per_address, "2000", 1, 1000000, NULL,
+               "The same, at once."),
+};
+const size_t gateway_config_n_items = sizeof(gateway_config_items) / sizeof(gateway_config_items[0]);

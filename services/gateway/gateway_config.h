@@ -1,0 +1,44 @@
+/* What can be set from outside. The table is in gateway_config.c; docs/configuration.md is made from it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/config.h"
+
+struct gateway_config {
+        char *listen, *admin_listen;
+        char *gateway_id; /* NULL: random */
+        char *log_level;
+        char *allowed_origins; /* comma separated, or "*" */
+        char *trusted_proxies;
+        char *nats_url, *nats_user, *nats_password, *nats_tls_ca;
+        char *token_secret, *token_issuer, *token_audience, *token_jwks_url;
+        uint64_t token_leeway_s;
+        uint64_t shards;
+
+        /* sessions */
+        uint64_t max_connections, max_connections_per_user, max_connections_per_address;
+        uint64_t handshake_timeout_ms, heartbeat_ms, loading_timeout_ms;
+        uint64_t max_frame_bytes, max_content_bytes, max_receive_bytes;
+        uint64_t session_max_queue_bytes, session_max_pending, max_cursors;
+        uint64_t max_pending;
+        uint64_t deflate_budget_bytes;
+        uint64_t linger_ms, drain_ms;
+
+        /* channels */
+        uint64_t tail_events, tail_bytes;
+        uint64_t replay_max_events, replay_direct_gets;
+        uint64_t dedupe_window_ms;
+
+        /* rates; all off with rate_limits off */
+        bool rate_limits;
+        uint64_t rate_messages_per_user, burst_messages_per_user;
+        uint64_t rate_frames_per_connection, burst_frames_per_connection;
+        uint64_t rate_frames_per_address, burst_frames_per_address;
+        uint64_t rate_connections_per_address, burst_connections_per_address;
+};
+
+extern const struct config_item gateway_config_items[];
+extern const size_t gateway_config_n_items;

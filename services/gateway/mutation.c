@@ -1,0 +1,125 @@
+#include "gateway/mutation.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "gateway/stats.h"
+
+static void mutation_free(struct mutation *m)
+{
+        struct core *core = m->core;
+        struct session *s = handle_get(&core->handles, m->session);
+
+        if (s)
+                s->n_pending--;
+        core->n_pending--;
+        metric_set(&stat_pending, core->n_pending);
+        if (m->prev)
+                m->prev->next = m->next;
+        else
+                core->mutations = m->next;
+        if (m->next)
+                m->next->prev = m->prev;
+        channel_unref(m->channel);
+        if (m->event)
+                parley__v1__event__free_unpacked(m->event, NULL);
+        free(m);
+}
+
+void mutation_free_all(struct core *core)
+{
+        while (core->mutations)
+                mutation_free(core->mutations);
+}
+
+void mutation_ack(struct mutation *m, uint64_t seq, const Google__Protobuf__Timestamp *created_at, bool duplicate)
+{
+        struct core *core = m->core;
+        struct session *s = handle_get(&core->handles, m->session);
+        Parley__V1__ServerFrame frame = PARLEY__V1__SERVER_FRAME__INIT;
+        Parley__V1__Ack ack = PARLEY__V1__ACK__INIT;
+
+        metric_add(&stat_acks, 1);
+        if (duplicate)
+                metric_add(&stat_acks_duplicate, 1);
+        metric_observe(&stat_publish_seconds, (double)(core->now_ns - m->started_ns) / 1e9);
+        if (s) {
+                ack.id = m->event->id;
+                ack.channel_id = m->channel->id;
+                ack.seq = seq;
+                ack.created_at = (Google__Protobuf__Timestamp *)created_at;
+                ack.duplicate = duplicate;
+                frame.ref = m->ref;
+                frame.body_case = PARLEY__V1__SERVER_FRAME__BODY_ACK;
+                frame.ack = &ack;
+                session_send(s, &frame);
+        }
+        mutation_free(m);
+}
+
+void mutation_fail(struct mutation *m, enum parley_code code, uint32_t retry_ms, const char *format, ...)
+{
+        struct session *s = handle_get(&m->core->handles, m->session);
+        char text[200];
+        va_list args;
+
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+        if (code == PARLEY_UNAVAILABLE || code == PARLEY_INTERNAL)
+                log_debug("a mutation failed", LOG_S("error", text), LOG_S("channel", m->channel->id),
+                          LOG_S("trace_id", m->trace_id));
+        if (s)
+                session_error(s, m->ref, code, retry_ms, "%s", text);
+        mutation_free(m);
+}
+
+/* protobuf-c has no copy */
+static Parley__V1__Event *event_copy(struct core *core, const Parley__V1__Event *event)
+{
+        size_t n = parley__v1__event__get_packed_size(event);
+
+        buf_reset(&core->scratch, 65536);
+        if (buf_reserve(&core->scratch, n))
+                return NULL;
+        parley__v1__event__pack(event, core->scratch.data);
+        return parley__v1__event__unpack(NULL, n, core->scratch.data);
+}
+
+void mutation_begin(struct session *s, struct channel *c, const Parley__V1__Event *event,
+                    const struct mutation_options *options)
+{
+        struct core *core = s->core;
+        struct mutation *m = calloc(1, sizeof(*m));
+
+        if (m)
+                m->event = event_copy(core, event);
+        if (!m || !m->event) {
+                free(m);
+                session_error(s, options->ref, PARLEY_INTERNAL, 1000, "no memory");
+                return;
+        }
+        m->core = core;
+        m->channel = channel_ref(c);
+        m->session = s->handle;
+        m->ref = options->ref;
+        m->retry = options->retry;
+        m->retry_age_ms = options->retry_age_ms;
+        m->target_seq = options->target_seq;
+        m->target_may_any = options->target_may_any;
+        m->started_ns = core->now_ns;
+        core_trace_id(core, m->trace_id);
+        s->n_pending++;
+        core->n_pending++;
+        metric_set(&stat_pending, core->n_pending);
+        m->next = core->mutations;
+        if (m->next)
+                m->next->prev = m;
+        core->mutations = m;
+        if (m->target_seq)
+                target_find(m);
+        else
+                publish_start(m);
+}

@@ -1,0 +1,63 @@
+/* A mutation (send, edit, delete) between its frame and its one answer.
+ *
+ *   mutation_begin → [edit, delete: target_find] → [retry: lookup] → publish → publish_on_puback → ack
+ *
+ * It outlives its session: the answer is dropped then, the publish is not. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/codes.h"
+#include "base/ident.h"
+#include "gateway/channel.h"
+#include "gateway/session.h"
+#include "wire/event.h"
+
+struct mutation {
+        struct mutation *prev, *next;
+        struct core *core;
+        struct channel *channel; /* a reference */
+        uint64_t session;        /* handle */
+        uint32_t ref;
+        uint32_t retry_age_ms;
+        bool retry;
+        bool looked_up;          /* history was asked for this identity */
+        bool target_leader;      /* the target was looked for at the leader */
+        bool target_may_any;     /* may delete what others wrote */
+        uint64_t started_ns;
+        uint64_t target_seq;     /* 0: none */
+        uint64_t stored_seq;     /* of an identity that was stored before */
+        enum parley_code target_error; /* why it cannot be, unless the identity is stored already */
+        Parley__V1__Event *event;
+        uint8_t fingerprint[FINGERPRINT_LEN];
+        char trace_id[33];
+};
+
+struct mutation_options {
+        uint32_t ref;
+        bool retry;
+        uint32_t retry_age_ms;
+        uint64_t target_seq;
+        bool target_may_any;
+};
+
+/* Copies the event; checks have been made. Answers the session in the end, exactly once. */
+void mutation_begin(struct session *s, struct channel *c, const Parley__V1__Event *event,
+                    const struct mutation_options *options);
+/* The answers; both free it */
+void mutation_ack(struct mutation *m, uint64_t seq, const Google__Protobuf__Timestamp *created_at, bool duplicate);
+__attribute__((__format__(__printf__, 4, 5))) void mutation_fail(struct mutation *m, enum parley_code code,
+                                                                 uint32_t retry_ms, const char *format, ...);
+
+/* --- publish.c --- */
+void publish_start(struct mutation *m);
+/* The identity is stored as this event: the same request is acked, another one is an error. content_hash: NULL, or what its fingerprint was */
+void publish_answer_stored(struct mutation *m, const Parley__V1__Event *stored, const uint8_t *content_hash, size_t n_hash);
+/* Asks history whether the identity is stored */
+void publish_lookup(struct mutation *m);
+
+/* --- target.c --- */
+void target_find(struct mutation *m);
+/* At the end of the process: what is unanswered is forgotten */
+void mutation_free_all(struct core *core);

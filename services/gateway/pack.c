@@ -1,0 +1,180 @@
+#include "gateway/pack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/core.h"
+#include "gateway/stats.h"
+#include "wire/wire.h"
+
+struct pack {
+        uint64_t hash;
+        unsigned n;
+        bool deflate_tried;
+        struct frame **frames;  /* which they are; alive while the turn lasts */
+        struct frame *packed;
+        struct frame *deflated; /* NULL: not tried, or not smaller */
+};
+
+struct pack_cache {
+        unsigned n;
+        struct pack packs[PACK_CACHE];
+        uint16_t slots[PACK_CACHE * 4]; /* index + 1 by hash */
+        struct pack spare;              /* when all are taken: the last one that was made */
+        struct buf scratch;
+};
+
+int packs_new(struct core *core)
+{
+        core->packs = calloc(1, sizeof(*core->packs));
+        if (!core->packs)
+                return -ENOMEM;
+        buf_init(&core->packs->scratch, 1 << 26);
+        return 0;
+}
+
+static void pack_done(struct pack *p)
+{
+        free(p->frames);
+        frame_unref(p->packed);
+        frame_unref(p->deflated);
+        *p = (struct pack){0};
+}
+
+void packs_clear(struct core *core)
+{
+        struct pack_cache *cache = core->packs;
+
+        pack_done(&cache->spare);
+        if (!cache->n)
+                return;
+        for (unsigned i = 0; i < cache->n; i++)
+                pack_done(&cache->packs[i]);
+        cache->n = 0;
+        memset(cache->slots, 0, sizeof(cache->slots));
+        buf_reset(&cache->scratch, PACK_MAX_BYTES);
+}
+
+void packs_free(struct core *core)
+{
+        if (!core->packs)
+                return;
+        packs_clear(core);
+        buf_done(&core->packs->scratch);
+        free(core->packs);
+        core->packs = NULL;
+}
+
+static uint64_t pack_hash(struct frame *const *frames, unsigned n)
+{
+        uint64_t h = 1469598103934665603u;
+
+        for (unsigned i = 0; i < n; i++)
+                h = (h ^ (uint64_t)(uintptr_t)frames[i] >> 4) * 0x9E3779B97F4A7C15u;
+        return h ^ h >> 29;
+}
+
+static struct frame *pack_concat(struct frame *const *frames, unsigned n)
+{
+        struct frame *packed;
+        size_t total = 0, at = 0;
+
+        for (unsigned i = 0; i < n; i++)
+                total += frames[i]->len;
+        packed = frame_new(total);
+        if (!packed)
+                return NULL;
+        for (unsigned i = 0; i < n; i++) {
+                memcpy(packed->data + at, frames[i]->data, frames[i]->len);
+                at += frames[i]->len;
+        }
+        return packed;
+}
+
+static bool pack_fill(struct pack *p, uint64_t hash, struct frame *const *frames, unsigned n)
+{
+        p->frames = malloc(n * sizeof(struct frame *));
+        p->packed = n == 1 ? frame_ref(frames[0]) : pack_concat(frames, n);
+        if (!p->frames || !p->packed) {
+                pack_done(p);
+                return false;
+        }
+        memcpy(p->frames, frames, n * sizeof(struct frame *));
+        p->hash = hash;
+        p->n = n;
+        metric_add(&stat_packs, 1);
+        return true;
+}
+
+static bool pack_is(const struct pack *p, uint64_t hash, struct frame *const *frames, unsigned n)
+{
+        return p->hash == hash && p->n == n && memcmp(p->frames, frames, n * sizeof(struct frame *)) == 0;
+}
+
+static struct pack *pack_find(struct pack_cache *cache, struct frame *const *frames, unsigned n)
+{
+        uint64_t hash = pack_hash(frames, n);
+        unsigned slot = (unsigned)hash % (PACK_CACHE * 4);
+        struct pack *p;
+
+        for (; cache->slots[slot]; slot = (slot + 1) % (PACK_CACHE * 4)) {
+                p = &cache->packs[cache->slots[slot] - 1];
+                if (pack_is(p, hash, frames, n))
+                        return p;
+        }
+        if (cache->n == PACK_CACHE) {
+                p = &cache->spare;
+                if (p->n && pack_is(p, hash, frames, n))
+                        return p;
+                pack_done(p);
+                return pack_fill(p, hash, frames, n) ? p : NULL;
+        }
+        p = &cache->packs[cache->n];
+        if (!pack_fill(p, hash, frames, n))
+                return NULL;
+        cache->slots[slot] = (uint16_t)++cache->n;
+        return p;
+}
+
+/* In the protobuf protocol a first byte 0, which no length-delimited frame begins with, tells that it is compressed */
+static void pack_deflate(struct pack_cache *cache, struct pack *p, enum encoding encoding)
+{
+        size_t mark = encoding == ENCODING_PROTO;
+        int r;
+
+        p->deflate_tried = true;
+        buf_reset(&cache->scratch, PACK_MAX_BYTES);
+        r = wire_deflate(p->packed->data, p->packed->len, &cache->scratch);
+        metric_add(&stat_deflated_in, p->packed->len);
+        if (r || cache->scratch.len + mark >= p->packed->len)
+                return;
+        metric_add(&stat_deflated_out, (double)cache->scratch.len);
+        p->deflated = frame_new(cache->scratch.len + mark);
+        if (!p->deflated)
+                return;
+        p->deflated->data[0] = 0;
+        memcpy(p->deflated->data + mark, cache->scratch.data, cache->scratch.len);
+}
+
+struct frame *pack_get(struct core *core, struct frame *const *frames, unsigned n, enum encoding encoding, bool deflate,
+                       bool *ret_deflated)
+{
+        struct pack *p;
+
+        *ret_deflated = false;
+        if (n == 1 && (!deflate || frames[0]->len < DEFLATE_MIN_BYTES))
+                return frames[0];
+        p = pack_find(core->packs, frames, n);
+        if (!p)
+                return NULL;
+        if (!deflate || p->packed->len < DEFLATE_MIN_BYTES)
+                return p->packed;
+        if (!p->deflate_tried)
+                pack_deflate(core->packs, p, encoding);
+        if (!p->deflated)
+                return p->packed;
+        *ret_deflated = true;
+        metric_add(&stat_deflated_saved, p->packed->len - p->deflated->len);
+        return p->deflated;
+}

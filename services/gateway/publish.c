@@ -1,0 +1,186 @@
+/* From a mutation to the log, and back as its acknowledgement. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "bus/subjects.h"
+#include "gateway/digest.h"
+#include "gateway/mutation.h"
+#include "gateway/wiretime.h"
+
+#define RETRY_MS 1000
+/* A live copy follows its ack within this time, or it is fetched */
+#define LIVE_COPY_MS 500
+/* The longest that clocks and the way to the server are trusted to differ */
+#define MARGIN_MAX_MS 5000
+
+static void publish_send(struct mutation *m);
+
+static uint64_t dedupe_margin(const struct core *core)
+{
+        uint64_t margin = core->config->dedupe_window_ms / 10;
+
+        return margin < MARGIN_MAX_MS ? margin : MARGIN_MAX_MS;
+}
+
+/* --- an identity that is stored already --- */
+
+void publish_answer_stored(struct mutation *m, const Parley__V1__Event *stored, const uint8_t *content_hash, size_t n_hash)
+{
+        uint8_t fingerprint[FINGERPRINT_LEN];
+
+        if (n_hash == FINGERPRINT_LEN) {
+                memcpy(fingerprint, content_hash, FINGERPRINT_LEN);
+        } else if (event_fingerprint(stored, fingerprint)) {
+                mutation_fail(m, PARLEY_INTERNAL, RETRY_MS, "no memory");
+                return;
+        }
+        if (strcmp(stored->channel_id, m->channel->id) != 0 || strcmp(stored->actor_id, m->event->actor_id) != 0 ||
+            strcmp(stored->id, m->event->id) != 0 || memcmp(fingerprint, m->fingerprint, FINGERPRINT_LEN) != 0) {
+                mutation_fail(m, PARLEY_ID_CONFLICT, 0, "the id was used before, for something else");
+                return;
+        }
+        chain_expect(m->channel, stored->seq, LIVE_COPY_MS);
+        mutation_ack(m, stored->seq, stored->created_at, true);
+}
+
+static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct mutation *m = userdata;
+        struct core *core = m->core;
+        Parley__V1__LookupResponse *answer = NULL;
+        int64_t covered = core->wall_ns / 1000000 - (int64_t)(core->config->dedupe_window_ms - dedupe_margin(core));
+
+        if (!error)
+                answer = parley__v1__lookup_response__unpack(NULL, msg->len, msg->data);
+        if (!answer || answer->error) {
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "whether this id was stored cannot be known now");
+        } else if (answer->event) {
+                publish_answer_stored(m, answer->event, answer->content_hash.data, answer->content_hash.len);
+        } else if (m->target_error) {
+                mutation_fail(m, m->target_error, 0, "the target of this %s cannot be changed (any more)",
+                              m->event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED ? "edit" : "deletion");
+        } else if (wiretime_ns(answer->ingested_through) / 1000000 >= covered) {
+                publish_send(m); /* what history has not ingested, the dedupe window covers */
+        } else {
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "history is too far behind to know this id");
+        }
+        if (answer)
+                parley__v1__lookup_response__free_unpacked(answer, NULL);
+}
+
+void publish_lookup(struct mutation *m)
+{
+        Parley__V1__LookupRequest request = PARLEY__V1__LOOKUP_REQUEST__INIT;
+        uint8_t data[512];
+
+        _Static_assert(sizeof(data) > 2 * IDENT_MAX + UUID_LEN + 64, "the request fits");
+        m->looked_up = true;
+        if (event_fingerprint(m->event, m->fingerprint)) {
+                mutation_fail(m, PARLEY_INTERNAL, RETRY_MS, "no memory");
+                return;
+        }
+        request.channel_id = m->channel->id;
+        request.actor_id = m->event->actor_id;
+        request.id = m->event->id;
+        up_request(&m->core->up, RPC_HISTORY_LOOKUP, data, parley__v1__lookup_request__pack(&request, data),
+                   lookup_on_answer, m);
+}
+
+/* JetStream said "duplicate": what is stored there under this identity? */
+static void duplicate_on_event(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct mutation *m = userdata;
+        char stream[SUBJECT_MAX];
+        Parley__V1__Event *stored = NULL;
+        struct wire_error detail;
+
+        if (error == BUS_E_NOT_FOUND && !m->target_leader) {
+                m->target_leader = true; /* the replica may be behind */
+                subject_chat_stream(stream, m->channel->shard->number);
+                up_stream_get(&m->core->up, stream, m->stored_seq, false, duplicate_on_event, m);
+                return;
+        }
+        if (error == BUS_E_NOT_FOUND) {
+                publish_lookup(m); /* deleted meanwhile */
+                return;
+        }
+        if (error || event_decode(msg->data, msg->len, msg->seq, 0, &stored, &detail)) {
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "what is stored under this id cannot be read now");
+                return;
+        }
+        publish_answer_stored(m, stored, NULL, 0);
+        parley__v1__event__free_unpacked(stored, NULL);
+}
+
+static void publish_duplicate(struct mutation *m, uint64_t seq)
+{
+        char stream[SUBJECT_MAX];
+
+        m->stored_seq = seq;
+        m->target_leader = false;
+        subject_chat_stream(stream, m->channel->shard->number);
+        up_stream_get(&m->core->up, stream, seq, true, duplicate_on_event, m);
+}
+
+/* --- publishing --- */
+
+/* The log has it: only from here is a mutation acknowledged. */
+static void publish_on_puback(int error, const struct bus_ack *ack, const char *text, void *userdata)
+{
+        struct mutation *m = userdata;
+
+        core_time(m->core);
+        if (error) {
+                if (error == BUS_E_REFUSED)
+                        log_error("the log refuses", LOG_S("error", text), LOG_S("trace_id", m->trace_id));
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "not stored, or not known to be: %s; retry it",
+                              bus_error_text(error));
+                return;
+        }
+        if (FAILPOINT("gateway.after_puback")) {
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "failpoint");
+                return;
+        }
+        if (ack->duplicate) {
+                publish_duplicate(m, ack->seq);
+                return;
+        }
+        chain_expect(m->channel, ack->seq, LIVE_COPY_MS);
+        digest_note(m->channel, ack->seq);
+        mutation_ack(m, ack->seq, m->event->created_at, false);
+}
+
+static void publish_send(struct mutation *m)
+{
+        struct core *core = m->core;
+        char subject[SUBJECT_MAX], msg_id[SUBJECT_MAX];
+        size_t n = parley__v1__event__get_packed_size(m->event);
+
+        if (FAILPOINT("gateway.before_publish")) {
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "failpoint");
+                return;
+        }
+        subject_chat(subject, m->channel->shard->number, m->channel->id);
+        subject_msg_id(msg_id, m->channel->id, m->event->actor_id, m->event->id);
+        buf_reset(&core->scratch, 65536);
+        if (buf_reserve(&core->scratch, n) || event_fingerprint(m->event, m->fingerprint)) {
+                mutation_fail(m, PARLEY_INTERNAL, RETRY_MS, "no memory");
+                return;
+        }
+        parley__v1__event__pack(m->event, core->scratch.data);
+        up_publish_stream(&core->up, subject, msg_id, core->scratch.data, n, m->trace_id, publish_on_puback, m);
+}
+
+void publish_start(struct mutation *m)
+{
+        const struct core *core = m->core;
+        uint64_t window = core->config->dedupe_window_ms - dedupe_margin(core);
+
+        /* a retry that JetStream's own window covers needs nobody else */
+        if (!m->retry || (m->retry_age_ms && m->retry_age_ms < window))
+                publish_send(m);
+        else
+                publish_lookup(m);
+}

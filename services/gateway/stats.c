@@ -1,0 +1,26 @@
+#include "gateway/stats.h"
+
+#define X(var, kind, text, label, helptext)                                                                            \
+        struct metric stat_##var = {.name = (text), .help = (helptext), .type = METRIC_##kind, .labels = (label)};
+STATS_MAP(X)
+#undef X
+
+struct metric_histogram stat_publish_seconds = {
+        .name = "parley_gateway_publish_seconds",
+        .help = "From a mutation's arrival to its acknowledgement",
+        .bounds = {0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5},
+};
+struct metric_histogram stat_turn_seconds = {
+        .name = "parley_gateway_loop_turn_seconds",
+        .help = "Time that one turn of the loop took, waiting not counted",
+        .bounds = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1},
+};
+
+void stats_register(void)
+{
+#define X(var, kind, text, label, helptext) metric_register(&stat_##var);
+        STATS_MAP(X)
+#undef X
+        metric_histogram_register(&stat_publish_seconds);
+        metric_histogram_register(&stat_turn_seconds);
+}

@@ -1,0 +1,54 @@
+/* The gateway's metrics. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/metrics.h"
+
+/* X(variable, type, name, labels, help) */
+#define STATS_MAP(X)                                                                                                   \
+        X(sessions, GAUGE, "parley_gateway_sessions", NULL, "Sessions that are ready")                                 \
+        X(connections, GAUGE, "parley_gateway_connections", NULL, "WebSocket connections")                             \
+        X(users, GAUGE, "parley_gateway_users", NULL, "Users that are kept, with or without a session")                \
+        X(channels, GAUGE, "parley_gateway_channels", NULL, "Channels that are kept, with or without a session")       \
+        X(queue_bytes, GAUGE, "parley_gateway_queue_bytes", NULL, "Bytes that wait for sessions")                      \
+        X(receive_bytes, GAUGE, "parley_gateway_receive_bytes", NULL, "Incomplete messages of clients")                \
+        X(tail_bytes, GAUGE, "parley_gateway_tail_bytes", NULL, "Events kept for replays")                             \
+        X(pending, GAUGE, "parley_gateway_pending", NULL, "Mutations that wait for their answer")                      \
+        X(deliveries, COUNTER, "parley_gateway_deliveries_total", NULL, "Events queued for sessions")                  \
+        X(frames_in, COUNTER, "parley_gateway_frames_received_total", NULL, "Client frames")                           \
+        X(writes, COUNTER, "parley_gateway_writes_total", NULL, "WebSocket messages written")                          \
+        X(written_bytes, COUNTER, "parley_gateway_written_bytes_total", NULL, "Bytes of WebSocket messages written")   \
+        X(packs, COUNTER, "parley_gateway_packs_total", NULL, "Batches put together")                                  \
+        X(deflated_in, COUNTER, "parley_gateway_deflate_in_bytes_total", NULL, "Bytes given to the compressor")        \
+        X(deflated_out, COUNTER, "parley_gateway_deflate_out_bytes_total", NULL, "Bytes that came out of it")          \
+        X(deflated_saved, COUNTER, "parley_gateway_deflate_saved_bytes_total", NULL,                                   \
+          "Bytes not sent because they were compressed")                                                               \
+        X(acks, COUNTER, "parley_gateway_acks_total", NULL, "Mutations acknowledged")                                  \
+        X(acks_duplicate, COUNTER, "parley_gateway_acks_duplicate_total", NULL, "of these: stored before")             \
+        X(errors, COUNTER, "parley_gateway_errors_total", NULL, "Error frames")                                        \
+        X(live, COUNTER, "parley_gateway_live_total", NULL, "Live copies received")                                    \
+        X(live_dropped, COUNTER, "parley_gateway_live_dropped_total", NULL, "Live copies known already or not held")   \
+        X(repairs, COUNTER, "parley_gateway_repairs_total", NULL, "Breaks of a channel's chain mended")                \
+        X(repairs_given_up, COUNTER, "parley_gateway_repairs_given_up_total", NULL, "Breaks told to clients as a gap") \
+        X(replays_tail, COUNTER, "parley_gateway_replays_total", "source=\"tail\"", "Replays by source")               \
+        X(replays_stream, COUNTER, "parley_gateway_replays_total", "source=\"stream\"", "Replays by source")           \
+        X(replays_history, COUNTER, "parley_gateway_replays_total", "source=\"history\"", "Replays by source")         \
+        X(gaps, COUNTER, "parley_gateway_gaps_total", NULL, "Gap frames sent")                                         \
+        X(closed_slow, COUNTER, "parley_gateway_closed_total", "reason=\"slow\"", "Sessions closed by the gateway")    \
+        X(closed_idle, COUNTER, "parley_gateway_closed_total", "reason=\"idle\"", "Sessions closed by the gateway")    \
+        X(closed_protocol, COUNTER, "parley_gateway_closed_total", "reason=\"protocol\"",                              \
+          "Sessions closed by the gateway")                                                                            \
+        X(closed_auth, COUNTER, "parley_gateway_closed_total", "reason=\"auth\"", "Sessions closed by the gateway")    \
+        X(closed_limit, COUNTER, "parley_gateway_closed_total", "reason=\"limit\"", "Sessions closed by the gateway")  \
+        X(closed_other, COUNTER, "parley_gateway_closed_total", "reason=\"other\"", "Sessions closed by the gateway")  \
+        X(refused, COUNTER, "parley_gateway_refused_total", NULL, "Connections refused before the upgrade")            \
+        X(loop_turn_max, GAUGE, "parley_gateway_loop_turn_max_seconds", NULL, "The longest turn of the loop so far")
+
+#define X(var, type, name, labels, help) extern struct metric stat_##var;
+STATS_MAP(X)
+#undef X
+extern struct metric_histogram stat_publish_seconds;
+extern struct metric_histogram stat_turn_seconds;
+
+void stats_register(void);

@@ -1,0 +1,53 @@
+/* The inside of ws.h */
+#pragma once
+
+#include <libwebsockets.h>
+
+#include "gateway/session.h"
+#include "gateway/ws.h"
+
+/* What one connection with permessage-deflate is counted as: the two buffers of libwebsockets and, while a message is being
+ * compressed, zlib's state with the window and memory level below */
+#define WS_DEFLATE_COST (40 * 1024)
+#define WS_DEFLATE_WINDOW "12"
+#define WS_DEFLATE_MEM_LEVEL "4"
+
+struct ws {
+        struct lws_context *context;
+        struct lws_vhost *vhost;
+        struct core *core;
+        const struct gateway_config *config;
+        size_t receive_bytes; /* incomplete messages of all */
+        unsigned n_deflate;
+        struct ws_guest *adopting; /* whose upgrade is being handled just now */
+};
+
+/* libwebsockets' own memory for each connection */
+struct ws_connection {
+        struct ws *ws;
+        struct lws *wsi;
+        struct session *session;
+        struct buf receive;    /* the beginning of a message; nothing while none is incomplete */
+        char *close_reason;
+        uint16_t close_code;   /* not 0: it is to be closed once all is written */
+        bool deflate;
+        bool in_writeable;     /* the library has just called: it takes a message */
+        bool wrote;            /* and has got one */
+        bool dead;
+};
+
+/* What the door knows of a connection that is being opened */
+struct ws_guest {
+        const struct upgrade *upgrade;
+        struct address *address;
+        bool taken; /* there is a session */
+};
+
+int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+
+/* ws_write.c: struct transport */
+int ws_write(void *connection, uint8_t *data, size_t n, bool binary);
+void ws_ping(void *connection);
+void ws_close_connection(void *connection, unsigned code, const char *reason);
+/* The library can take more; -1: end the connection */
+int ws_on_writeable(struct ws_connection *c);

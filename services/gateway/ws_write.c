@@ -1,0 +1,82 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/ws_impl.h"
+
+_Static_assert(TRANSPORT_ROOM >= LWS_PRE, "libwebsockets' header fits in front of each frame");
+
+/* A client that does not read must be gone after this */
+#define CLOSE_WITHIN_S 5
+
+static void ws_kill(struct ws_connection *c)
+{
+        if (c->dead)
+                return;
+        c->dead = true;
+        lws_set_timeout(c->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
+}
+
+/* Outside of the library's own callbacks, too: one send, no change of what epoll watches. Only when the socket takes no more (the
+ * library keeps what is left of a message) it waits for the callback. With permessage-deflate a message may leave in several
+ * pieces, which only the callback keeps in order. */
+int ws_write(void *connection, uint8_t *data, size_t n, bool binary)
+{
+        struct ws_connection *c = connection;
+
+        if (c->dead)
+                return -EPIPE;
+        if (lws_partial_buffered(c->wsi) || (c->deflate && (!c->in_writeable || c->wrote))) {
+                lws_callback_on_writable(c->wsi);
+                return TRANSPORT_E_BUSY;
+        }
+        c->wrote = true;
+        if (lws_write(c->wsi, data, n, binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT) >= 0)
+                return 0;
+        ws_kill(c);
+        return -EPIPE;
+}
+
+void ws_ping(void *connection)
+{
+        struct ws_connection *c = connection;
+        uint8_t room[LWS_PRE + 1];
+
+        if (c->dead || c->close_code || lws_partial_buffered(c->wsi))
+                return; /* it is not silent, it does not read: the queue's limit is for that */
+        if (lws_write(c->wsi, room + LWS_PRE, 0, LWS_WRITE_PING) < 0)
+                ws_kill(c);
+}
+
+void ws_close_connection(void *connection, unsigned code, const char *reason)
+{
+        struct ws_connection *c = connection;
+
+        if (c->close_code || c->dead)
+                return;
+        c->close_code = (uint16_t)code;
+        c->close_reason = strdup(reason);
+        lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE, CLOSE_WITHIN_S);
+        lws_callback_on_writable(c->wsi);
+}
+
+int ws_on_writeable(struct ws_connection *c)
+{
+        size_t n = c->close_reason ? strlen(c->close_reason) : 0;
+        bool empty;
+
+        if (!c->session || c->dead)
+                return -1;
+        c->in_writeable = true;
+        c->wrote = false;
+        empty = session_writable(c->session);
+        c->in_writeable = false;
+        if (!c->close_code || c->dead)
+                return c->dead ? -1 : 0;
+        if (!empty || lws_partial_buffered(c->wsi)) {
+                lws_callback_on_writable(c->wsi);
+                return 0;
+        }
+        lws_close_reason(c->wsi, (enum lws_close_status)c->close_code, (unsigned char *)c->close_reason, n < 123 ? n : 123);
+        return -1;
+}
