@@ -74,18 +74,23 @@ static void flush_soon(struct conn *c)
         uv_prepare_start(&c->prepare, on_prepare);
 }
 
+static void poll_again(struct conn *c)
+{
+        int events = UV_READABLE | (atomic_load(&c->want_write) ? UV_WRITABLE : 0);
+
+        if (c->polling && events != c->poll_events && uv_poll_start(&c->poll, events, on_poll) == 0)
+                c->poll_events = events;
+}
+
 /* Sends what there is; the rest when the socket takes more */
 static void flush(struct conn *c)
 {
         if (atomic_load(&c->want_write) && c->polling)
                 natsConnection_ProcessWriteEvent(c->nc);
-        if (atomic_load(&c->stopped)) {
+        if (atomic_load(&c->stopped))
                 conn_over(c);
-                return;
-        }
-        int events = UV_READABLE | (atomic_load(&c->want_write) ? UV_WRITABLE : 0);
-        if (c->polling && events != c->poll_events && uv_poll_start(&c->poll, events, on_poll) == 0)
-                c->poll_events = events;
+        else
+                poll_again(c);
 }
 
 static void on_prepare(uv_prepare_t *handle)
@@ -101,7 +106,10 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 {
         struct conn *c = handle->data;
 
-        /* An error is found again, and handled, by reading */
+        /* libuv stops polling on an error. It is found again, and handled, by reading: behind what came before it, which may be more than
+         * one read takes. */
+        if (status < 0)
+                c->poll_events = 0;
         if (status < 0 || (events & UV_READABLE) != 0) {
                 natsConnection_ProcessReadEvent(c->nc);
                 conn_acks_drain(c);
@@ -110,6 +118,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
                 flush(c);
         if (atomic_load(&c->stopped))
                 conn_over(c);
+        else
+                poll_again(c);
 }
 
 static void on_kick(uv_async_t *handle)
