@@ -141,6 +141,14 @@ static void proto_decode(struct work *w)
         decoded(wire_proto_decode(w->frame->descriptor, w->proto.data, w->proto.len, NULL, &message, &error), message);
 }
 
+/* Without the scan that comes before */
+static void proto_unpack(struct work *w)
+{
+        ProtobufCMessage *message = protobuf_c_message_unpack(w->frame->descriptor, NULL, w->proto.len, w->proto.data);
+
+        decoded(message ? 0 : -1, message);
+}
+
 static void deflate_json(struct work *w)
 {
         w->out.len = 0;
@@ -196,6 +204,7 @@ static void measure_frame(const char *name, const ProtobufCMessage *frame, unsig
         measure("JSON decode", json_decode, &w, n);
         measure("protobuf encode", proto_encode, &w, n);
         measure("protobuf decode", proto_decode, &w, n);
+        measure("protobuf unpack, not scanned", proto_unpack, &w, n);
         measure("deflate of the JSON", deflate_json, &w, n / 10);
         if (w.json.len > 10000)
                 measure_levels(&w);

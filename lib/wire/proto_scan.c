@@ -34,6 +34,10 @@ size_t wire_varint(const uint8_t *data, size_t n, size_t n_max, uint64_t *ret)
 {
         uint64_t v = 0;
 
+        if (n > 0 && data[0] < 0x80) { /* nearly all tags, most lengths */
+                *ret = data[0];
+                return 1;
+        }
         for (size_t i = 0; i < n && i < n_max; i++) {
                 if (i == 9 && data[i] > 1) /* the tenth byte has room for one bit */
                         return 0;
@@ -203,11 +207,10 @@ static int scan_value(struct scanner *s, struct wire_field *field, const struct 
 
         switch (type) {
         case PROTOBUF_C_TYPE_STRING:
-                if (memchr(t->data, '\0', t->n))
-                        return wire_fail(s->error, WIRE_E_TEXT, path, "a NUL is not allowed");
-                if (!utf8_valid((const char *)t->data, t->n))
-                        return wire_fail(s->error, WIRE_E_TEXT, path, "invalid UTF-8");
-                return 0;
+                if (utf8_valid((const char *)t->data, t->n))
+                        return 0;
+                return wire_fail(s->error, WIRE_E_TEXT, path,
+                                 memchr(t->data, '\0', t->n) ? "a NUL is not allowed" : "invalid UTF-8");
         case PROTOBUF_C_TYPE_MESSAGE:
                 return scan_child(s, field, t, path, depth);
         default:
