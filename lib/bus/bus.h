@@ -122,7 +122,7 @@ int bus_publish_stream(struct bus *bus, const char *subject, const char *msg_id,
 
 struct bus_stream_config {
         const char *name;
-        const char *subject;        /* "chat.0.>" */
+        const char *subject;        /* "chat.0.>"; several, up to 16, are separated by commas */
         const char *republish_from; /* NULL: none; "chat.0.>" */
         const char *republish_to;   /* "live.0.>" */
         uint64_t first_seq;         /* used at creation only; 0: 1 */

@@ -177,3 +177,20 @@ bool codec_subject_valid(const char *s, bool wildcards)
                 s += n + 1;
         }
 }
+
+int codec_next_subject(const char **cursor, char *ret)
+{
+        const char *s = *cursor;
+        size_t n = strcspn(s, ",");
+
+        if (*s == '\0')
+                return 0;
+        if (n > SUBJECT_MAX_LEN || (s[n] == ',' && s[n + 1] == '\0'))
+                return -EINVAL;
+        memcpy(ret, s, n);
+        ret[n] = '\0';
+        if (!codec_subject_valid(ret, true))
+                return -EINVAL;
+        *cursor = s[n] == ',' ? s + n + 1 : s + n;
+        return 1;
+}

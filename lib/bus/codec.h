@@ -48,3 +48,5 @@ bool codec_name_valid(const char *s);
 bool codec_key_valid(const char *s);
 /* A subject to publish to (no wildcard), or to subscribe to */
 bool codec_subject_valid(const char *s, bool wildcards);
+/* Takes the next of a list separated by commas: 1 and the subject in ret (256 bytes), 0 at the end, -EINVAL. *cursor begins at the list. */
+int codec_next_subject(const char **cursor, char *ret);

@@ -6,6 +6,7 @@
 #include <yyjson.h>
 
 #include "base/cleanup.h"
+#include "bus/codec.h"
 #include "bus/jsapi.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -33,8 +34,12 @@ static yyjson_mut_val *limit(yyjson_mut_doc *doc, uint64_t n)
 static bool put_changeable(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct bus_stream_config *c)
 {
         yyjson_mut_val *subjects = yyjson_mut_arr(doc);
-        bool ok = yyjson_mut_arr_add_strcpy(doc, subjects, c->subject) && put(doc, o, "subjects", subjects);
+        const char *list = c->subject;
+        char subject[256];
+        bool ok = put(doc, o, "subjects", subjects);
 
+        while (ok && codec_next_subject(&list, subject) > 0)
+                ok = yyjson_mut_arr_add_strcpy(doc, subjects, subject);
         ok = ok && put(doc, o, "max_bytes", limit(doc, c->max_bytes));
         ok = ok && put(doc, o, "max_msgs_per_subject", limit(doc, c->max_per_subject));
         ok = ok && put(doc, o, "max_age", number(doc, c->max_age_ms * NS_PER_MS));

@@ -181,13 +181,25 @@ static int ensure_copy(struct ensure *e)
         return 0;
 }
 
+#define SUBJECTS_MAX 16
+
+static bool subjects_valid(const char *list)
+{
+        char subject[256];
+        unsigned n = 0;
+        int r;
+
+        while ((r = codec_next_subject(&list, subject)) > 0)
+                n++;
+        return r == 0 && n > 0 && n <= SUBJECTS_MAX;
+}
+
 int bus_stream_ensure(struct bus *bus, const struct bus_stream_config *config, bus_stream_handler handler,
                       void *userdata)
 {
         struct pending *p;
 
-        if (!codec_subject_valid(config->subject, true) ||
-            (config->republish_from == NULL) != (config->republish_to == NULL))
+        if (!subjects_valid(config->subject) || (config->republish_from == NULL) != (config->republish_to == NULL))
                 return -EINVAL;
         struct ensure *e = calloc(1, sizeof(*e));
         if (e == NULL)

@@ -208,13 +208,35 @@ static void test_subject_valid(void **state)
         assert_false(codec_subject_valid(longest, false));
 }
 
+static void test_subject_list(void **state)
+{
+        static const char *const bad[] = {",", "a,", ",a", "a,,b", "a, b", "a,b c"};
+        const char *cursor = "dlq.>,upload.completed";
+        char subject[256];
+
+        (void)state;
+        assert_int_equal(codec_next_subject(&cursor, subject), 1);
+        assert_string_equal(subject, "dlq.>");
+        assert_int_equal(codec_next_subject(&cursor, subject), 1);
+        assert_string_equal(subject, "upload.completed");
+        assert_int_equal(codec_next_subject(&cursor, subject), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+                int r;
+
+                cursor = bad[i];
+                while ((r = codec_next_subject(&cursor, subject)) > 0)
+                        ;
+                assert_int_equal(r, -EINVAL);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_shards),          cmocka_unit_test(test_subjects),
                 cmocka_unit_test(test_subject_channel), cmocka_unit_test(test_delivery),
                 cmocka_unit_test(test_headers),         cmocka_unit_test(test_names),
-                cmocka_unit_test(test_subject_valid),
+                cmocka_unit_test(test_subject_valid),   cmocka_unit_test(test_subject_list),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,13 @@ static void test_ensure(void **state)
         assert_true(live.msg.seq == 4294967297 && live.msg.prev == 4294967296 && live.msg.time_ns > 0);
         bus_unsubscribe(s);
 
+        /* several subjects */
+        c.subject = "ensure.>,ensure-more";
+        call(bus_stream_ensure(e.bus, &c, got_stream, &r));
+        assert_int_equal(r.error, 0);
+        call(bus_publish_stream(e.bus, "ensure-more", NULL, "x", 1, NULL, got_ack, &r));
+        assert_true(r.error == 0 && r.ack.seq == 4294967298);
+
         /* what may not change is refused, with the server's reason */
         c.subject = "*.*.bad..";
         assert_int_equal(bus_stream_ensure(e.bus, &c, got_stream, &r), -EINVAL);
