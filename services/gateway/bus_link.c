@@ -13,7 +13,9 @@
 #define KV_EVERYONE "$KV." BUCKET_CHANNELS "." KEY_EVERYONE_PREFIX
 
 struct bus_link {
-        struct bus *bus;
+        struct bus *bus; /* NULL once it is closed */
+        void (*closed)(void *userdata);
+        void *closed_userdata;
         struct core *core;
         struct bus_reader *everyone;
         struct bus_sub *membership;
@@ -23,7 +25,9 @@ struct bus_link {
 
 static bool link_connected(void *self)
 {
-        return bus_connected(((struct bus_link *)self)->bus);
+        const struct bus_link *link = self;
+
+        return link->bus && bus_connected(link->bus);
 }
 
 static int link_subscribe(void *self, const char *subject, bus_handler handler, void *userdata, struct bus_sub **ret_sub)
@@ -33,8 +37,8 @@ static int link_subscribe(void *self, const char *subject, bus_handler handler, 
 
 static void link_unsubscribe(void *self, struct bus_sub *sub)
 {
-        (void)self;
-        bus_unsubscribe(sub);
+        if (((struct bus_link *)self)->bus) /* else they were freed with it */
+                bus_unsubscribe(sub);
 }
 
 static int link_publish(void *self, const char *subject, const void *data, size_t len)
@@ -219,9 +223,19 @@ int bus_link_start(struct bus_link *link, struct core *core)
         return r > 0 ? -EINVAL : r;
 }
 
+static void link_on_closed(void *userdata)
+{
+        struct bus_link *link = userdata;
+
+        link->bus = NULL;
+        link->closed(link->closed_userdata);
+}
+
 void bus_link_close(struct bus_link *link, void (*done)(void *userdata), void *userdata)
 {
-        bus_close(link->bus, done, userdata);
+        link->closed = done;
+        link->closed_userdata = userdata;
+        bus_close(link->bus, link_on_closed, link);
 }
 
 void bus_link_free(struct bus_link *link)
