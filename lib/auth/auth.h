@@ -1,4 +1,5 @@
-/* Tokens: who somebody is. JWTs with HS256 (shared secret) or RS256, ES256, EdDSA with Ed25519 (JWKS); the algorithm is pinned by the key.
+/* Tokens: who somebody is. JWTs with HS256 (shared secret) or RS256, ES256, EdDSA with Ed25519 (JWKS); the algorithm is
+ * pinned by the key.
  *
  * auth_verify takes the time as an argument and does no I/O. Not thread-safe: one thread for each struct auth. */
 #pragma once
@@ -51,20 +52,22 @@ const char *auth_error_text(int error);
 /* 0; -EINVAL when a key cannot be read (ret_error says which; may be NULL); -ENOMEM */
 int auth_new(struct auth **ret_auth, const struct auth_options *options, char *ret_error, size_t n_error);
 void auth_free(struct auth *a);
-/* Replaces the key set. Keys for other purposes (encryption, other algorithms) are passed over; a key that is for us but cannot be used,
- * a private one, and a set without a usable key are -EINVAL, which leaves the old set, as -ENOMEM does. ret_error may be NULL. */
+/* Replaces the key set. Keys for other purposes (encryption, other algorithms) are passed over; a key that is for us
+ * but cannot be used, a private one, and a set without a usable key are -EINVAL, which leaves the old set, as -ENOMEM
+ * does. ret_error may be NULL. */
 int auth_set_jwks(struct auth *a, const char *json, size_t n, char *ret_error, size_t n_error);
-/* Keys will come, though there is no set yet: a token that needs one is AUTH_E_UNKNOWN_KEY, not AUTH_E_ALGORITHM. jwks_new calls it. */
+/* Keys will come, though there is no set yet: a token that needs one is AUTH_E_UNKNOWN_KEY, not AUTH_E_ALGORITHM.
+ * jwks_new calls it. */
 void auth_expect_jwks(struct auth *a);
 /* 0, AUTH_E_*, -ENOMEM */
 int auth_verify(const struct auth *a, const char *token, size_t n, int64_t now_s, struct auth_claims *ret_claims);
-/* A token of our own (demo sign-in, tests), with the options' issuer and audience. ret_token is malloc'ed. name may be NULL.
- * 0; -EINVAL: there is no secret, or sub or name is not UTF-8; -ENOMEM */
+/* A token of our own (demo sign-in, tests), with the options' issuer and audience. ret_token is malloc'ed. name may be
+ * NULL. 0; -EINVAL: there is no secret, or sub or name is not UTF-8; -ENOMEM */
 int auth_sign(const struct auth *a, const char *sub, const char *name, bool admin, int64_t now_s, int64_t ttl_s,
               char **ret_token);
-/* The pure mapping of a token's sub to a user id: itself when it is a valid ident of workspace "main" that does not begin with "u_" and is
- * not "system" (the author of the service's own events), else "u_" + base64url(SHA-256(workspace, 0, sub))[0..22].
- * -EINVAL: empty, or a plain "u_…". */
+/* The pure mapping of a token's sub to a user id: itself when it is a valid ident of workspace "main" that does not
+ * begin with "u_" and is not "system" (the author of the service's own events), else "u_" +
+ * base64url(SHA-256(workspace, 0, sub))[0..22]. -EINVAL: empty, or a plain "u_…". */
 int auth_user_id(const char *workspace, const char *sub, char ret[IDENT_MAX + 1]);
 /* Equal in constant time; NULL equals nothing */
 bool auth_secret_equal(const char *a, const char *b);

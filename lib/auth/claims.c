@@ -97,7 +97,8 @@ static size_t cut_utf8(const char *s, size_t n)
         return n;
 }
 
-/* Names are shown and logged: control characters become spaces, and spaces around are dropped. Whether anything is left. */
+/* Names are shown and logged: control characters become spaces, and spaces around are dropped. Whether anything is
+ * left. */
 static bool read_name(yyjson_val *root, const char *claim, char ret[AUTH_NAME_MAX + 1])
 {
         const char *s = auth_json_str(root, claim);

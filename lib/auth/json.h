@@ -1,4 +1,5 @@
-/* JSON from outside, read strictly: no duplicate names (two readers could take different ones), no NUL in strings, bounded depth. */
+/* JSON from outside, read strictly: no duplicate names (two readers could take different ones), no NUL in strings,
+ * bounded depth. */
 #pragma once
 
 #include <stdbool.h>

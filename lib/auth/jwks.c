@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
-#define MIN_INTERVAL_MS 10000 /* between two tries */
+#define PACE_MS 10000 /* between two tries, at least */
 #define TIMEOUT_MS 5000L
 
 struct jwks {
@@ -24,6 +24,7 @@ struct jwks {
         char *url;
         const char *scheme;
         uint64_t interval_ms;
+        uint64_t pace_ms;
         void (*on_result)(int error, const char *text, void *userdata);
         void *userdata;
 
@@ -136,10 +137,10 @@ static void maybe_free(struct jwks *j)
 /* When the next try is due: 0 with no interval and nothing wrong */
 static void schedule(struct jwks *j)
 {
-        uint64_t wait = j->result == 0 ? j->interval_ms : MIN_INTERVAL_MS;
+        uint64_t wait = j->result == 0 ? j->interval_ms : j->pace_ms;
 
         if (wait > 0)
-                uv_timer_start(&j->timer, on_timer, wait < MIN_INTERVAL_MS ? MIN_INTERVAL_MS : wait, 0);
+                uv_timer_start(&j->timer, on_timer, wait < j->pace_ms ? j->pace_ms : wait, 0);
 }
 
 static void on_fetched(uv_work_t *work, int status)
@@ -219,6 +220,7 @@ int jwks_new(struct jwks **ret_jwks, uv_loop_t *loop, struct auth *auth, const c
         j->auth = auth;
         j->scheme = scheme;
         j->interval_ms = (uint64_t)interval_s * 1000;
+        j->pace_ms = PACE_MS;
         j->on_result = on_result;
         j->userdata = userdata;
         j->work.data = j;
@@ -238,10 +240,15 @@ void jwks_refresh(struct jwks *j)
 
         if (j->running || atomic_load(&j->closing))
                 return;
-        if (since >= MIN_INTERVAL_MS)
+        if (since >= j->pace_ms)
                 start(j);
-        else if (!uv_is_active((uv_handle_t *)&j->timer) || uv_timer_get_due_in(&j->timer) > MIN_INTERVAL_MS - since)
-                uv_timer_start(&j->timer, on_timer, MIN_INTERVAL_MS - since, 0);
+        else if (!uv_is_active((uv_handle_t *)&j->timer) || uv_timer_get_due_in(&j->timer) > j->pace_ms - since)
+                uv_timer_start(&j->timer, on_timer, j->pace_ms - since, 0);
+}
+
+void jwks_set_pace(struct jwks *j, uint32_t ms)
+{
+        j->pace_ms = ms;
 }
 
 static void on_timer_closed(uv_handle_t *handle)

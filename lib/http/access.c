@@ -101,8 +101,8 @@ static int check_route(struct http_request *rq)
         return 0;
 }
 
-/* Two of these could mean one thing to a proxy and another to us: where the next request begins, and whose it is. (Transfer-Encoding
- * beside Content-Length is refused by libmicrohttpd.) */
+/* Two of these could mean one thing to a proxy and another to us: where the next request begins, and whose it is.
+ * (Transfer-Encoding beside Content-Length is refused by libmicrohttpd.) */
 static int check_framing(struct http_request *rq)
 {
         static const char *const once[] = {"Content-Length", "Transfer-Encoding", "Host"};
@@ -179,7 +179,8 @@ static enum MHD_Result queue_answer(struct http_request *rq)
         return r;
 }
 
-/* An answer before the body was read: libmicrohttpd closes the connection behind it. Else it comes when the body has been dropped. */
+/* An answer before the body was read: libmicrohttpd closes the connection behind it. Else it comes when the body has
+ * been dropped. */
 static bool refuse_at_once(const struct http_request *rq, bool has_body, size_t n)
 {
         return rq->refusing && has_body && (n > HTTP_DRAIN_MAX || rq->close || expects_continue(rq));
@@ -234,9 +235,9 @@ static enum MHD_Result body_piece(struct http_request *rq, const char *data, siz
         return MHD_YES;
 }
 
-/* A request without an answer is not suspended here but when libmicrohttpd asks again, in its next run: a resumed connection is read from
- * first if it was being read from when it was suspended, and an end of input found there would throw the answer away. By the next
- * run it is known to be in processing. */
+/* A request without an answer is not suspended here but when libmicrohttpd asks again, in its next run: a resumed
+ * connection is read from first if it was being read from when it was suspended, and an end of input found there would
+ * throw the answer away. By the next run it is known to be in processing. */
 static enum MHD_Result body_complete(struct http_request *rq)
 {
         rq->state = HTTP_RQ_HANDLER;

@@ -166,8 +166,8 @@ static void conn_overdue(struct http_conn *c)
         http_conn_cut(c);
 }
 
-/* libmicrohttpd does not see the end of a client's input when it came together with a request: it takes a short read for the last there
- * is, and its epoll is edge-triggered. */
+/* libmicrohttpd does not see the end of a client's input when it came together with a request: it takes a short read
+ * for the last there is, and its epoll is edge-triggered. */
 static bool conn_ended(const struct http_conn *c)
 {
         char byte;

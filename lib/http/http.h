@@ -1,11 +1,13 @@
-/* An HTTP/1.1 server on a libuv loop: a table of routes, answers now or later, RFC 9457 problem documents for every error.
+/* An HTTP/1.1 server on a libuv loop: a table of routes, answers now or later, RFC 9457 problem documents for every
+ * error.
  *
- * The only code that includes microhttpd.h lies in this folder. libmicrohttpd runs without threads of its own, on its epoll descriptor in
- * the caller's loop; a request that is answered later is suspended. All on the loop's thread.
+ * The only code that includes microhttpd.h lies in this folder. libmicrohttpd runs without threads of its own, on its
+ * epoll descriptor in the caller's loop; a request that is answered later is suspended. All on the loop's thread.
  *
- * Limits that are not options: target 8 KiB (414), headers 16 KiB together and 64 of them (431), 16 segments of a path (404),
- * 32 parameters of a query (400). A body, and the sending of an answer, may take timeout_s and a second more for each 16 KiB.
- * What is not HTTP (a broken request line, Content-Length: -1) libmicrohttpd answers by itself, in HTML, and closes. */
+ * Limits that are not options: target 8 KiB (414), headers 16 KiB together and 64 of them (431), 16 segments of a path
+ * (404), 32 parameters of a query (400). A body, and the sending of an answer, may take timeout_s and a second more for
+ * each 16 KiB. What is not HTTP (a broken request line, Content-Length: -1) libmicrohttpd answers by itself, in HTML,
+ * and closes. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,8 +22,8 @@ typedef struct uv_loop_s uv_loop_t;
 struct http_server;
 struct http_request;
 
-/* Must lead to exactly one http_respond* or http_problem for rq, now or later, also when the client went away or the server
- * was closed meanwhile. rq must not be touched after that. */
+/* Must lead to exactly one http_respond* or http_problem for rq, now or later, also when the client went away or the
+ * server was closed meanwhile. rq must not be touched after that. */
 typedef void (*http_handler)(struct http_request *rq, void *userdata);
 
 struct http_route {
@@ -42,8 +44,8 @@ struct http_options {
         const char *cors_origin;         /* NULL: none; "*" or one origin for Access-Control-Allow-Origin */
         /* Whose X-Forwarded-For counts: addresses and CIDRs, "10.0.0.0/8, fd00::/8". Loopback's always does. */
         const char *trusted_proxies;
-        /* After each answer that was given to libmicrohttpd. route: the pattern, or "(none)"; method: a standard one, or "(other)":
-         * both are safe as labels. May be NULL. */
+        /* After each answer that was given to libmicrohttpd. route: the pattern, or "(none)"; method: a standard one,
+         * or "(other)": both are safe as labels. May be NULL. */
         void (*on_request)(const char *method, const char *route, unsigned status, uint64_t microseconds,
                            void *userdata);
         void *userdata;
@@ -51,9 +53,10 @@ struct http_options {
 
 /* 0; -EADDRINUSE and other negative errno; -EINVAL: listen, trusted_proxies or a route is not well-formed */
 int http_server_new(struct http_server **ret_server, const struct http_options *options);
-/* Refuses new connections now, answers running requests, frees after the last or after grace_ms: then the connections that are left
- * are cut. done (may be NULL) is called from the loop when nothing of the server is left, but for requests whose handlers have not
- * answered yet: these are released when they do. server may be NULL (done is called at once). */
+/* Refuses new connections now, answers running requests, frees after the last or after grace_ms: then the connections
+ * that are left are cut. done (may be NULL) is called from the loop when nothing of the server is left, but for
+ * requests whose handlers have not answered yet: these are released when they do. server may be NULL (done is called at
+ * once). */
 void http_server_close(struct http_server *server, uint32_t grace_ms, void (*done)(void *userdata), void *userdata);
 unsigned http_server_port(const struct http_server *server);
 
@@ -64,8 +67,8 @@ const char *http_header(const struct http_request *rq, const char *name); /* NUL
 const char *http_method(const struct http_request *rq);
 const char *http_path(const struct http_request *rq);                   /* as it was sent, without the query */
 const uint8_t *http_body(const struct http_request *rq, size_t *ret_n); /* never NULL; bytes as they came */
-/* The client's address: the last one of X-Forwarded-For that is not a trusted proxy's, where the peer is one; else the peer.
- * Loopback is trusted. */
+/* The client's address: the last one of X-Forwarded-For that is not a trusted proxy's, where the peer is one; else the
+ * peer. Loopback is trusted. */
 const char *http_peer(const struct http_request *rq);
 /* The bearer token of the Authorization header; NULL: none */
 const char *http_bearer(const struct http_request *rq);
@@ -75,15 +78,15 @@ const char *http_trace_id(const struct http_request *rq);
 void http_set_context(struct http_request *rq, void *context, void (*free_func)(void *));
 void *http_context(const struct http_request *rq);
 
-/* Extra header of the answer; before responding. Replaces the default Cache-Control: no-store when it is that one. A name or value
- * that cannot stand in a header (a line break in it) turns the answer into a 500. */
+/* Extra header of the answer; before responding. Replaces the default Cache-Control: no-store when it is that one. A
+ * name or value that cannot stand in a header (a line break in it) turns the answer into a 500. */
 void http_set_header(struct http_request *rq, const char *name, const char *value);
 /* Copies data */
 void http_respond(struct http_request *rq, unsigned status, const char *content_type, const void *data, size_t n);
 /* Takes the content of b (b is empty afterwards); application/json */
 void http_respond_json(struct http_request *rq, unsigned status, struct buf *b);
-/* {"type":"urn:parley:problem:<code>","title","status","detail","code","instance","traceId"}, and with retry_ms "retryMs" and
- * Retry-After */
+/* {"type":"urn:parley:problem:<code>","title","status","detail","code","instance","traceId"}, and with retry_ms
+ * "retryMs" and Retry-After */
 __attribute__((__format__(__printf__, 4, 5))) void http_problem(struct http_request *rq, enum parley_code code,
                                                                 uint32_t retry_ms, const char *detail_format, ...);
 

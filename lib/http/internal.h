@@ -13,7 +13,8 @@
 #define HTTP_TARGET_MAX 8192 /* bytes; browsers and proxies keep below */
 #define HTTP_HEADERS_MAX 64
 #define HTTP_HEADER_BYTES_MAX 16384 /* names and values together */
-/* libmicrohttpd's memory for one connection: above our own limits, so that ours answer, and with room for the answer's headers */
+/* libmicrohttpd's memory for one connection: above our own limits, so that ours answer, and with room for the answer's
+ * headers */
 #define HTTP_POOL_BYTES 65536
 #define HTTP_ANSWER_HEADERS_MAX 16
 /* A refused body up to this size is read and dropped, so that the connection can be kept */
@@ -185,8 +186,8 @@ int http_problem_write(struct buf *out, unsigned status, enum parley_code code, 
 /* As http_problem, with a status of its own */
 void http_problem_status(struct http_request *rq, unsigned status, enum parley_code code, uint32_t retry_ms,
                          const char *detail);
-/* A whole answer for a client that is not listened to any more: written into the socket past libmicrohttpd, as far as it goes in without
- * waiting. Only before anything was answered to the request. */
+/* A whole answer for a client that is not listened to any more: written into the socket past libmicrohttpd, as far as
+ * it goes in without waiting. Only before anything was answered to the request. */
 void http_problem_raw(struct http_conn *c, unsigned status, enum parley_code code, const char *detail);
 
 /* --- cors.c --- */

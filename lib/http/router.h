@@ -23,7 +23,8 @@ struct http_match {
 
 enum { HTTP_ROUTER_E_PATH = 1, HTTP_ROUTER_E_METHOD = 2 };
 
-/* Copies the table, not the strings in it. -EINVAL: a path or a method of the table is not well-formed, or one stands there twice. */
+/* Copies the table, not the strings in it. -EINVAL: a path or a method of the table is not well-formed, or one stands
+ * there twice. */
 int http_router_new(struct http_router **ret_router, const struct http_route *routes, unsigned n_routes);
 void http_router_free(struct http_router *router);
 /* 0, HTTP_ROUTER_E_PATH, or HTTP_ROUTER_E_METHOD, with which only `allow` is set */

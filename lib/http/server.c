@@ -1,8 +1,8 @@
 /* libmicrohttpd's daemon on a libuv loop.
  *
- * Its epoll descriptor is watched by a uv_poll. What that descriptor does not announce (a resumed request, input that was read but not yet
- * worked on) is run by a uv_idle, which also keeps the loop from sleeping. Deadlines are ours: libmicrohttpd's timeout begins
- * again with each byte. */
+ * Its epoll descriptor is watched by a uv_poll. What that descriptor does not announce (a resumed request, input that
+ * was read but not yet worked on) is run by a uv_idle, which also keeps the loop from sleeping. Deadlines are ours:
+ * libmicrohttpd's timeout begins again with each byte. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +76,8 @@ static void server_run(struct http_server *s)
                 server_stop(s);
                 return;
         }
-        /* With a connection gone the listening socket may have to be watched again, which it does at the begin of a run. */
+        /* With a connection gone the listening socket may have to be watched again, which it does at the begin of a
+         * run. */
         again = s->n_conns < before || (MHD_get_timeout64(s->mhd, &wait) == MHD_YES && wait == 0);
         if (again)
                 uv_idle_start(&s->again, on_again);

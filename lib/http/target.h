@@ -1,6 +1,7 @@
 /* The target of a request, taken apart: segments of the path and parameters of the query. Pure.
  *
- * Percent-encoding is read strictly: a '%' without two hex digits, bytes that are not UTF-8, and NUL are errors, never guessed. */
+ * Percent-encoding is read strictly: a '%' without two hex digits, bytes that are not UTF-8, and NUL are errors, never
+ * guessed. */
 #pragma once
 
 #include <stdbool.h>

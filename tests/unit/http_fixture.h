@@ -57,7 +57,8 @@ struct answer {
 int client_connect(const struct fixture *f);
 void client_send(int fd, const void *data, size_t n);
 void client_send_str(int fd, const char *s);
-/* Reads one answer (with Content-Length); status 0: the connection ended before it. timeout 10 s. head_only: of HEAD. */
+/* Reads one answer (with Content-Length); status 0: the connection ended before it. timeout 10 s. head_only: of HEAD.
+ * */
 struct answer client_read(int fd, bool head_only);
 void answer_done(struct answer *a);
 /* The value of a header, or NULL; valid until the next call */
