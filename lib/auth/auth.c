@@ -299,7 +299,7 @@ int auth_user_id(const char *workspace, const char *sub, char ret[IDENT_MAX + 1]
                 if (strncmp(sub, "u_", 2) == 0)
                         return -EINVAL;
                 if (strcmp(sub, "system") != 0) {
-                        strcpy(ret, sub);
+                        snprintf(ret, IDENT_MAX + 1, "%s", sub);
                         return 0;
                 }
         }

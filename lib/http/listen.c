@@ -83,7 +83,7 @@ int http_listen(const char *text, int *ret_fd, unsigned *ret_port)
         socklen_t n = sizeof(a);
         uint16_t port;
         bool any;
-        int fd, r;
+        int fd = -1, r;
 
         r = address_parse(text, &a, &any);
         if (r < 0)

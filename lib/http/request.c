@@ -1,5 +1,6 @@
 /* What a handler can ask of a request. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -73,6 +74,7 @@ static const char *joined_header(struct http_request *rq, const char *name)
 
         for (unsigned i = 0; i < rq->n_headers; i++) {
                 const char *value = rq->headers[i].value;
+                size_t n;
                 char *both;
 
                 if (strcasecmp(rq->headers[i].name, name) != 0)
@@ -81,10 +83,11 @@ static const char *joined_header(struct http_request *rq, const char *name)
                         joined = value;
                         continue;
                 }
-                both = http_arena_alloc(&rq->arena, strlen(joined) + strlen(value) + 2);
+                n = strlen(joined) + strlen(value) + 2;
+                both = http_arena_alloc(&rq->arena, n);
                 if (!both)
                         return NULL;
-                strcpy(stpcpy(stpcpy(both, joined), ","), value);
+                snprintf(both, n, "%s,%s", joined, value);
                 joined = both;
         }
         return joined;

@@ -357,7 +357,7 @@ bool client_closed(int fd, int timeout_ms)
 
 struct answer client_request(const struct fixture *f, const char *request)
 {
-        struct answer a = {0};
+        struct answer a;
         int fd = client_connect(f);
 
         assert(fd >= 0);
