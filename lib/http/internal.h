@@ -17,6 +17,8 @@
  * headers */
 #define HTTP_POOL_BYTES 65536
 #define HTTP_ANSWER_HEADERS_MAX 16
+/* Answers up to this size are given also when max_answer_bytes is reached: the one that says so is among them */
+#define HTTP_SMALL_ANSWER 4096
 /* A refused body up to this size is read and dropped, so that the connection can be kept */
 #define HTTP_DRAIN_MAX 65536
 #define HTTP_BYTES_PER_S 16384 /* the slowest that a body or an answer may go */
@@ -65,6 +67,7 @@ struct http_server {
         void *userdata;
         unsigned max_connections;
         uint32_t timeout_ms;
+        size_t max_answer_bytes, answer_bytes;
         unsigned port;
 
         uv_poll_t poll;   /* libmicrohttpd's epoll descriptor */
@@ -129,7 +132,7 @@ struct http_request {
         unsigned n_answer_headers;
         struct MHD_Response *response;
         unsigned status;
-        size_t n_answer;
+        size_t n_answer; /* counted in the server's answer_bytes */
 
         void *context;
         void (*context_free)(void *);

@@ -25,6 +25,8 @@ void http_request_free(struct http_request *rq)
 {
         if (!rq)
                 return;
+        if (rq->server)
+                rq->server->answer_bytes -= rq->n_answer;
         if (rq->context_free)
                 rq->context_free(rq->context);
         if (rq->response)

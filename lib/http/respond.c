@@ -6,6 +6,8 @@
 
 #include "http/internal.h"
 
+#define RETRY_MS 1000
+
 /* RFC 9110 section 5.6.2 and 5.5 */
 static bool header_valid(const char *name, const char *value)
 {
@@ -102,7 +104,8 @@ static void answer(struct http_request *rq, unsigned status, struct MHD_Response
 {
         rq->response = response;
         rq->status = status;
-        rq->n_answer = n;
+        rq->n_answer = response ? n : 0;
+        rq->server->answer_bytes += rq->n_answer;
         rq->state = HTTP_RQ_ANSWERED;
         http_report(rq, status);
         if (!rq->suspended)
@@ -128,8 +131,14 @@ static struct MHD_Response *finish(const struct http_request *rq, unsigned statu
         return NULL;
 }
 
+/* Clients that ask and do not read would otherwise make answers pile up, each of them within its own limits. */
+static bool too_much_on_the_way(const struct http_server *s, size_t n)
+{
+        return n > HTTP_SMALL_ANSWER && (n > s->max_answer_bytes || s->answer_bytes > s->max_answer_bytes - n);
+}
+
 /* Whether there is nobody to answer, or something else to say. Releases rq in the first case. */
-static bool diverted(struct http_request *rq)
+static bool diverted(struct http_request *rq, size_t n)
 {
         assert(rq->state < HTTP_RQ_ANSWERED); /* answered twice */
         if (!rq->server) {
@@ -142,6 +151,10 @@ static bool diverted(struct http_request *rq)
                 http_problem_status(rq, 500, PARLEY_INTERNAL, 0, "The answer could not be written");
                 return true;
         }
+        if (too_much_on_the_way(rq->server, n)) {
+                http_problem_status(rq, 503, PARLEY_UNAVAILABLE, RETRY_MS, "Too many answers are waiting to be read");
+                return true;
+        }
         return false;
 }
 
@@ -149,7 +162,7 @@ void http_respond(struct http_request *rq, unsigned status, const char *content_
 {
         struct MHD_Response *response;
 
-        if (diverted(rq))
+        if (diverted(rq, n))
                 return;
         response = MHD_create_response_from_buffer_copy(n, n ? data : "");
         answer(rq, status, finish(rq, status, content_type, response), n);
@@ -168,7 +181,7 @@ void http_respond_json(struct http_request *rq, unsigned status, struct buf *b)
         struct buf taken = *b;
 
         *b = BUF_INIT(taken.max);
-        if (diverted(rq)) {
+        if (diverted(rq, taken.len)) {
                 buf_done(&taken);
                 return;
         }

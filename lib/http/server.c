@@ -13,6 +13,7 @@
 
 #define MAX_CONNECTIONS 1000
 #define TIMEOUT_S 30
+#define MAX_ANSWER_BYTES ((size_t)256 << 20)
 
 static void server_free(struct http_server *s)
 {
@@ -168,6 +169,7 @@ static int server_configure(struct http_server *s, const struct http_options *op
         s->on_request = options->on_request;
         s->userdata = options->userdata;
         s->max_connections = options->max_connections ? options->max_connections : MAX_CONNECTIONS;
+        s->max_answer_bytes = options->max_answer_bytes ? options->max_answer_bytes : MAX_ANSWER_BYTES;
         s->timeout_ms = (options->timeout_s ? options->timeout_s : TIMEOUT_S) * 1000;
         if (options->cors_origin) {
                 s->cors_origin = strdup(options->cors_origin);

@@ -294,6 +294,42 @@ static void test_reader_that_never_reads(void **state)
         fixture_stop(&f);
 }
 
+/* Clients that ask for much and read nothing: there is an end to what is kept for them, and others get small answers
+ * still. */
+static void test_answers_that_nobody_reads(void **state)
+{
+        struct fixture f;
+        struct answer a;
+        int fds[2];
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.max_answer_bytes = 70U << 20}); /* /api/big has 32 MiB */
+        for (int i = 0; i < 2; i++) {
+                fds[i] = client_connect(&f);
+                client_send_str(fds[i], GET("/api/big"));
+                a = client_read(fds[i], true);
+                assert_int_equal(a.status, 200);
+        }
+        a = client_request(&f, GET("/api/big"));
+        assert_int_equal(a.status, 503);
+        assert_string_equal(answer_header(&a, "Retry-After"), "1");
+        answer_done(&a);
+        a = client_request(&f, GET("/api/things/x"));
+        assert_int_equal(a.status, 200);
+        answer_done(&a);
+        close(fds[0]);
+        close(fds[1]);
+        for (int i = 0; i < 500; i++) { /* as soon as the server sees that they are gone */
+                a = client_request(&f, GET("/api/big"));
+                answer_done(&a);
+                if (a.status == 200)
+                        break;
+                assert_int_equal(a.status, 503);
+        }
+        assert_int_equal(a.status, 200);
+        fixture_stop(&f);
+}
+
 static void test_connection_limit(void **state)
 {
         struct fixture f;
@@ -471,6 +507,7 @@ int main(void)
                 cmocka_unit_test(test_idle_and_handler_time),
                 cmocka_unit_test(test_big_answer),
                 cmocka_unit_test(test_reader_that_never_reads),
+                cmocka_unit_test(test_answers_that_nobody_reads),
                 cmocka_unit_test(test_connection_limit),
                 cmocka_unit_test(test_connection_limit_per_address),
                 cmocka_unit_test(test_close_waits_for_requests),
