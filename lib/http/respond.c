@@ -73,7 +73,7 @@ static int add_headers(const struct http_request *rq, unsigned status, struct MH
                 r |= add(response, rq->answer_headers[i].name, rq->answer_headers[i].value);
         if (!has_answer_header(rq, "Cache-Control"))
                 r |= add(response, "Cache-Control", "no-store");
-        if (status == 401) /* RFC 9110 section 15.5.2: must be there */
+        if (status == 401 && !has_answer_header(rq, "WWW-Authenticate")) /* RFC 9110 section 15.5.2: must be there */
                 r |= add(response, "WWW-Authenticate", "Bearer realm=\"parley\"");
         if (rq->server->closing || rq->close)
                 r |= add(response, "Connection", "close");
