@@ -12,6 +12,7 @@
 #define HELD_MAX 1024
 #define HELD_MAX_BYTES (1024 * 1024)
 #define REPAIR_BATCH 500
+#define REPAIR_BATCH_BYTES (1024 * 1024)
 #define REPAIR_GETS 50
 #define REPAIR_RETRY_MS 200
 #define REPAIR_GIVE_UP_MS 10000
@@ -213,6 +214,7 @@ static void repair_start(struct channel *c)
                 .after = channel_position(c),
                 .until = c->held ? c->held->event.seq - 1 : c->known_head,
                 .max_events = REPAIR_BATCH,
+                .max_bytes = REPAIR_BATCH_BYTES,
                 .max_gets = REPAIR_GETS,
                 .done = repair_done,
         };

@@ -12,6 +12,8 @@
 /* What a queued frame costs beside its bytes, so that many small ones are bounded too */
 #define QUEUE_FRAME_COST 16
 
+static void session_flush(struct session *s, unsigned *budget);
+
 static struct frame **queue_of(struct session *s)
 {
         return s->queue ? s->queue : s->first;
@@ -56,11 +58,24 @@ static bool queue_grow(struct session *s)
         return true;
 }
 
+/* Much has come in one turn: what the socket takes does not count as a backlog of its client */
+static void session_relieve(struct session *s)
+{
+        unsigned budget = 64;
+
+        session_flush(s, &budget);
+        packs_clear(s->core);
+}
+
 void session_queue(struct session *s, struct frame *f)
 {
         struct core *core = s->core;
         size_t cost = f->len + QUEUE_FRAME_COST;
 
+        if (s->state == SESSION_CLOSING)
+                return;
+        if (s->queue_bytes + cost > core->config->session_max_queue_bytes / 2 && s->n_queue && !s->blocked)
+                session_relieve(s);
         if (s->state == SESSION_CLOSING)
                 return;
         /* a single frame may be larger than the limit: `ready` with thousands of channels */

@@ -19,6 +19,7 @@ struct fetch {
         struct fetch_options options;
         struct raw_event *events, **last;
         unsigned n;
+        size_t bytes;
         uint64_t through;        /* complete from options.after to here */
         /* the part that comes from the stream, until its beginning is proven not to have been trimmed meanwhile */
         uint64_t stream_from;
@@ -102,6 +103,7 @@ static bool fetch_append(struct fetch *f, struct raw_event *raw)
         *f->last = raw;
         f->last = &raw->next;
         f->n++;
+        f->bytes += raw->len;
         return true;
 }
 
@@ -280,7 +282,8 @@ static bool fetch_stream_serves(const struct fetch *f)
 
 static void fetch_step(struct fetch *f)
 {
-        bool enough = f->through >= f->options.until || f->n > f->options.max_events;
+        bool too_long = f->n > f->options.max_events || f->bytes > f->options.max_bytes;
+        bool enough = f->through >= f->options.until || too_long;
 
         if (!enough && fetch_stream_serves(f)) {
                 stream_ask_next(f);
@@ -290,7 +293,7 @@ static void fetch_step(struct fetch *f)
                 stream_end(f);
                 return;
         }
-        if (f->n > f->options.max_events)
+        if (too_long && f->through < f->options.until)
                 fetch_finish(f, FETCH_TOO_LONG);
         else if (f->through >= f->options.until)
                 fetch_finish(f, FETCH_OK);

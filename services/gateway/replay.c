@@ -133,7 +133,7 @@ static void replay_fetched(struct channel *c, enum fetch_result result, const st
         }
         r->source.events = r->events;
         r->source.through = through;
-        if (result == FETCH_OK && !tail_covers(c, through)) {
+        if (result == FETCH_OK && (!tail_covers(c, through) || through < r->history_through)) {
                 /* the tail has moved on meanwhile */
                 if (r->source.n > c->core->config->replay_max_events)
                         result = FETCH_TOO_LONG;
@@ -151,8 +151,9 @@ static int replay_fetch(struct replay *r)
         const struct gateway_config *config = c->core->config;
         struct fetch_options options = {
                 .after = r->source.through,
-                .until = c->tail_base,
+                .until = c->tail_base > r->history_through ? c->tail_base : r->history_through,
                 .max_events = (unsigned)config->replay_max_events - r->source.n,
+                .max_bytes = config->session_max_queue_bytes / 2,
                 .max_gets = (unsigned)config->replay_direct_gets,
                 .history_through = r->history_through,
                 .user_id = r->user_id,
