@@ -3,6 +3,10 @@
  * The adapter that nats.c ships was looked at and not taken: it must be attached first from the loop's own thread (we connect on a
  * worker), and it arms and disarms epoll for every write. Here bytes are written once per loop turn, before the loop waits; epoll is asked
  * about writing only while the socket is full. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include "bus/conn_impl.h"
 
 bool conn_on_loop(const struct conn *c)
@@ -14,12 +18,25 @@ bool conn_on_loop(const struct conn *c)
 
 static void flush_soon(struct conn *c);
 
+/* A machine that is gone in the middle of a TLS record: nats.c waits for the rest with the lock held that its pings need. The kernel notices
+ * after 5 + 3 * 2 s. */
+static void keep_alive(int fd)
+{
+        const int on = 1, idle_s = 5, interval_s = 2, count = 3;
+
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
 /* From the worker that connects: polling starts when the loop takes the connection over */
 natsStatus conn_attach(void **userdata, void *loop, natsConnection *nc, natsSock fd)
 {
         struct conn *c = loop;
 
         (void)nc;
+        keep_alive(fd);
         c->fd = fd;
         *userdata = c;
         return NATS_OK;

@@ -251,7 +251,15 @@ static void within_finish(struct within *w)
         load_check(&w->l);
 }
 
-static void test_within_callbacks(void **state)
+/* With a connection, and much under way */
+static void within_load(struct within *w)
+{
+        within_begin(w);
+        env_connect(&w->e);
+        load_start(&w->e, &w->l);
+}
+
+static void test_within_handlers(void **state)
 {
         static struct within w;
         struct bus_sub *sub;
@@ -259,54 +267,48 @@ static void test_within_callbacks(void **state)
         struct bus_reader_options o = {.stream = "CLOSE", .start_seq = 1, .batch = 10, .linger_ms = 10, .userdata = &w};
 
         (void)state;
-        within_begin(&w);
-        w.e.options.on_connected = close_in_option;
-        w.e.options.userdata = &w;
-        env_open(&w.e);
-        within_finish(&w);
-
-        within_begin(&w);
-        env_connect(&w.e);
-        load_start(&w.e, &w.l);
+        within_load(&w);
         assert_int_equal(bus_subscribe(w.e.bus, "close.now", NULL, close_in_handler, &w, &sub), 0);
         for (int i = 0; i < 5; i++)
                 assert_int_equal(bus_publish(w.e.bus, "close.now", "x", 1, NULL), 0);
         within_finish(&w);
 
-        within_begin(&w);
-        env_connect(&w.e);
-        load_start(&w.e, &w.l);
+        within_load(&w);
         assert_int_equal(bus_stream_get(w.e.bus, "CLOSE", 5, false, close_in_reply, &w), 0);
         within_finish(&w);
 
-        within_begin(&w);
-        env_connect(&w.e);
-        load_start(&w.e, &w.l);
+        within_load(&w);
         for (int i = 0; i < 5; i++)
                 assert_int_equal(bus_publish_stream(w.e.bus, "close.a", NULL, "x", 1, NULL, close_in_ack, &w), 0);
         within_finish(&w);
 
         /* a time-out: from within the wheel */
-        within_begin(&w);
-        env_connect(&w.e);
-        load_start(&w.e, &w.l);
+        within_load(&w);
         assert_int_equal(bus_request(w.e.bus, "rpc.mute", "x", 1, 50, NULL, close_in_reply, &w), 0);
         within_finish(&w);
 
-        within_begin(&w);
-        env_connect(&w.e);
-        load_start(&w.e, &w.l);
+        within_load(&w);
         o.handler = close_in_handler;
         o.batch_end = ignore_end;
         assert_int_equal(bus_reader_new(&reader, w.e.bus, &o), 0);
         within_finish(&w);
 
-        within_begin(&w);
-        env_connect(&w.e);
-        load_start(&w.e, &w.l);
+        within_load(&w);
         o.handler = ignore;
         o.batch_end = close_in_end;
         assert_int_equal(bus_reader_new(&reader, w.e.bus, &o), 0);
+        within_finish(&w);
+}
+
+static void test_within_options(void **state)
+{
+        static struct within w;
+
+        (void)state;
+        within_begin(&w);
+        w.e.options.on_connected = close_in_option;
+        w.e.options.userdata = &w;
+        env_open(&w.e);
         within_finish(&w);
 
         within_begin(&w);
@@ -396,8 +398,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_before_connected), cmocka_unit_test(test_under_load),
-                cmocka_unit_test(test_within_callbacks), cmocka_unit_test(test_disconnected),
-                cmocka_unit_test(test_server_stopped),
+                cmocka_unit_test(test_within_handlers),  cmocka_unit_test(test_within_options),
+                cmocka_unit_test(test_disconnected),     cmocka_unit_test(test_server_stopped),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -306,6 +307,76 @@ static void test_bucket(void **state)
         assert_int_equal(r.error, BUS_E_NO_RESPONDERS);
 }
 
+enum { SERIAL = 2000, PIPELINED = 50000, WINDOW = 2000 };
+static unsigned n_timed;
+static uint64_t sent_ns[PIPELINED], took_ns[PIPELINED];
+
+static void on_timed(int error, const struct bus_ack *ack, const char *text, void *userdata)
+{
+        size_t i = (uintptr_t)userdata;
+
+        (void)ack;
+        (void)text;
+        assert_int_equal(error, 0);
+        took_ns[i] = now_ns() - sent_ns[i];
+        n_timed++;
+}
+
+static void timed_publish(unsigned i, const char *actor)
+{
+        char id[64], data[200] = {0};
+
+        snprintf(id, sizeof(id), "general:%s:%u", actor, i);
+        sent_ns[i] = now_ns();
+        assert_int_equal(bus_publish_stream(e.bus, "speed.general", id, data, sizeof(data), "trace", on_timed,
+                                            (void *)(uintptr_t)i),
+                         0);
+}
+
+static int by_time(const void *a, const void *b)
+{
+        const uint64_t *x = a, *y = b;
+
+        return *x < *y ? -1 : *x > *y;
+}
+
+/* With republication, deduplication and a subscriber of the live copies, as the log has them */
+static void test_speed(void **state)
+{
+        struct bus_stream_config c = {.name = "SPEED",
+                                      .subject = "speed.>",
+                                      .republish_from = "speed.>",
+                                      .republish_to = "fast.>",
+                                      .dedupe_window_ms = 120000,
+                                      .replicas = 1};
+        struct bus_sub *s;
+        struct got live = {0};
+
+        (void)state;
+        make_stream(&e, &c);
+        assert_int_equal(bus_subscribe(e.bus, "fast.>", NULL, got_msg, &live, &s), 0);
+        n_timed = 0;
+        for (unsigned i = 0; i < SERIAL; i++) {
+                timed_publish(i, "serial");
+                env_until(&e, n_timed, i + 1, 5000);
+        }
+        qsort(took_ns, SERIAL, sizeof(took_ns[0]), by_time);
+        print_message("serial ack: p50 %.0f us, p99 %.0f us; ", (double)took_ns[SERIAL / 2] / 1e3,
+                      (double)took_ns[SERIAL * 99 / 100] / 1e3);
+        n_timed = 0;
+        uint64_t begin = now_ns();
+        for (unsigned i = 0; i < PIPELINED;) {
+                if (i < n_timed + WINDOW)
+                        timed_publish(i++, "pipelined");
+                else
+                        uv_run(&e.loop, UV_RUN_ONCE);
+        }
+        env_until(&e, n_timed, PIPELINED, 20000);
+        print_message("%d in flight: %.0f acks/s\n", WINDOW, PIPELINED / ((double)(now_ns() - begin) / 1e9));
+        env_until(&e, live.n, SERIAL + PIPELINED, 10000);
+        bus_unsubscribe(s);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -317,6 +388,7 @@ int main(void)
                 cmocka_unit_test(test_get),
                 cmocka_unit_test(test_remove),
                 cmocka_unit_test(test_bucket),
+                cmocka_unit_test(test_speed),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);
