@@ -5,12 +5,13 @@ const COUNT = 170;
 test('history comes while scrolling up, and the reader keeps the place', async ({ enter, page, request }) => {
   const owner = await demoSession(request, 'Ada Lovelace');
   const channelId = await createChannel(request, owner, unique('history'));
-  await join(request, await demoSession(request, 'Grace Hopper'), channelId);
+  const reader = await demoSession(request, 'Grace Hopper');
+  await join(request, reader, channelId);
   await page.goto('/plain.html?name=Seeder');
   const lines = Array.from({ length: COUNT }, (_, i) => `line ${i}${i % 7 === 0 ? `\n${'long '.repeat(40)}` : ''}`);
   await seed(page, owner, channelId, lines);
 
-  const grace = await enter('Grace Hopper', channelId);
+  const grace = await enter(reader, channelId);
   await expect(grace.message(`line ${COUNT - 1}`)).toBeVisible();
   const list = grace.page.getByRole('region', { name: 'Messages' });
   const shown = await grace.messages.count();
@@ -53,11 +54,12 @@ test('history comes while scrolling up, and the reader keeps the place', async (
 test('who reads further up is not moved by new messages, and can jump to them', async ({ enter, page, request }) => {
   const owner = await demoSession(request, 'Ada Lovelace');
   const channelId = await createChannel(request, owner, unique('reading'));
-  await join(request, await demoSession(request, 'Grace Hopper'), channelId);
+  const reader = await demoSession(request, 'Grace Hopper');
+  await join(request, reader, channelId);
   await page.goto('/plain.html?name=Seeder');
   await seed(page, owner, channelId, Array.from({ length: 40 }, (_, i) => `line ${i}`));
-  const ada = await enter('Ada Lovelace', channelId);
-  const grace = await enter('Grace Hopper', channelId);
+  const ada = await enter(owner, channelId);
+  const grace = await enter(reader, channelId);
   await expect(grace.message('line 39')).toBeInViewport();
   const list = grace.page.getByRole('region', { name: 'Messages' });
   await list.evaluate((box) => (box.scrollTop = 200));

@@ -6,10 +6,11 @@ const range = (count: number, from = 0) => Array.from({ length: count }, (_, i) 
 test.afterEach(() => startAgain('gateway'));
 
 test('the gateway is killed while two windows write: nothing is lost, nothing comes twice', async ({ enter, request }) => {
-  const channelId = await createChannel(request, await demoSession(request, 'Ada Lovelace'), unique('killed'));
-  await join(request, await demoSession(request, 'Grace Hopper'), channelId);
-  const ada = await enter('Ada Lovelace', channelId);
-  const grace = await enter('Grace Hopper', channelId);
+  const [owner, guest] = [await demoSession(request, 'Ada Lovelace'), await demoSession(request, 'Grace Hopper')];
+  const channelId = await createChannel(request, owner, unique('killed'));
+  await join(request, guest, channelId);
+  const ada = await enter(owner, channelId);
+  const grace = await enter(guest, channelId);
   const write = async (window: Window, who: string, from: number, count: number) => {
     for (const line of range(count, from)) await window.write(`${who} ${line}`);
   };
@@ -37,8 +38,9 @@ test('the gateway is killed while two windows write: nothing is lost, nothing co
 });
 
 test('a message that was not sent survives a reload of the page, and is stored once', async ({ enter, request }) => {
-  const channelId = await createChannel(request, await demoSession(request, 'Ada Lovelace'), unique('reload'));
-  const ada = await enter('Ada Lovelace', channelId);
+  const owner = await demoSession(request, 'Ada Lovelace');
+  const channelId = await createChannel(request, owner, unique('reload'));
+  const ada = await enter(owner, channelId);
   await ada.write('before');
   await expect(ada.message('before')).toHaveAttribute('data-status', 'sent');
   kill('gateway');

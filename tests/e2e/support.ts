@@ -96,8 +96,8 @@ export class Window {
 }
 
 interface Fixtures {
-  /** Opens a window, signs in, and waits until it is connected. */
-  enter: (name: string, channelId?: string, options?: BrowserContextOptions) => Promise<Window>;
+  /** Opens a window, signs in by name or as somebody who is signed in, and waits until it is connected. */
+  enter: (who: string | Session, channelId?: string, options?: BrowserContextOptions) => Promise<Window>;
 }
 
 /** Fails a test whose pages threw, or were stopped by the content security policy. */
@@ -105,12 +105,15 @@ export const test = base.extend<Fixtures>({
   enter: async ({ browser, baseURL }, use) => {
     const troubles: string[] = [];
     const pages: Page[] = [];
-    await use(async (name, channelId = 'general', options = {}) => {
+    await use(async (who, channelId = 'general', options = {}) => {
       const page = await newPage(browser, baseURL!, options, troubles);
       pages.push(page);
+      if (typeof who !== 'string') await page.addInitScript(signedIn, JSON.stringify(who));
       await page.goto(`/#${channelId}`);
-      await page.getByLabel('Your name').fill(name);
-      await page.keyboard.press('Enter');
+      if (typeof who === 'string') {
+        await page.getByLabel('Your name').fill(who);
+        await page.keyboard.press('Enter');
+      }
       const window = new Window(page);
       await expect(window.status()).toHaveText('Connected');
       return window;
@@ -119,6 +122,10 @@ export const test = base.extend<Fixtures>({
     expect(troubles).toEqual([]);
   },
 });
+
+function signedIn(session: string): void {
+  sessionStorage.setItem('parley.session', session);
+}
 
 async function newPage(browser: Browser, baseURL: string, options: BrowserContextOptions, troubles: string[]): Promise<Page> {
   const context = await browser.newContext({ baseURL, viewport: { width: 1000, height: 700 }, locale: 'en-GB', ...options });

@@ -36,16 +36,15 @@ export function forget(): void {
   sessionStorage.removeItem(KEY);
 }
 
-/** The stored token first; after that a new one for the same name. */
+/**
+ * The token of this session, while it lasts. The demo's sign-in makes a new person each time, so it cannot renew one: when the
+ * token ends, the session does. A product's provider asks its backend for a fresh one instead.
+ */
 export function tokenProvider(signedIn: SignedIn): TokenProvider {
-  let stored: string | undefined = Date.parse(signedIn.expiresAt) - Date.now() > 5_000 ? signedIn.token : undefined;
-  return async (why) => {
-    const token = stored;
-    stored = undefined;
-    if (token !== undefined && why === 'connect') return token;
-    const fresh = await signIn(signedIn.name);
-    if (fresh.userId === signedIn.userId) return fresh.token;
-    throw Object.assign(new Error('Your session has ended.'), { fatal: true });
+  return (why) => {
+    const left = Date.parse(signedIn.expiresAt) - Date.now();
+    if (why === 'connect' && !(left < 0)) return signedIn.token;
+    throw Object.assign(new Error('Your session has ended.'), { fatal: why !== 'renew' });
   };
 }
 
