@@ -161,7 +161,7 @@ static void test_request(void **state)
         env_until(&e, g.n, 3, 2000);
         assert_int_equal(g.error, BUS_E_TIMEOUT);
         assert_true(now_ns() - before >= 300000000u - 25000000u);
-        assert_true(now_ns() - before < 600000000u);
+        assert_true(now_ns() - before < 3000000000u);
         env_close(&e);
 }
 

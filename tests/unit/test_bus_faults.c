@@ -162,11 +162,11 @@ static void kill_round(struct env *e, struct server *s, unsigned round)
         uv_run(&e->loop, UV_RUN_NOWAIT);
         assert_true(publisher.sent > publisher.answered);
         server_kill(s, SIGKILL);
-        env_until(e, e->disconnected, round, 3000);
+        env_until(e, e->disconnected, round, 5000);
         /* nobody waits for what cannot come */
-        env_until(e, pending.n, 1, 500);
+        env_until(e, pending.n, 1, 2000);
         assert_int_equal(pending.error, BUS_E_DISCONNECTED);
-        env_until(e, publisher.answered, publisher.sent, 500);
+        env_until(e, publisher.answered, publisher.sent, 2000);
         assert_false(bus_connected(e->bus));
         assert_int_equal(bus_publish(e->bus, "a", "x", 1, NULL), BUS_E_DISCONNECTED);
         server_again(s);

@@ -146,8 +146,8 @@ static void test_batches(void **state)
         bus_reader_next(read.reader);
         env_run(&e, 20);
         fill("batches.a", 1, 100);
-        env_until(&e, read.n, 30, 500);
-        env_until(&e, read.batches, 5, 500);
+        env_until(&e, read.n, 30, 3000);
+        env_until(&e, read.batches, 5, 3000);
         /* a quiet time ends an empty batch */
         bus_reader_next(read.reader);
         begin = now_ns();
@@ -156,7 +156,7 @@ static void test_batches(void **state)
         /* later than the server waits: the fetch was made again meanwhile */
         bus_reader_next(read.reader);
         fill("batches.a", 1, 100);
-        env_until(&e, read.n, 31, 500);
+        env_until(&e, read.n, 31, 3000);
         assert_int_equal(read.errors, 0);
         bus_reader_free(read.reader);
         bus_reader_free(NULL);
