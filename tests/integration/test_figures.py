@@ -10,8 +10,8 @@ from support.stack import ROOT, wait_until
 
 
 def load(mode, *args, timeout=240):
-    """Runs parley-load; returns its exit status and its line."""
-    run = subprocess.run([str(ROOT / "build/release/tests/load/parley-load"), mode, *map(str, args)], timeout=timeout,
+    """Runs parley-bench; returns its exit status and its line."""
+    run = subprocess.run([str(ROOT / "build/release/bench/load/parley-bench"), mode, *map(str, args)], timeout=timeout,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert run.stdout, run.stderr
     return run.returncode, json.loads(run.stdout), run.stderr
@@ -43,7 +43,7 @@ async def raw_stream(stack):
 def latency_round(stack, channel, token_file):
     """Each of the three once, one after the other."""
     gateway, nats_port, echo_port = 8081 + stack.offset, 8422 + stack.offset, 8090 + stack.offset
-    server = subprocess.Popen([str(ROOT / "build/release/tests/load/parley-load"), "echo-server", "--port", str(echo_port), "--seconds", "8"])
+    server = subprocess.Popen([str(ROOT / "build/release/bench/load/parley-bench"), "echo-server", "--port", str(echo_port), "--seconds", "8"])
     try:
         wait_until(lambda: _listens(echo_port), 5, "the echo server")
         _, echo, _ = load("echo", "--port", echo_port, "--rate", 500, "--seconds", 4)
