@@ -342,14 +342,14 @@ static void test_stopped(void **state)
 static void test_stopped_unlimited(void **state)
 {
         (void)state;
-        run_stopped(6000, 64u << 20, false);
+        run_stopped(3500, 64u << 20, false);
 }
 
 /* So long that it is given up; then every try to connect waits for a greeting that does not come */
 static void test_stopped_long(void **state)
 {
         (void)state;
-        run_stopped(20000, 8u << 20, true);
+        run_stopped(18000, 8u << 20, true);
 }
 
 int main(void)
