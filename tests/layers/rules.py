@@ -43,6 +43,9 @@ ADAPTERS = [
     "services/gateway/ws*",
     "services/history/pg*",
     "services/*/main.c",
+    "services/history/history.c",  # builds the loop and all that is on it
+    "services/history/env.c",  # clocks
+    "services/history/ticker.c",  # timers
 ]
 
 # What core files do not call, each as a word followed by "(".
