@@ -1,0 +1,464 @@
+#include "history/history.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "auth/auth.h"
+#include "auth/jwks.h"
+#include "base/ident.h"
+#include "base/log.h"
+#include "bus/bus.h"
+#include "history/env.h"
+#include "history/gateways.h"
+#include "history/history_metrics.h"
+#include "history/outbox.h"
+#include "history/pg.h"
+#include "history/rest.h"
+#include "history/rpc.h"
+#include "history/shard.h"
+#include "history/waiters.h"
+#include "http/http.h"
+
+/* RATE_ENTRIES: users, or addresses, whose rate is remembered; about 150 bytes each. WORKER_CONNECTIONS: for the lease and what is
+ * behind ingest, beside one for each shard's transactions. */
+enum {
+        RATE_ENTRIES = 50000,
+        WORKER_CONNECTIONS = 2,
+        WORKER_CONNECTIONS_MAX = 16,
+        WORKER_QUEUE = 4096,
+        STATEMENT_TIMEOUT_MS = 15000
+};
+
+struct history {
+        uv_loop_t *loop;
+        const struct history_config *config;
+        struct env env;
+        struct waiters waiters;
+        struct auth *auth;
+        struct rest rest;
+        struct rpc *rpc;
+        struct pg_listener *listener;
+        struct pg_migrate *migrate;
+        struct http_server *http, *admin;
+        struct shard **shards;
+        unsigned n_shards, n_parts; /* that are being closed */
+        uv_signal_t signals[2];
+        uv_timer_t second;
+        uv_prepare_t before_poll;
+        uv_check_t after_poll;
+        uint64_t turn_began_ns;
+        bool stopping, http_closed, closing;
+};
+
+/* --- what the parts say --- */
+
+static void on_bus_connected(void *userdata)
+{
+        struct history *h = userdata;
+
+        log_info("connected to NATS");
+        gateways_connected(h->env.gateways);
+        if (!h->stopping)
+                rpc_connected(h->rpc);
+        for (unsigned i = 0; i < h->n_shards; i++)
+                shard_bus_changed(h->shards[i], true);
+}
+
+static void on_bus_disconnected(void *userdata)
+{
+        struct history *h = userdata;
+
+        log_warn("the connection to NATS is lost");
+        for (unsigned i = 0; i < h->n_shards; i++)
+                shard_bus_changed(h->shards[i], false);
+}
+
+static void on_bus_loss(void *userdata)
+{
+        (void)userdata;
+        log_warn("messages of NATS were dropped: too much was waiting");
+}
+
+static void on_bus_error(const char *text, void *userdata)
+{
+        (void)userdata;
+        log_warn("NATS", LOG_S("why", text));
+}
+
+static void on_pg_state(bool up, const char *text, void *userdata)
+{
+        const char *which = userdata;
+
+        if (up)
+                log_info("connected to Postgres", LOG_S("pool", which));
+        else
+                log_warn("no connection to Postgres", LOG_S("pool", which), LOG_S("why", text));
+}
+
+static void on_migrated(int error, const char *text, void *userdata)
+{
+        struct history *h = userdata;
+
+        if (error == 0) {
+                h->env.migrated = true;
+                log_info("the database is ready", LOG_S("schema", text));
+        } else if (error != -EAGAIN) {
+                log_warn("the database is not ready", LOG_S("why", text));
+        }
+}
+
+static void on_jwks(int error, const char *text, void *userdata)
+{
+        (void)userdata;
+        if (error)
+                log_warn("the key set cannot be fetched", LOG_S("why", text));
+}
+
+static void wake_outboxes(void *userdata)
+{
+        struct history *h = userdata;
+
+        for (unsigned i = 0; i < h->n_shards; i++)
+                shard_wake_outbox(h->shards[i]);
+}
+
+static void on_notify(const char *channel, const char *payload, void *userdata)
+{
+        struct history *h = userdata;
+        char event_id[UUID_LEN + 1];
+        bool confirmed;
+        uint64_t seq;
+
+        if (strcmp(channel, NOTIFY_OUTBOX) == 0)
+                wake_outboxes(h);
+        else if (waiters_parse(payload, event_id, &seq, &confirmed) == 0)
+                (void)waiters_done(&h->waiters, event_id, seq, confirmed);
+}
+
+static void on_request(const char *method, const char *route, unsigned status, uint64_t microseconds, void *userdata)
+{
+        unsigned class = status / 100;
+
+        (void)method;
+        (void)route;
+        (void)userdata;
+        metric_add(&metric_http[class < 6 ? class : 0], 1);
+        metric_observe(&metric_http_seconds, (double)microseconds / 1e6);
+}
+
+static bool on_ready(struct buf *out, void *userdata)
+{
+        const struct history *h = userdata;
+        bool nats = bus_connected(h->env.bus), postgres = pg_up(h->env.pg) && h->env.migrated, log = true;
+        char text[96];
+
+        for (unsigned i = 0; i < h->n_shards; i++)
+                log = log && shard_ready(h->shards[i]);
+        (void)snprintf(text, sizeof(text), "\"nats\":%s,\"postgres\":%s,\"log\":%s", nats ? "true" : "false",
+                       postgres ? "true" : "false", log ? "true" : "false");
+        (void)buf_append_str(out, text);
+        return nats && postgres && log && !h->stopping;
+}
+
+static void on_second(uv_timer_t *timer)
+{
+        const struct history *h = timer->data;
+        struct pg_stats a = pg_stats(h->env.pg), b = pg_stats(h->env.pg_worker);
+
+        metric_set(&metric_pg_connections, a.connections + b.connections);
+        metric_set(&metric_pg_busy, a.busy + b.busy);
+        metric_set(&metric_pg_queued, a.queued + b.queued);
+}
+
+/* A turn is what happens between two waits for the kernel. */
+static void on_after_poll(uv_check_t *check)
+{
+        struct history *h = check->data;
+
+        h->turn_began_ns = uv_hrtime();
+}
+
+static void on_before_poll(uv_prepare_t *prepare)
+{
+        const struct history *h = prepare->data;
+        double took = (double)(uv_hrtime() - h->turn_began_ns) / 1e9;
+
+        if (h->turn_began_ns && took > metric_turn_max.value)
+                metric_set(&metric_turn_max, took);
+}
+
+/* --- stopping, in the reverse order: who asks, who works, what they use --- */
+
+static void part_closed(void *userdata)
+{
+        struct history *h = userdata;
+
+        if (--h->n_parts)
+                return;
+        for (unsigned i = 0; i < 2; i++)
+                uv_close((uv_handle_t *)&h->signals[i], NULL);
+        uv_close((uv_handle_t *)&h->second, NULL);
+        uv_close((uv_handle_t *)&h->before_poll, NULL);
+        uv_close((uv_handle_t *)&h->after_poll, NULL);
+}
+
+static void close_connections(struct history *h)
+{
+        h->n_parts = 6;
+        pg_listener_close(h->listener, part_closed, h);
+        pg_migrate_close(h->migrate, part_closed, h);
+        bus_close(h->env.bus, part_closed, h);
+        pg_close(h->env.pg, 1000, part_closed, h);
+        pg_close(h->env.pg_worker, 1000, part_closed, h);
+        http_server_close(h->admin, 0, part_closed, h);
+}
+
+static void on_shard_closed(void *userdata)
+{
+        struct history *h = userdata;
+
+        if (--h->n_parts == 0)
+                close_connections(h);
+}
+
+static void close_shards(struct history *h)
+{
+        if (!h->http_closed || h->env.n_running || h->closing)
+                return;
+        h->closing = true;
+        h->n_parts = h->n_shards;
+        for (unsigned i = 0; i < h->config->shards; i++)
+                shard_close(h->shards[i], on_shard_closed, h);
+}
+
+static void on_http_closed(void *userdata)
+{
+        struct history *h = userdata;
+
+        h->http_closed = true;
+        close_shards(h);
+}
+
+static void on_idle(struct env *env)
+{
+        close_shards((struct history *)((char *)env - offsetof(struct history, env)));
+}
+
+static void stop(struct history *h)
+{
+        h->stopping = true;
+        h->env.on_idle = on_idle;
+        rpc_stop(h->rpc);
+        jwks_close(h->rest.jwks);
+        h->rest.jwks = NULL;
+        http_server_close(h->http, (uint32_t)h->config->drain_ms, on_http_closed, h);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+        struct history *h = handle->data;
+
+        if (h->stopping)
+                return;
+        log_info("stopping", LOG_I("signal", number));
+        stop(h);
+}
+
+/* --- starting --- */
+
+static int open_auth(struct history *h)
+{
+        const struct history_config *c = h->config;
+        const struct auth_options options = {.secret = c->token_secret,
+                                             .issuer = c->token_issuer,
+                                             .audience = c->token_audience,
+                                             .leeway_s = (uint32_t)c->token_leeway_s,
+                                             .require_exp = true};
+        char error[160] = "";
+        int r;
+
+        if (!c->token_secret && !c->token_jwks_url) {
+                log_error("neither PARLEY_TOKEN_SECRET nor PARLEY_TOKEN_JWKS_URL is set: nobody could come in");
+                return -EINVAL;
+        }
+        r = auth_new(&h->auth, &options, error, sizeof(error));
+        if (r < 0)
+                log_error("tokens cannot be checked", LOG_S("why", *error ? error : strerror(-r)));
+        if (r == 0 && c->token_jwks_url) {
+                r = jwks_new(&h->rest.jwks, h->loop, h->auth, c->token_jwks_url, (uint32_t)c->token_jwks_interval_s,
+                             on_jwks, h);
+                if (r < 0)
+                        log_error("PARLEY_TOKEN_JWKS_URL cannot be used", LOG_S("why", strerror(-r)));
+        }
+        return r;
+}
+
+static int open_postgres(struct history *h)
+{
+        static const char *const channels[] = {NOTIFY_OUTBOX, NOTIFY_DONE};
+        const struct history_config *c = h->config;
+        unsigned workers = WORKER_CONNECTIONS + (unsigned)c->shards;
+        struct pg_options options = {.loop = h->loop,
+                                     .conninfo = c->pg_url,
+                                     .application = h->env.instance,
+                                     .connections = (unsigned)c->pg_pool,
+                                     .max_queue = (unsigned)c->pg_queue,
+                                     .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+                                     .on_state = on_pg_state,
+                                     .userdata = (void *)"requests"};
+        int r = pg_new(&h->env.pg, &options);
+
+        options.connections = workers > WORKER_CONNECTIONS_MAX ? WORKER_CONNECTIONS_MAX : workers;
+        options.max_queue = WORKER_QUEUE;
+        options.userdata = (void *)"ingest";
+        if (r == 0)
+                r = pg_new(&h->env.pg_worker, &options);
+        if (r == 0)
+                r = pg_listener_new(&h->listener, h->loop, c->pg_url, h->env.instance, channels, 2, wake_outboxes,
+                                    on_notify, h);
+        if (r == 0)
+                r = pg_migrate_start(&h->migrate, h->loop, c->pg_url, h->env.instance, on_migrated, h);
+        return r;
+}
+
+static int open_bus(struct history *h)
+{
+        const struct history_config *c = h->config;
+        const struct bus_options options = {.loop = h->loop,
+                                            .url = c->nats_url,
+                                            .name = h->env.instance,
+                                            .user = c->nats_user,
+                                            .password = c->nats_password,
+                                            .tls_ca = c->nats_tls_ca,
+                                            .on_connected = on_bus_connected,
+                                            .on_disconnected = on_bus_disconnected,
+                                            .on_loss = on_bus_loss,
+                                            .on_error = on_bus_error,
+                                            .userdata = h};
+        int r = bus_new(&h->env.bus, &options);
+
+        if (r < 0)
+                log_error("NATS cannot be used", LOG_S("url_setting", "PARLEY_NATS_URL"), LOG_S("why", strerror(-r)));
+        return r;
+}
+
+static int open_work(struct history *h)
+{
+        const struct history_config *c = h->config;
+        uint32_t rate = c->rate_limits ? (uint32_t)c->rest_rate : 0,
+                 signin = c->rate_limits ? (uint32_t)c->signin_rate : 0;
+        int r = gateways_new(&h->env.gateways, &h->env);
+
+        if (r == 0)
+                r = rpc_new(&h->rpc, &h->env);
+        if (r == 0)
+                r = ratetable_new(&h->rest.by_user, rate, (uint32_t)c->rest_burst, RATE_ENTRIES);
+        if (r == 0)
+                r = ratetable_new(&h->rest.by_address, signin, signin * 10, RATE_ENTRIES);
+        h->rest.env = &h->env;
+        h->rest.auth = h->auth;
+        h->shards = calloc(c->shards, sizeof(struct shard *));
+        if (r == 0 && !h->shards)
+                r = -ENOMEM;
+        for (; r == 0 && h->n_shards < c->shards; h->n_shards++) {
+                r = shard_new(&h->shards[h->n_shards], &h->env, h->n_shards);
+                if (r < 0)
+                        break;
+                shard_start(h->shards[h->n_shards]);
+        }
+        return r;
+}
+
+static int open_http(struct history *h)
+{
+        const struct history_config *c = h->config;
+        const struct http_options options = {.loop = h->loop,
+                                             .listen = c->listen,
+                                             .routes = rest_routes,
+                                             .n_routes = rest_n_routes,
+                                             .max_connections = (unsigned)c->max_connections,
+                                             .max_connections_per_ip = (unsigned)c->max_connections_per_ip,
+                                             .cors_origin = c->cors_origin,
+                                             .trusted_proxies = c->trusted_proxies,
+                                             .on_request = on_request,
+                                             .userdata = &h->rest};
+        const struct http_admin_options admin = {
+                .loop = h->loop, .listen = c->admin_listen, .ready = on_ready, .userdata = h};
+        int r = http_server_new(&h->http, &options);
+
+        if (r < 0)
+                log_error("cannot listen", LOG_S("setting", "PARLEY_LISTEN"), LOG_S("value", c->listen),
+                          LOG_S("why", strerror(-r)));
+        if (r == 0) {
+                r = http_admin_new(&h->admin, &admin);
+                if (r < 0)
+                        log_error("cannot listen", LOG_S("setting", "PARLEY_ADMIN_LISTEN"),
+                                  LOG_S("value", c->admin_listen), LOG_S("why", strerror(-r)));
+        }
+        return r;
+}
+
+static void open_loop_handles(struct history *h)
+{
+        static const int numbers[2] = {SIGTERM, SIGINT};
+
+        for (unsigned i = 0; i < 2; i++) {
+                (void)uv_signal_init(h->loop, &h->signals[i]);
+                h->signals[i].data = h;
+                (void)uv_signal_start(&h->signals[i], on_signal, numbers[i]);
+        }
+        (void)uv_timer_init(h->loop, &h->second);
+        h->second.data = h;
+        (void)uv_timer_start(&h->second, on_second, 1000, 1000);
+        (void)uv_prepare_init(h->loop, &h->before_poll);
+        (void)uv_check_init(h->loop, &h->after_poll);
+        h->before_poll.data = h->after_poll.data = h;
+        (void)uv_prepare_start(&h->before_poll, on_before_poll);
+        (void)uv_check_start(&h->after_poll, on_after_poll);
+}
+
+static void name_instance(struct env *env)
+{
+        uint8_t random[6];
+
+        random_bytes(random, sizeof(random));
+        (void)snprintf(env->instance, sizeof(env->instance), "parley-history-%02x%02x%02x%02x%02x%02x", random[0],
+                       random[1], random[2], random[3], random[4], random[5]);
+}
+
+int history_run(const struct history_config *config)
+{
+        struct history h = {.loop = uv_default_loop(), .config = config};
+        int r;
+
+        h.env = (struct env){.loop = h.loop, .config = config, .waiters = &h.waiters};
+        name_instance(&h.env);
+        history_metrics_register();
+        r = open_auth(&h);
+        if (r == 0)
+                r = open_postgres(&h);
+        if (r == 0)
+                r = open_bus(&h);
+        if (r == 0)
+                r = open_work(&h);
+        if (r == 0)
+                r = open_http(&h);
+        if (r < 0)
+                return r; /* the process ends: the kernel takes back what was opened */
+        open_loop_handles(&h);
+        log_info("started", LOG_S("instance", h.env.instance), LOG_S("listen", config->listen));
+        (void)uv_run(h.loop, UV_RUN_DEFAULT);
+        rpc_free(h.rpc);
+        gateways_free(h.env.gateways);
+        ratetable_free(h.rest.by_user);
+        ratetable_free(h.rest.by_address);
+        auth_free(h.auth);
+        free(h.shards);
+        (void)uv_loop_close(h.loop);
+        log_info("stopped");
+        return 0;
+}

@@ -1,0 +1,41 @@
+/* The settings of history; history_config.c has the table. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/config.h"
+
+struct history_config {
+        char *nats_url, *nats_user, *nats_password, *nats_tls_ca;
+        char *pg_url;
+        uint64_t pg_pool, pg_queue;
+        char *listen, *admin_listen;
+        uint64_t max_connections, max_connections_per_ip;
+        char *cors_origin, *trusted_proxies;
+        char *token_secret, *token_issuer, *token_audience, *token_jwks_url;
+        uint64_t token_jwks_interval_s, token_leeway_s;
+        bool demo_signin;
+        uint64_t demo_token_ttl_s;
+        uint64_t shards;
+        bool rate_limits;
+        uint64_t rest_rate, rest_burst, signin_rate;
+        uint64_t dedupe_window_ms;
+        uint64_t log_keep_hours, log_keep_s, log_max_bytes;
+        uint64_t stream_replicas;
+        uint64_t system_max_bytes, system_keep_days;
+        uint64_t ingest_batch, ingest_linger_ms;
+        uint64_t lease_ms;
+        uint64_t max_event_bytes, max_content_bytes, max_mentions;
+        uint64_t max_channels_per_user, max_members_per_request;
+        uint64_t change_wait_ms;
+        uint64_t drain_ms;
+        char *log_level;
+};
+
+extern const struct config_item history_config_items[];
+extern const size_t n_history_config_items;
+
+/* For how long the log is kept behind ingest, in nanoseconds; 0: for ever */
+int64_t history_config_keep_ns(const struct history_config *config);

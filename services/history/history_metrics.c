@@ -1,0 +1,101 @@
+#include "history/history_metrics.h"
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+
+#define COUNTER(n, h)                                                                                                  \
+        {                                                                                                              \
+                .name = (n), .help = (h), .type = METRIC_COUNTER                                                       \
+        }
+#define GAUGE(n, h)                                                                                                    \
+        {                                                                                                              \
+                .name = (n), .help = (h), .type = METRIC_GAUGE                                                         \
+        }
+#define HTTP(l)                                                                                                        \
+        {                                                                                                              \
+                .name = "parley_history_http_requests_total", .help = "Answers to requests by class of status.",       \
+                .type = METRIC_COUNTER, .labels = (l)                                                                  \
+        }
+
+struct metric metric_ingested = COUNTER("parley_history_ingested_events_total",
+                                        "Events of the log that were applied to Postgres.");
+struct metric metric_batches = COUNTER("parley_history_ingest_transactions_total",
+                                       "Transactions of ingest that were committed.");
+struct metric metric_duplicates = COUNTER("parley_history_duplicates_total",
+                                          "Second events of one identity; stored as placeholders.");
+struct metric metric_dead_letters = COUNTER("parley_history_dead_letters_total",
+                                            "Messages of the log that could not be applied.");
+struct metric metric_fenced = COUNTER(
+        "parley_history_fenced_total",
+        "Transactions of ingest that were refused because another ingester had moved the cursor.");
+struct metric metric_lag_events = GAUGE("parley_history_ingest_lag_events",
+                                        "Events of the log that are not applied yet.");
+struct metric metric_lag_seconds = GAUGE(
+        "parley_history_ingest_lag_seconds",
+        "Age of the last applied event when it was committed; 0 when there was nothing to apply.");
+struct metric metric_outbox_rows = GAUGE("parley_history_outbox_rows", "Changes that are being published.");
+struct metric metric_outbox_published = COUNTER("parley_history_outbox_published_total",
+                                                "Changes that were published and acknowledged.");
+struct metric metric_unconfirmed = COUNTER("parley_history_changes_unconfirmed_total",
+                                           "Changes that not every gateway confirmed in time.");
+struct metric metric_bucket_writes = COUNTER("parley_history_bucket_writes_total",
+                                             "Values written to MEMBERS and CHANNELS.");
+struct metric metric_log_deletions = COUNTER("parley_history_log_deletions_total",
+                                             "Messages removed from the log because they were deleted.");
+struct metric metric_log_deletions_waiting = GAUGE(
+        "parley_history_log_deletions_waiting",
+        "Deleted messages that must still be removed from the log (at most one batch is counted).");
+struct metric metric_trims = COUNTER("parley_history_log_trims_total", "Times that the log was trimmed by age.");
+struct metric metric_digests = COUNTER("parley_history_digests_total", "Digests published.");
+struct metric metric_pg_connections = GAUGE("parley_history_pg_connections", "Open connections to Postgres.");
+struct metric metric_pg_busy = GAUGE("parley_history_pg_busy", "Connections to Postgres that run a job.");
+struct metric metric_pg_queued = GAUGE("parley_history_pg_queued", "Jobs that wait for a connection to Postgres.");
+struct metric metric_rpc = COUNTER("parley_history_rpc_requests_total", "Requests answered over NATS.");
+struct metric metric_http[6] = {
+        HTTP("status=\"other\""), HTTP("status=\"1xx\""), HTTP("status=\"2xx\""),
+        HTTP("status=\"3xx\""),   HTTP("status=\"4xx\""), HTTP("status=\"5xx\""),
+};
+struct metric metric_turn_max = GAUGE("parley_history_loop_turn_max_seconds",
+                                      "The longest turn of the event loop since the start.");
+struct metric_histogram metric_batch_seconds = {
+        .name = "parley_history_ingest_batch_seconds",
+        .help = "From a complete batch to its commit.",
+        .bounds = {0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12}};
+struct metric_histogram metric_http_seconds = {
+        .name = "parley_history_http_seconds",
+        .help = "From a complete request to its answer.",
+        .bounds = {0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2, 4, 8}};
+
+void history_metrics_register(void)
+{
+        struct metric *const all[] = {
+                &metric_ingested,
+                &metric_batches,
+                &metric_duplicates,
+                &metric_dead_letters,
+                &metric_fenced,
+                &metric_lag_events,
+                &metric_lag_seconds,
+                &metric_outbox_rows,
+                &metric_outbox_published,
+                &metric_unconfirmed,
+                &metric_bucket_writes,
+                &metric_log_deletions,
+                &metric_log_deletions_waiting,
+                &metric_trims,
+                &metric_digests,
+                &metric_pg_connections,
+                &metric_pg_busy,
+                &metric_pg_queued,
+                &metric_rpc,
+                &metric_turn_max,
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+                metric_register(all[i]);
+        for (size_t i = 0; i < ARRAY_SIZE(metric_http); i++)
+                metric_register(&metric_http[i]);
+        metric_histogram_register(&metric_batch_seconds);
+        metric_histogram_register(&metric_http_seconds);
+}

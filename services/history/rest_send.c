@@ -1,0 +1,271 @@
+/* Sending by REST: the same path as through a gateway. The answer comes after the PubAck; the identity is (channel, sender, id). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "bus/bus.h"
+#include "bus/subjects.h"
+#include "history/channel_rows.h"
+#include "history/lookup.h"
+#include "history/pages.h"
+#include "history/rest.h"
+#include "parley/v1/client.pb-c.h"
+#include "wire/event.h"
+
+struct sending {
+        Parley__V1__SendRequest *body;
+        char id[UUID_LEN + 1];
+        bool retry;
+        int64_t created_ns;
+        uint8_t fingerprint[FINGERPRINT_LEN];
+};
+
+static void free_sending(void *own)
+{
+        struct sending *s = own;
+
+        if (s->body)
+                protobuf_c_message_free_unpacked(&s->body->base, NULL);
+        free(s);
+}
+
+/* --- answers --- */
+
+static void acked(struct rest_call *c, unsigned status, uint64_t seq, const Google__Protobuf__Timestamp *created_at)
+{
+        const struct sending *s = c->own;
+        Parley__V1__Ack ack = PARLEY__V1__ACK__INIT;
+
+        ack.id = (char *)s->id;
+        ack.channel_id = c->channel_id;
+        ack.seq = seq;
+        ack.created_at = (Google__Protobuf__Timestamp *)created_at;
+        ack.duplicate = status == 200;
+        rest_json(c, status, &ack.base);
+}
+
+/* It is stored already: the same request, or another under the same id? */
+static void stored(struct rest_call *c, const Parley__V1__Event *event, const uint8_t *fingerprint)
+{
+        const struct sending *s = c->own;
+
+        if (fingerprint && memcmp(fingerprint, s->fingerprint, FINGERPRINT_LEN) == 0)
+                acked(c, 200, event->seq, event->created_at);
+        else
+                rest_problem(c, PARLEY_ID_CONFLICT, "id %s was used for something else in this channel", s->id);
+}
+
+/* --- publishing --- */
+
+static void fill(const struct rest_call *c, Parley__V1__Event *e, Parley__V1__Message *m,
+                 Google__Protobuf__Timestamp *at)
+{
+        const struct sending *s = c->own;
+
+        parley__v1__event__init(e);
+        parley__v1__message__init(m);
+        time_from_ns(s->created_ns, at);
+        m->id = e->id = (char *)s->id;
+        m->channel_id = e->channel_id = (char *)c->channel_id;
+        m->sender_id = e->actor_id = (char *)c->claims.user_id;
+        m->created_at = e->created_at = at;
+        m->sender_name = (char *)c->claims.name;
+        m->content = s->body->content;
+        m->type = s->body->type;
+        m->thread_id = s->body->thread_id;
+        m->reply_to = s->body->reply_to;
+        m->mentions = s->body->mentions;
+        m->n_mentions = s->body->n_mentions;
+        e->body_case = PARLEY__V1__EVENT__BODY_MESSAGE;
+        e->message = m;
+}
+
+static void on_identity(int error, const struct lookup_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error)
+                rest_unavailable(c, error);
+        else if (r->event)
+                stored(c, r->event, r->fingerprint);
+        else
+                rest_problem(c, PARLEY_UNAVAILABLE, "it is not known yet whether this id is stored; try again");
+}
+
+static void on_stored(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct rest_call *c = userdata;
+        const struct sending *s = c->own;
+        uint8_t fingerprint[FINGERPRINT_LEN];
+        Parley__V1__Event *event = NULL;
+        struct wire_error wire_error;
+        int r = error ? error : event_decode(msg->data, msg->len, msg->seq, 0, &event, &wire_error);
+
+        if (r == 0)
+                r = event_fingerprint(event, fingerprint);
+        if (r == 0 && strcmp(event->id, s->id) == 0 && strcmp(event->actor_id, c->claims.user_id) == 0)
+                stored(c, event, fingerprint);
+        /* removed from the log since, or trimmed: history has it */
+        else if (lookup_run(c->rest->env, c->channel_id, c->claims.user_id, s->id, on_identity, c) < 0)
+                rest_unavailable(c, -ENOMEM);
+        if (event)
+                protobuf_c_message_free_unpacked(&event->base, NULL);
+}
+
+static void on_ack(int error, const struct bus_ack *ack, const char *text, void *userdata)
+{
+        struct rest_call *c = userdata;
+        const struct sending *s = c->own;
+        Google__Protobuf__Timestamp at;
+        char stream[SUBJECT_MAX];
+
+        (void)text;
+        if (error == BUS_E_TIMEOUT) {
+                rest_problem(c, PARLEY_UNAVAILABLE, "the log has not acknowledged: send the same id again, with retry");
+        } else if (error) {
+                rest_problem(c, PARLEY_UNAVAILABLE, "the log takes no messages now: %s", bus_error_text(error));
+        } else if (ack->duplicate) {
+                pages_stream_of(c->rest->env, c->channel_id, stream);
+                if (bus_stream_get(c->rest->env->bus, stream, ack->seq, true, on_stored, c) != 0)
+                        on_stored(BUS_E_DISCONNECTED, NULL, c);
+        } else {
+                time_from_ns(s->created_ns, &at);
+                acked(c, 201, ack->seq, &at);
+        }
+}
+
+static void publish(struct rest_call *c)
+{
+        const struct sending *s = c->own;
+        char subject[SUBJECT_MAX], msg_id[SUBJECT_MAX];
+        struct buf bytes = BUF_INIT(1 << 20);
+        Google__Protobuf__Timestamp at;
+        Parley__V1__Message m;
+        Parley__V1__Event e;
+        int r;
+
+        fill(c, &e, &m, &at);
+        subject_chat(subject, subject_shard(c->channel_id, (uint32_t)c->rest->env->config->shards), c->channel_id);
+        subject_msg_id(msg_id, c->channel_id, c->claims.user_id, s->id);
+        r = wire_proto_encode(&e.base, &bytes);
+        if (r == 0)
+                r = bus_publish_stream(c->rest->env->bus, subject, msg_id, bytes.data, bytes.len, http_trace_id(c->rq),
+                                       on_ack, c);
+        buf_done(&bytes);
+        if (r != 0)
+                rest_problem(c, PARLEY_UNAVAILABLE, "the log takes no messages now: %s",
+                             r < 0 ? strerror(-r) : bus_error_text(r));
+}
+
+/* --- a retry: may it be stored from long ago? --- */
+
+static void on_looked_up(int error, const struct lookup_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        int64_t window_ns = (int64_t)c->rest->env->config->dedupe_window_ms * 1000000;
+
+        if (error)
+                rest_unavailable(c, error);
+        else if (r->event)
+                stored(c, r->event, r->fingerprint);
+        /* What history does not know yet the log's window must still know, with a tenth of it to spare. */
+        else if (r->ingested_through_ns < env_now_ns() - window_ns + window_ns / 10)
+                rest_problem(c, PARLEY_UNAVAILABLE,
+                             "history is behind: it is not known whether this id is stored; try again");
+        else
+                publish(c);
+}
+
+static void permitted(struct rest_call *c)
+{
+        struct sending *s = c->own;
+        Google__Protobuf__Timestamp at;
+        Parley__V1__Message m;
+        Parley__V1__Event e;
+        int r;
+
+        s->created_ns = env_now_ns();
+        fill(c, &e, &m, &at);
+        r = event_fingerprint(&e, s->fingerprint);
+        if (r == 0 && s->retry)
+                r = lookup_run(c->rest->env, c->channel_id, c->claims.user_id, s->id, on_looked_up, c);
+        else if (r == 0)
+                publish(c);
+        if (r < 0)
+                rest_unavailable(c, r);
+}
+
+/* --- the request --- */
+
+static bool uuid_or_empty(const char *s)
+{
+        return !*s || uuid_valid(s);
+}
+
+/* Whether it was answered */
+static bool refuse(struct rest_call *c, const char *key)
+{
+        const struct history_config *config = c->rest->env->config;
+        const Parley__V1__SendRequest *b = ((const struct sending *)c->own)->body;
+
+        if (!uuid_or_empty(b->id))
+                rest_problem(c, PARLEY_BAD_REQUEST, "id must be a UUID");
+        else if (key && (!uuid_valid(key) || (*b->id && strcmp(key, b->id) != 0)))
+                rest_problem(c, PARLEY_BAD_REQUEST,
+                             "Idempotency-Key must be a UUID, the same as id where both are given");
+        else if (!*b->content)
+                rest_problem(c, PARLEY_BAD_REQUEST, "content must not be empty");
+        else if (strlen(b->content) > config->max_content_bytes)
+                rest_problem(c, PARLEY_TOO_LARGE, "content must be at most %llu bytes",
+                             (unsigned long long)config->max_content_bytes);
+        else if (b->type == PARLEY__V1__MESSAGE__TYPE__system)
+                rest_problem(c, PARLEY_BAD_REQUEST, "type must be text, image or file");
+        else if (!uuid_or_empty(b->thread_id) || !uuid_or_empty(b->reply_to))
+                rest_problem(c, PARLEY_BAD_REQUEST, "threadId and replyTo must be UUIDs of messages");
+        else if (b->n_mentions > config->max_mentions)
+                rest_problem(c, PARLEY_BAD_REQUEST, "mentions must be at most %llu",
+                             (unsigned long long)config->max_mentions);
+        else {
+                for (size_t i = 0; i < b->n_mentions; i++)
+                        if (!ident_valid(b->mentions[i])) {
+                                rest_problem(c, PARLEY_BAD_REQUEST, "mentions must be ids of users");
+                                return true;
+                        }
+                return false;
+        }
+        return true;
+}
+
+void rest_send(struct http_request *rq, void *userdata)
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+        ProtobufCMessage *body;
+        const char *key;
+        struct sending *s;
+        uint8_t random[10];
+
+        if (!c)
+                return;
+        s = c->own = calloc(1, sizeof(*s));
+        c->free_own = free_sending;
+        if (!s) {
+                rest_unavailable(c, -ENOMEM);
+                return;
+        }
+        body = rest_body(c, &parley__v1__send_request__descriptor);
+        if (!body)
+                return; /* answered, and with that s is gone */
+        s->body = (Parley__V1__SendRequest *)body;
+        key = http_header(rq, "Idempotency-Key");
+        if (refuse(c, key))
+                return;
+        random_bytes(random, sizeof(random));
+        if (*s->body->id || key)
+                memcpy(s->id, *s->body->id ? s->body->id : key, UUID_LEN + 1);
+        else
+                uuid_v7((uint64_t)(env_now_ns() / 1000000), random, s->id);
+        s->retry = s->body->retry || key;
+        rest_access_for(c, POLICY_SEND, permitted);
+}

@@ -1,0 +1,333 @@
+#include "history/shard.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "bus/bus.h"
+#include "bus/subjects.h"
+#include "history/digest.h"
+#include "history/general.h"
+#include "history/import.h"
+#include "history/ingest.h"
+#include "history/janitor.h"
+#include "history/lease.h"
+#include "history/outbox.h"
+#include "history/provision.h"
+#include "history/sweeper.h"
+#include "history/ticker.h"
+
+/* How often it looks after itself; how long it waits before it provisions again */
+enum { PERIOD_MS = 250, AGAIN_MIN_MS = 250, AGAIN_MAX_MS = 10000 };
+
+enum shard_state {
+        SHARD_OFF,          /* without the lease */
+        SHARD_WAITING,      /* with the lease, until again_ms */
+        SHARD_PROVISIONING, /* its outcome is awaited */
+        SHARD_RUNNING,
+        SHARD_STOPPING, /* parts are under way that must end */
+};
+
+struct shard {
+        struct env *env;
+        unsigned index;
+        char stream[SUBJECT_MAX];
+        enum shard_state state;
+        bool closing;
+        bool leave; /* after STOPPING: without the lease */
+        struct lease lease;
+        struct provision provision;
+        struct ingest *ingest;
+        struct outbox *outbox;
+        struct janitor *janitor;
+        struct digest *digest;
+        struct sweeper *sweeper; /* of shard 0 only */
+        struct import *import;
+        bool imported;
+        unsigned n_stopping;
+        struct ticker *ticker;
+        uint64_t again_ms, backoff_ms, bus_lost_ms;
+        char trouble[200];
+        void (*close_done)(void *userdata);
+        void *close_userdata;
+};
+
+static void enter(struct shard *s, enum shard_state state)
+{
+        s->state = state;
+}
+
+static void again_later(struct shard *s)
+{
+        s->again_ms = env_now_ms(s->env) + s->backoff_ms;
+        s->backoff_ms = s->backoff_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : s->backoff_ms * 2;
+        enter(s, SHARD_WAITING);
+}
+
+/* --- stopping the parts --- */
+
+static void shard_free(struct shard *s)
+{
+        ticker_free(s->ticker);
+        lease_done(&s->lease);
+        ingest_free(s->ingest);
+        outbox_free(s->outbox);
+        janitor_free(s->janitor);
+        digest_free(s->digest);
+        sweeper_free(s->sweeper);
+        free(s);
+}
+
+static void on_released(void *userdata)
+{
+        struct shard *s = userdata;
+        void (*done)(void *userdata) = s->close_done;
+        void *done_userdata = s->close_userdata;
+
+        shard_free(s);
+        done(done_userdata);
+}
+
+static void stopped(struct shard *s)
+{
+        if (s->closing) {
+                lease_release(&s->lease, on_released);
+        } else if (s->leave) {
+                enter(s, SHARD_OFF);
+        } else {
+                again_later(s);
+        }
+}
+
+static void on_part_stopped(void *userdata)
+{
+        struct shard *s = userdata;
+
+        if (--s->n_stopping == 0)
+                stopped(s);
+}
+
+static void stop(struct shard *s, bool leave)
+{
+        s->leave = s->leave || leave;
+        if (s->state != SHARD_RUNNING) {
+                if (s->state == SHARD_WAITING && (leave || s->closing))
+                        stopped(s);
+                return; /* else the outcome that is awaited ends in stopped() */
+        }
+        enter(s, SHARD_STOPPING);
+        s->n_stopping = s->sweeper ? 4 : 3;
+        if (s->import)
+                import_cancel(s->import);
+        s->import = NULL;
+        digest_stop(s->digest);
+        ingest_stop(s->ingest);
+        outbox_stop(s->outbox, on_part_stopped, s);
+        janitor_stop(s->janitor, on_part_stopped, s);
+        if (s->sweeper)
+                sweeper_stop(s->sweeper, on_part_stopped, s);
+}
+
+/* --- what the parts say --- */
+
+static void on_head(const char *channel_id, uint64_t seq, void *userdata)
+{
+        struct shard *s = userdata;
+
+        digest_note(s->digest, channel_id, seq);
+}
+
+static void on_committed(uint64_t last_seq, void *userdata)
+{
+        struct shard *s = userdata;
+
+        s->backoff_ms = AGAIN_MIN_MS;
+        if (s->state == SHARD_RUNNING)
+                outbox_ingested(s->outbox, last_seq);
+}
+
+static void on_ingest_ended(enum ingest_end end, const char *why, void *userdata)
+{
+        struct shard *s = userdata;
+
+        if (end != INGEST_STOPPED) {
+                log_warn("ingest ended", LOG_S("stream", s->stream), LOG_S("why", why),
+                         LOG_U("seq", ingest_last_seq(s->ingest)));
+                (void)snprintf(s->trouble, sizeof(s->trouble), "%s", why);
+        }
+        if (s->state == SHARD_RUNNING)
+                stop(s, false); /* comes here again for ingest, which has nothing left to stop */
+        else
+                on_part_stopped(s);
+}
+
+static void on_imported(int error, void *userdata)
+{
+        struct shard *s = userdata;
+
+        s->import = NULL;
+        if (error) {
+                (void)snprintf(s->trouble, sizeof(s->trouble), "the buckets could not be read");
+                stop(s, false);
+                return;
+        }
+        s->imported = true;
+        outbox_start(s->outbox, ingest_last_seq(s->ingest));
+        sweeper_start(s->sweeper);
+}
+
+static void on_provisioned(int error, void *userdata)
+{
+        struct shard *s = userdata;
+        const struct provision *p = &s->provision;
+        int r = 0;
+
+        if (s->closing || s->leave) {
+                stopped(s);
+                return;
+        }
+        if (error) {
+                log_warn("the log is not ready", LOG_S("stream", s->stream), LOG_S("why", p->failure));
+                (void)snprintf(s->trouble, sizeof(s->trouble), "%s", p->failure);
+                again_later(s);
+                return;
+        }
+        s->trouble[0] = '\0';
+        enter(s, SHARD_RUNNING);
+        log_info("ingesting", LOG_S("stream", s->stream), LOG_U("epoch", p->start.epoch),
+                 LOG_U("after_seq", p->start.last_seq));
+        digest_start(s->digest, p->start.epoch);
+        janitor_start(s->janitor);
+        if (s->sweeper && !s->imported)
+                r = import_start(&s->import, s->env, on_imported, s);
+        else
+                outbox_start(s->outbox, p->start.last_seq);
+        if (s->sweeper && s->imported)
+                sweeper_start(s->sweeper);
+        ingest_start(s->ingest, p->start.epoch, p->start.last_seq);
+        if (r != 0)
+                stop(s, false);
+}
+
+/* --- the lease --- */
+
+static void on_gained(void *userdata)
+{
+        struct shard *s = userdata;
+
+        s->leave = false;
+        s->imported = false;
+        s->backoff_ms = AGAIN_MIN_MS;
+        s->again_ms = 0;
+        enter(s, SHARD_WAITING);
+}
+
+static void on_lost(void *userdata)
+{
+        stop(userdata, true);
+}
+
+static void on_tick(void *userdata)
+{
+        struct shard *s = userdata;
+        uint64_t now = env_now_ms(s->env);
+        bool connected = bus_connected(s->env->bus);
+
+        if (s->closing)
+                return;
+        /* Without NATS for long, another instance may have better luck. */
+        if (!connected && s->lease.held && s->bus_lost_ms && now - s->bus_lost_ms > 2 * s->env->config->lease_ms &&
+            (s->state == SHARD_RUNNING || s->state == SHARD_WAITING)) {
+                lease_want(&s->lease, false);
+                s->lease.held = false;
+                stop(s, true);
+                return;
+        }
+        /* not before the last work is over: it must not go on beside its own successor */
+        if (s->state == SHARD_OFF)
+                lease_want(&s->lease, s->env->migrated && connected);
+        if (s->state == SHARD_RUNNING && s->imported)
+                general_ensure(s->env);
+        if (s->state == SHARD_WAITING && connected && now >= s->again_ms) {
+                enter(s, SHARD_PROVISIONING);
+                provision_run(&s->provision, s->env, s->index, on_provisioned, s);
+        }
+}
+
+/* --- life --- */
+
+int shard_new(struct shard **ret_shard, struct env *env, unsigned index)
+{
+        struct shard *s = calloc(1, sizeof(*s));
+        struct ingest_events events = {
+                .head = on_head, .committed = on_committed, .ended = on_ingest_ended, .userdata = s};
+        char name[64];
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        s->env = env;
+        s->index = index;
+        subject_chat_stream(s->stream, index);
+        (void)snprintf(name, sizeof(name), "shard_%u", index);
+        r = ingest_new(&s->ingest, env, s->stream, &events);
+        if (r == 0)
+                r = outbox_new(&s->outbox, env, index);
+        if (r == 0)
+                r = janitor_new(&s->janitor, env, s->stream);
+        if (r == 0)
+                r = digest_new(&s->digest, env, index);
+        if (r == 0 && index == 0)
+                r = sweeper_new(&s->sweeper, env);
+        if (r == 0)
+                r = lease_init(&s->lease, env, name, on_gained, on_lost, s);
+        s->ticker = ticker_new(env->loop, on_tick, s);
+        if (r < 0 || !s->ticker) {
+                shard_free(s);
+                return -ENOMEM;
+        }
+        *ret_shard = s;
+        return 0;
+}
+
+void shard_start(struct shard *s)
+{
+        ticker_start(s->ticker, 0, PERIOD_MS);
+}
+
+void shard_close(struct shard *s, void (*done)(void *userdata), void *userdata)
+{
+        s->closing = true;
+        s->close_done = done;
+        s->close_userdata = userdata;
+        ticker_stop(s->ticker);
+        if (s->state == SHARD_OFF)
+                stopped(s);
+        else
+                stop(s, true);
+}
+
+void shard_wake_outbox(struct shard *s)
+{
+        if (s->state == SHARD_RUNNING)
+                outbox_wake(s->outbox);
+}
+
+void shard_bus_changed(struct shard *s, bool connected)
+{
+        s->bus_lost_ms = connected ? 0 : env_now_ms(s->env);
+        if (s->state == SHARD_RUNNING && !s->import)
+                outbox_uncertain(s->outbox);
+}
+
+bool shard_ready(const struct shard *s)
+{
+        return s->state == SHARD_RUNNING || (s->state == SHARD_OFF && s->lease.elsewhere);
+}
+
+const char *shard_trouble(const struct shard *s)
+{
+        return s->trouble;
+}
