@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "gateway/bus_link.h"
 #include "gateway/core.h"
-#include "gateway/door.h"
+#include "gateway/ws_door.h"
 #include "gateway/stats.h"
 #include "gateway/ws.h"
 #include "http/http.h"

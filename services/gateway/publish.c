@@ -58,6 +58,9 @@ static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdat
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "whether this id was stored cannot be known now");
         } else if (answer->event) {
                 publish_answer_stored(m, answer->event, answer->content_hash.data, answer->content_hash.len);
+        } else if (m->target_error && answer->ingested_seq < channel_position(m->channel)) {
+                /* what changed the target may be this very mutation */
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "history is too far behind to know this id");
         } else if (m->target_error) {
                 mutation_fail(m, m->target_error, 0, "the target of this %s cannot be changed (any more)",
                               m->event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED ? "edit" : "deletion");

@@ -1,6 +1,6 @@
 /* WebSocket connections: the only code here that knows libwebsockets.
  *
- * Connections come from the door (door.h), which has read and checked the request that opens them. */
+ * Connections come from the door (ws_door.h), which has read and checked the request that opens them. */
 #pragma once
 
 #include "gateway/address.h"

@@ -46,6 +46,7 @@ ADAPTERS = [
     "services/history/history.c",  # builds the loop and all that is on it
     "services/history/env.c",  # clocks
     "services/history/ticker.c",  # timers
+    "services/gateway/gateway.c",  # builds the loop and all that is on it
 ]
 
 # What core files do not call, each as a word followed by "(".

@@ -1,4 +1,4 @@
-#include "gateway/door_listen.h"
+#include "gateway/ws_listen.h"
 
 #include <errno.h>
 #include <netdb.h>

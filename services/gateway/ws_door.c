@@ -1,4 +1,4 @@
-#include "gateway/door.h"
+#include "gateway/ws_door.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,7 +10,7 @@
 #include <uv.h>
 
 #include "base/log.h"
-#include "gateway/door_listen.h"
+#include "gateway/ws_listen.h"
 #include "gateway/stats.h"
 #include "http/peer.h"
 
