@@ -84,6 +84,7 @@ test('works from the keyboard alone', async ({ enter }) => {
   await page.keyboard.type('!');
   await page.keyboard.press('Enter');
   await expect(message.locator('.text')).toContainText('second line! (edited)');
+  await expect(message.getByRole('button', { name: 'Delete' })).toHaveCount(1); // it is stored
   await page.keyboard.press('Shift+Tab');
   await expect(message.getByRole('button', { name: 'Delete' })).toBeFocused();
 });
