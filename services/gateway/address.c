@@ -21,7 +21,8 @@ static struct address *address_new(struct core *core, const char *text)
         return a;
 }
 
-enum parley_code address_enter(struct core *core, const char *text, struct address **ret_address, uint32_t *ret_retry_ms)
+enum parley_code address_enter(struct core *core, const char *text, struct address **ret_address,
+                               uint32_t *ret_retry_ms)
 {
         const struct gateway_config *config = core->config;
         struct address *a;
@@ -58,7 +59,7 @@ void address_sweep(struct core *core)
 {
         struct address *a, *tmp;
 
-        HASH_ITER(hh, core->addresses, a, tmp) {
+        HASH_ITER (hh, core->addresses, a, tmp) {
                 if (a->n_connections || core->now_ms - a->left_ms < ADDRESS_KEEP_MS)
                         continue;
                 HASH_DEL(core->addresses, a);
@@ -70,7 +71,7 @@ void address_free_all(struct core *core)
 {
         struct address *a, *tmp;
 
-        HASH_ITER(hh, core->addresses, a, tmp) {
+        HASH_ITER (hh, core->addresses, a, tmp) {
                 HASH_DEL(core->addresses, a);
                 free(a);
         }

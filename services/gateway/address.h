@@ -19,7 +19,8 @@ struct address {
 };
 
 /* Counts a new connection. PARLEY_OK: address_leave must follow; PARLEY_RATE_LIMITED: too many, or too fast; *ret_retry_ms when to try again. */
-enum parley_code address_enter(struct core *core, const char *text, struct address **ret_address, uint32_t *ret_retry_ms);
+enum parley_code address_enter(struct core *core, const char *text, struct address **ret_address,
+                               uint32_t *ret_retry_ms);
 void address_leave(struct core *core, struct address *a); /* NULL is fine */
 /* Drops those that nobody came from for a while */
 void address_sweep(struct core *core);

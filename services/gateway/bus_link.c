@@ -30,7 +30,8 @@ static bool link_connected(void *self)
         return link->bus && bus_connected(link->bus);
 }
 
-static int link_subscribe(void *self, const char *subject, bus_handler handler, void *userdata, struct bus_sub **ret_sub)
+static int link_subscribe(void *self, const char *subject, bus_handler handler, void *userdata,
+                          struct bus_sub **ret_sub)
 {
         return bus_subscribe(((struct bus_link *)self)->bus, subject, NULL, handler, userdata, ret_sub);
 }
@@ -55,7 +56,8 @@ static int link_request(void *self, const char *subject, const void *data, size_
 static int link_publish_stream(void *self, const char *subject, const char *msg_id, const void *data, size_t len,
                                const char *trace_id, bus_ack_handler handler, void *userdata)
 {
-        return bus_publish_stream(((struct bus_link *)self)->bus, subject, msg_id, data, len, trace_id, handler, userdata);
+        return bus_publish_stream(((struct bus_link *)self)->bus, subject, msg_id, data, len, trace_id, handler,
+                                  userdata);
 }
 
 static int link_stream_info(void *self, const char *stream, bus_stream_handler handler, void *userdata)
@@ -63,7 +65,8 @@ static int link_stream_info(void *self, const char *stream, bus_stream_handler h
         return bus_stream_info(((struct bus_link *)self)->bus, stream, handler, userdata);
 }
 
-static int link_stream_last(void *self, const char *stream, const char *subject, bus_reply_handler handler, void *userdata)
+static int link_stream_last(void *self, const char *stream, const char *subject, bus_reply_handler handler,
+                            void *userdata)
 {
         return bus_stream_last(((struct bus_link *)self)->bus, stream, subject, handler, userdata);
 }

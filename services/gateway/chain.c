@@ -142,8 +142,9 @@ void chain_offer(struct channel *c, const struct bus_msg *msg)
                 chain_advance(c);
                 return;
         }
-        chain_accept(c, &(struct raw_event){
-                                .seq = msg->seq, .time_ns = msg->time_ns, .len = (uint32_t)msg->len, .data = msg->data});
+        chain_accept(c,
+                     &(struct raw_event){
+                             .seq = msg->seq, .time_ns = msg->time_ns, .len = (uint32_t)msg->len, .data = msg->data});
         channel_check_links(c);
 }
 

@@ -14,21 +14,21 @@ enum channel_state {
         CHANNEL_IDLE,       /* nobody listens */
         CHANNEL_ACTIVATING, /* subscribing, reading the head and the description */
         CHANNEL_ACTIVE,
-        CHANNEL_MISSING,    /* there is no description in CHANNELS: nobody may do anything; tried again */
+        CHANNEL_MISSING, /* there is no description in CHANNELS: nobody may do anything; tried again */
 };
 
 struct sub {
         struct session *session;
-        uint32_t link;  /* index in session->links */
-        bool live;      /* gets every event without a further look at the link */
+        uint32_t link; /* index in session->links */
+        bool live;     /* gets every event without a further look at the link */
 };
 
 /* One of the newest events, as it was stored */
 struct tail_entry {
-        struct tail_entry *prev, *next;           /* of the channel */
-        struct tail_entry *all_prev, *all_next;   /* of all channels, by age */
+        struct tail_entry *prev, *next;         /* of the channel */
+        struct tail_entry *all_prev, *all_next; /* of all channels, by age */
         struct channel *channel;
-        uint64_t target_seq; /* of an edit */
+        uint64_t target_seq;    /* of an edit */
         struct raw_event event; /* last: its data stands behind it */
 };
 
@@ -47,13 +47,13 @@ struct channel {
         bool verify_again;  /* and something happened since */
         uint8_t activating; /* answers that are awaited */
         uint8_t activation_error;
-        unsigned refs;      /* memberships, links, everyone, whatever is under way */
+        unsigned refs; /* memberships, links, everyone, whatever is under way */
 
-        uint64_t head;       /* last sequence delivered; 0: none known */
-        uint64_t floor;      /* there is nothing of the channel between head and this */
-        uint64_t known_head; /* highest sequence heard of */
+        uint64_t head;            /* last sequence delivered; 0: none known */
+        uint64_t floor;           /* there is nothing of the channel between head and this */
+        uint64_t known_head;      /* highest sequence heard of */
         uint64_t repair_since_ms; /* the first try that failed; 0: none */
-        uint64_t acked_seq;  /* highest of our own acks since the last digest; 0: none */
+        uint64_t acked_seq;       /* highest of our own acks since the last digest; 0: none */
 
         struct sub *subs;
         uint32_t n_subs, cap_subs;

@@ -95,7 +95,7 @@ static void core_free_channels(struct core *core)
 {
         struct channel *c, *tmp;
 
-        HASH_ITER(hh, core->channels, c, tmp)
+        HASH_ITER (hh, core->channels, c, tmp)
                 channel_free(c);
 }
 
@@ -103,7 +103,7 @@ static void core_free_users(struct core *core)
 {
         struct user *u, *tmp;
 
-        HASH_ITER(hh, core->users, u, tmp)
+        HASH_ITER (hh, core->users, u, tmp)
                 user_free(u);
 }
 
@@ -149,7 +149,7 @@ static void core_verify(struct core *core)
 {
         struct channel *c, *tmp;
 
-        HASH_ITER(hh, core->channels, c, tmp)
+        HASH_ITER (hh, core->channels, c, tmp)
                 chain_verify(c);
 }
 
@@ -162,7 +162,7 @@ void core_connected(struct core *core)
         for (uint32_t i = 0; i < core->config->shards; i++)
                 shard_refresh(&core->shards[i]);
         core_verify(core);
-        HASH_ITER(hh, core->users, u, tmp)
+        HASH_ITER (hh, core->users, u, tmp)
                 user_reload(u);
 }
 
@@ -171,7 +171,7 @@ void core_loss(struct core *core)
         struct user *u, *tmp;
 
         core_verify(core);
-        HASH_ITER(hh, core->users, u, tmp)
+        HASH_ITER (hh, core->users, u, tmp)
                 user_reload(u);
 }
 

@@ -32,10 +32,10 @@ struct everyone;
 struct shard {
         struct core *core;
         uint32_t number;
-        uint64_t epoch;          /* 0: not known yet */
-        uint64_t first_seq;      /* of the stream; everything below was removed from it */
-        bool known;              /* the stream was seen */
-        bool asking;             /* stream_info is on its way */
+        uint64_t epoch;                              /* 0: not known yet */
+        uint64_t first_seq;                          /* of the stream; everything below was removed from it */
+        bool known;                                  /* the stream was seen */
+        bool asking;                                 /* stream_info is on its way */
         struct shard_waiter *waiters, *next_waiters; /* of the question under way, of the next */
         struct wheel_timer retry;
         struct bus_sub *digest_sub;
@@ -70,25 +70,25 @@ struct core {
         struct handle_table handles; /* sessions */
         struct session *sessions;    /* list */
         unsigned n_sessions;
-        struct user *users;          /* hash */
-        struct channel *channels;    /* hash */
-        struct address *addresses;   /* hash */
+        struct user *users;        /* hash */
+        struct channel *channels;  /* hash */
+        struct address *addresses; /* hash */
         struct shard *shards;
-        struct everyone *everyone;   /* channels open to everyone */
+        struct everyone *everyone; /* channels open to everyone */
         bool everyone_known;
-        struct change_log *changes;  /* recent changes of membership */
+        struct change_log *changes; /* recent changes of membership */
 
         struct gate gate_users, gate_channels, gate_fetches;
-        struct fetch *fetches;       /* list */
-        unsigned n_pending;          /* mutations */
-        struct mutation *mutations;  /* list */
+        struct fetch *fetches;      /* list */
+        unsigned n_pending;         /* mutations */
+        struct mutation *mutations; /* list */
 
         struct session **dirty; /* sessions with something to write */
         unsigned n_dirty, cap_dirty;
         struct pack_cache *packs;
 
-        struct replay_cache *replay_caches; /* hash */
-        struct replay_frames *replay_last;  /* one that is not shared */
+        struct replay_cache *replay_caches;           /* hash */
+        struct replay_frames *replay_last;            /* one that is not shared */
         struct tail_entry *tail_oldest, *tail_newest; /* of all channels */
         size_t tail_bytes;
         size_t queue_bytes;

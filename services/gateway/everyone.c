@@ -47,7 +47,7 @@ static void everyone_relink_all(struct core *core, struct channel *c)
 {
         struct user *u, *tmp;
 
-        HASH_ITER(hh, core->users, u, tmp)
+        HASH_ITER (hh, core->users, u, tmp)
                 user_relink(u, c);
 }
 

@@ -20,7 +20,7 @@ struct fetch {
         struct raw_event *events, **last;
         unsigned n;
         size_t bytes;
-        uint64_t through;        /* complete from options.after to here */
+        uint64_t through; /* complete from options.after to here */
         /* the part that comes from the stream, until its beginning is proven not to have been trimmed meanwhile */
         uint64_t stream_from;
         struct raw_event **stream_last;
@@ -41,7 +41,8 @@ struct raw_event *raw_event_new(uint64_t seq, int64_t time_ns, const uint8_t *da
 
         if (!raw)
                 return NULL;
-        *raw = (struct raw_event){.seq = seq, .time_ns = time_ns, .len = (uint32_t)len, .data = (const uint8_t *)(raw + 1)};
+        *raw = (struct raw_event){
+                .seq = seq, .time_ns = time_ns, .len = (uint32_t)len, .data = (const uint8_t *)(raw + 1)};
         memcpy(raw + 1, data, len);
         return raw;
 }
@@ -143,8 +144,8 @@ static void history_take(struct fetch *f, const Parley__V1__EventsResponse *answ
 static void history_on_events(int error, const struct bus_msg *msg, void *userdata)
 {
         struct fetch *f = userdata;
-        Parley__V1__EventsResponse *answer =
-                error ? NULL : parley__v1__events_response__unpack(NULL, msg->len, msg->data);
+        Parley__V1__EventsResponse *answer = error ? NULL
+                                                   : parley__v1__events_response__unpack(NULL, msg->len, msg->data);
 
         if (!answer || answer->error) {
                 log_debug("history does not answer", LOG_S("channel", f->channel->id), LOG_I("error", error));

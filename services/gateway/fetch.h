@@ -22,8 +22,8 @@ struct raw_event {
 };
 
 enum fetch_result {
-        FETCH_OK,          /* all with after < seq <= through */
-        FETCH_TOO_LONG,    /* more than max_events or max_bytes: what is there is good, and complete through `through` */
+        FETCH_OK,       /* all with after < seq <= through */
+        FETCH_TOO_LONG, /* more than max_events or max_bytes: what is there is good, and complete through `through` */
         FETCH_UNAVAILABLE, /* the rest cannot be had now; what is there is good */
 };
 
@@ -35,10 +35,10 @@ struct fetch_options {
         uint64_t after, until;
         unsigned max_events;
         size_t max_bytes;
-        unsigned max_gets;       /* read one by one, before history is asked */
-        bool prefer_history;     /* the first thing to ask */
+        unsigned max_gets;        /* read one by one, before history is asked */
+        bool prefer_history;      /* the first thing to ask */
         uint64_t history_through; /* below this only history may answer (it knows who may see what) */
-        const char *user_id;     /* on whose behalf; NULL: the gateway's own repair */
+        const char *user_id;      /* on whose behalf; NULL: the gateway's own repair */
         fetch_done done;
         void *userdata;
 };

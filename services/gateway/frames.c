@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "gateway/address.h"
 #include "gateway/stats.h"
 #include "wire/wire.h"
@@ -30,8 +31,9 @@ static const struct {
 static void frames_bad(struct session *s, int error, const struct wire_error *detail)
 {
         static const enum parley_code codes[] = {
-                [WIRE_E_SYNTAX] = PARLEY_BAD_FRAME, [WIRE_E_TYPE] = PARLEY_UNKNOWN_TYPE, [WIRE_E_FIELD] = PARLEY_BAD_REQUEST,
-                [WIRE_E_TEXT] = PARLEY_BAD_REQUEST, [WIRE_E_LIMIT] = PARLEY_BAD_FRAME,
+                [WIRE_E_SYNTAX] = PARLEY_BAD_FRAME,  [WIRE_E_TYPE] = PARLEY_UNKNOWN_TYPE,
+                [WIRE_E_FIELD] = PARLEY_BAD_REQUEST, [WIRE_E_TEXT] = PARLEY_BAD_REQUEST,
+                [WIRE_E_LIMIT] = PARLEY_BAD_FRAME,
         };
 
         if (error < 0) {
@@ -40,7 +42,8 @@ static void frames_bad(struct session *s, int error, const struct wire_error *de
         }
         session_error(s, detail->ref, codes[error], 0, "%s", detail->detail);
         if (++s->bad_frames >= BAD_FRAMES_MAX)
-                session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR, "too many frames that cannot be read");
+                session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR,
+                             "too many frames that cannot be read");
 }
 
 /* How long to wait, or 0 */
@@ -84,6 +87,20 @@ static void frames_dispatch(struct session *s, const Parley__V1__ClientFrame *fr
                 session_error(s, frame->ref, PARLEY_UNAVAILABLE, NOT_READY_RETRY_MS, "not ready yet: wait for `ready`");
 }
 
+/* RFC 6455 asks for it of every text message; a NUL is only bad JSON */
+static bool is_utf8(const char *p, size_t n)
+{
+        while (n) {
+                size_t len = *p ? utf8_char_len(p, n) : 1;
+
+                if (!len)
+                        return false;
+                p += len;
+                n -= len;
+        }
+        return true;
+}
+
 static void frames_take(struct session *s, const uint8_t *data, size_t n)
 {
         const struct wire_limits limits = {.max_bytes = s->core->config->max_frame_bytes};
@@ -97,6 +114,10 @@ static void frames_take(struct session *s, const uint8_t *data, size_t n)
                 r = wire_proto_decode(type, data, n, &limits, &message, &error);
         else
                 r = wire_frame_json_decode(type, (const char *)data, n, &limits, &message, &error);
+        if (r > 0 && s->encoding == ENCODING_JSON && !is_utf8((const char *)data, n)) {
+                session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR, "a text message must be UTF-8");
+                return;
+        }
         if (r) {
                 frames_bad(s, r, &error);
                 return;
@@ -135,8 +156,8 @@ void session_receive(struct session *s, const uint8_t *data, size_t n, bool bina
                 return;
         if (binary != (s->encoding == ENCODING_PROTO))
                 session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR,
-                             binary ? "binary messages need the subprotocol parley.v1.proto" :
-                                      "parley.v1.proto takes binary messages only");
+                             binary ? "binary messages need the subprotocol parley.v1.proto"
+                                    : "parley.v1.proto takes binary messages only");
         else if (s->encoding == ENCODING_PROTO)
                 frames_take_delimited(s, data, n);
         else if (s->plain)

@@ -12,9 +12,9 @@
 #include "base/log.h"
 #include "gateway/bus_link.h"
 #include "gateway/core.h"
-#include "gateway/ws_door.h"
 #include "gateway/stats.h"
 #include "gateway/ws.h"
+#include "gateway/ws_door.h"
 #include "http/http.h"
 
 #define TICK_MS 50
@@ -212,7 +212,8 @@ static int gateway_build(struct gateway *g)
                 return r;
         r = bus_link_new(&g->link, &g->loop, g->config, &g->upstream);
         if (r) {
-                log_error("PARLEY_NATS_URL cannot be used", LOG_S("url", g->config->nats_url), LOG_S("error", strerror(-r)));
+                log_error("PARLEY_NATS_URL cannot be used", LOG_S("url", g->config->nats_url),
+                          LOG_S("error", strerror(-r)));
                 return r;
         }
         r = ws_new(&g->ws, &g->loop, g->config, &g->transport);

@@ -1,28 +1,25 @@
 #include "gateway/gateway_config.h"
 
 #define MEMBER(m) offsetof(struct gateway_config, m)
-#define STRING(n, m, d, h) {.name = (n), .type = CONFIG_STRING, .offset = MEMBER(m), .def = (d), .help = (h)}
-#define SECRET(n, m, h) {.name = (n), .type = CONFIG_SECRET, .offset = MEMBER(m), .help = (h)}
+#define STRING(n, m, d, h)                                                                                             \
+        {                                                                                                              \
+                .name = (n), .type = CONFIG_STRING, .offset = MEMBER(m), .def = (d), .help = (h)                       \
+        }
+#define SECRET(n, m, h)                                                                                                \
+        {                                                                                                              \
+                .name = (n), .type = CONFIG_SECRET, .offset = MEMBER(m), .help = (h)                                   \
+        }
 #define NUMBER(n, m, d, lo, hi, u, h)                                                                                  \
-        {.name = (n),                                                                                                  \
-         .type = CONFIG_U64,                                                                                           \
-         .offset = MEMBER(m),                                                                                          \
-         .def = (d),                                                                                                   \
-         .min = (lo),                                                                                                  \
-         .max = (hi),                                                                                                  \
-         .unit = (u),                                                                                                  \
-         .help = (h)}
+        {                                                                                                              \
+                .name = (n), .type = CONFIG_U64, .offset = MEMBER(m), .def = (d), .min = (lo), .max = (hi),            \
+                .unit = (u), .help = (h)                                                                               \
+        }
 /* 0 switches the limit off */
 #define LIMIT(n, m, d, lo, hi, u, h)                                                                                   \
-        {.name = (n),                                                                                                  \
-         .type = CONFIG_U64,                                                                                           \
-         .offset = MEMBER(m),                                                                                          \
-         .def = (d),                                                                                                   \
-         .min = (lo),                                                                                                  \
-         .max = (hi),                                                                                                  \
-         .zero_is_off = true,                                                                                          \
-         .unit = (u),                                                                                                  \
-         .help = (h)}
+        {                                                                                                              \
+                .name = (n), .type = CONFIG_U64, .offset = MEMBER(m), .def = (d), .min = (lo), .max = (hi),            \
+                .zero_is_off = true, .unit = (u), .help = (h)                                                          \
+        }
 
 const struct config_item gateway_config_items[] = {
         STRING("PARLEY_LISTEN", listen, "127.0.0.1:8081", "Address and port for WebSocket connections."),
@@ -40,8 +37,10 @@ const struct config_item gateway_config_items[] = {
         SECRET("PARLEY_TOKEN_SECRET", token_secret, "Shared secret of HS256 tokens, at least 32 bytes."),
         STRING("PARLEY_TOKEN_ISSUER", token_issuer, NULL, "Required issuer of tokens; unset: not checked."),
         STRING("PARLEY_TOKEN_AUDIENCE", token_audience, NULL, "Required audience of tokens; unset: not checked."),
-        STRING("PARLEY_TOKEN_JWKS_URL", token_jwks_url, NULL, "Where the key set of RS256, ES256 and EdDSA tokens is read."),
-        NUMBER("PARLEY_TOKEN_LEEWAY_S", token_leeway_s, "5", 0, 300, "s", "Tolerated difference of clocks for exp and nbf."),
+        STRING("PARLEY_TOKEN_JWKS_URL", token_jwks_url, NULL,
+               "Where the key set of RS256, ES256 and EdDSA tokens is read."),
+        NUMBER("PARLEY_TOKEN_LEEWAY_S", token_leeway_s, "5", 0, 300, "s",
+               "Tolerated difference of clocks for exp and nbf."),
         NUMBER("PARLEY_SHARDS", shards, "1", 1, 1024, NULL, "Number of shards; fixed at installation."),
         LIMIT("PARLEY_MAX_CONNECTIONS", max_connections, "100000", 1, 10000000, NULL, "Connections of this gateway."),
         LIMIT("PARLEY_MAX_CONNECTIONS_PER_USER", max_connections_per_user, "50", 1, 1000000, NULL,
@@ -71,8 +70,10 @@ const struct config_item gateway_config_items[] = {
                "How long a user and a channel are kept after their last session."),
         NUMBER("PARLEY_DRAIN_MS", drain_ms, "5000", 0, 600000, "ms",
                "Over how long the clients are sent away when the gateway stops."),
-        NUMBER("PARLEY_TAIL_EVENTS", tail_events, "128", 0, 10000, NULL, "Newest events of each channel kept for replays."),
-        NUMBER("PARLEY_TAIL_BYTES", tail_bytes, "67108864", 0, 17179869184, "bytes", "The same for all channels together."),
+        NUMBER("PARLEY_TAIL_EVENTS", tail_events, "128", 0, 10000, NULL,
+               "Newest events of each channel kept for replays."),
+        NUMBER("PARLEY_TAIL_BYTES", tail_bytes, "67108864", 0, 17179869184, "bytes",
+               "The same for all channels together."),
         NUMBER("PARLEY_REPLAY_MAX", replay_max_events, "500", 1, 10000, NULL,
                "Events of one replay; a client that misses more reloads by REST."),
         NUMBER("PARLEY_REPLAY_DIRECT_GETS", replay_direct_gets, "50", 0, 1000, NULL,

@@ -22,12 +22,12 @@ struct mutation {
         uint32_t ref;
         uint32_t retry_age_ms;
         bool retry;
-        bool looked_up;          /* history was asked for this identity */
-        bool target_leader;      /* the target was looked for at the leader */
-        bool target_may_any;     /* may delete what others wrote */
+        bool looked_up;      /* history was asked for this identity */
+        bool target_leader;  /* the target was looked for at the leader */
+        bool target_may_any; /* may delete what others wrote */
         uint64_t started_ns;
-        uint64_t target_seq;     /* 0: none */
-        uint64_t stored_seq;     /* of an identity that was stored before */
+        uint64_t target_seq;           /* 0: none */
+        uint64_t stored_seq;           /* of an identity that was stored before */
         enum parley_code target_error; /* why it cannot be, unless the identity is stored already */
         Parley__V1__Event *event;
         uint8_t fingerprint[FINGERPRINT_LEN];
@@ -53,7 +53,8 @@ __attribute__((__format__(__printf__, 4, 5))) void mutation_fail(struct mutation
 /* --- publish.c --- */
 void publish_start(struct mutation *m);
 /* The identity is stored as this event: the same request is acked, another one is an error. content_hash: NULL, or what its fingerprint was */
-void publish_answer_stored(struct mutation *m, const Parley__V1__Event *stored, const uint8_t *content_hash, size_t n_hash);
+void publish_answer_stored(struct mutation *m, const Parley__V1__Event *stored, const uint8_t *content_hash,
+                           size_t n_hash);
 /* Asks history whether the identity is stored */
 void publish_lookup(struct mutation *m);
 

@@ -12,7 +12,7 @@ struct pack {
         uint64_t hash;
         unsigned n;
         bool deflate_tried;
-        struct frame **frames;  /* which they are; alive while the turn lasts */
+        struct frame **frames; /* which they are; alive while the turn lasts */
         struct frame *packed;
         struct frame *deflated; /* NULL: not tried, or not smaller */
 };

@@ -26,7 +26,8 @@ static uint64_t dedupe_margin(const struct core *core)
 
 /* --- an identity that is stored already --- */
 
-void publish_answer_stored(struct mutation *m, const Parley__V1__Event *stored, const uint8_t *content_hash, size_t n_hash)
+void publish_answer_stored(struct mutation *m, const Parley__V1__Event *stored, const uint8_t *content_hash,
+                           size_t n_hash)
 {
         uint8_t fingerprint[FINGERPRINT_LEN];
 

@@ -46,8 +46,7 @@ static void replay_gap(struct session *s, struct link *l, const char *reason)
 static void replay_serve(struct session *s, struct link *l, const struct replay_source *source, bool shared)
 {
         int error = 0;
-        const struct replay_frames *frames =
-                replay_frames_get(l->channel, source, s->encoding, shared, &error);
+        const struct replay_frames *frames = replay_frames_get(l->channel, source, s->encoding, shared, &error);
 
         /* what would overflow its queue would close it, and it would come back for the same */
         if (!frames || s->queue_bytes + frames->bytes > s->core->config->session_max_queue_bytes * 3 / 4) {
@@ -182,7 +181,8 @@ static bool replay_join(struct replay *r, struct session *s)
 static struct replay *replay_find(struct channel *c, const struct replay_source *source, uint64_t history_through)
 {
         for (struct replay *r = c->replays; r; r = r->next)
-                if (!r->private && !history_through && r->source.from == source->from && r->source.after == source->after)
+                if (!r->private && !history_through && r->source.from == source->from &&
+                    r->source.after == source->after)
                         return r;
         return NULL;
 }
@@ -239,8 +239,10 @@ static void ahead_answer(struct shard *shard, int error, uint64_t last_seq, void
                 else if (ahead->seq > last_seq)
                         replay_gap(s, l, "cursor_ahead");
                 else
-                        replay_serve(s, l, &(struct replay_source){.from = ahead->seq, .after = ahead->seq, .through = ahead->seq},
-                                     false);
+                        replay_serve(
+                                s, l,
+                                &(struct replay_source){.from = ahead->seq, .after = ahead->seq, .through = ahead->seq},
+                                false);
         }
         if (!error && ahead->seq <= last_seq)
                 chain_verify(c); /* perhaps the client knows of an event that has not come here */

@@ -26,13 +26,13 @@ struct replay_source {
         uint64_t after;                 /* events above this */
         const struct raw_event *events; /* fetched ones, in order; the tail goes on behind them */
         unsigned n;
-        uint64_t through;               /* of the fetched ones */
+        uint64_t through; /* of the fetched ones */
 };
 
 /* The frames that bring `from` to the channel's position, from the cache or made now. NULL: too many or too large (-E2BIG), or no memory.
  * Valid until the next call. */
-const struct replay_frames *replay_frames_get(struct channel *c, const struct replay_source *source, enum encoding encoding,
-                                              bool shared, int *ret_error);
+const struct replay_frames *replay_frames_get(struct channel *c, const struct replay_source *source,
+                                              enum encoding encoding, bool shared, int *ret_error);
 void replay_cache_drop(struct channel *c);
 void replay_frames_free(struct replay_frames *frames);
 /* Drops what is old */

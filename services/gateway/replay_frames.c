@@ -211,7 +211,7 @@ void replay_cache_sweep(struct core *core)
 {
         struct replay_cache *entry, *tmp;
 
-        HASH_ITER(hh, core->replay_caches, entry, tmp)
+        HASH_ITER (hh, core->replay_caches, entry, tmp)
                 if (core->now_ms - entry->made_ms >= REPLAY_CACHE_MS)
                         cache_remove(core, entry);
 }
@@ -241,8 +241,8 @@ static struct replay_cache *cache_entry(struct channel *c, const struct replay_s
         return entry;
 }
 
-const struct replay_frames *replay_frames_get(struct channel *c, const struct replay_source *source, enum encoding encoding,
-                                              bool shared, int *ret_error)
+const struct replay_frames *replay_frames_get(struct channel *c, const struct replay_source *source,
+                                              enum encoding encoding, bool shared, int *ret_error)
 {
         struct core *core = c->core;
         struct replay_cache *entry = shared ? cache_entry(c, source, encoding) : NULL;

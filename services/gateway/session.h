@@ -33,7 +33,7 @@ struct link {
         uint64_t until;  /* the last sequence it may get: the membership ends there; UINT64_MAX */
         uint32_t index;  /* in channel->subs */
         uint8_t state;
-        bool announced;  /* the client was told of the channel */
+        bool announced;     /* the client was told of the channel */
         bool epoch_changed; /* REPLAYING: the cursor was of another epoch */
 };
 
@@ -61,9 +61,9 @@ struct session {
         bool admin;
         bool hello_seen;
         bool ready_sent;
-        bool pinged;          /* silent for a period, and asked */
-        bool keys_refreshed;  /* AUTHENTICATING: this is the second try */
-        bool linking, linked; /* LOADING: links are being, were made */
+        bool pinged;                        /* silent for a period, and asked */
+        bool keys_refreshed;                /* AUTHENTICATING: this is the second try */
+        bool linking, linked;               /* LOADING: links are being, were made */
         uint8_t bad_frames, limited_frames; /* in a row */
         uint16_t close_code;
         struct link *links;

@@ -65,7 +65,7 @@ static void shard_new_epoch(struct shard *shard)
         struct channel *c, *tmp;
 
         log_warn("the log has a new epoch", LOG_U("shard", shard->number), LOG_U("epoch", shard->epoch));
-        HASH_ITER(hh, shard->core->channels, c, tmp) {
+        HASH_ITER (hh, shard->core->channels, c, tmp) {
                 if (c->shard == shard && channel_active(c)) {
                         deliver_epoch(c);
                         chain_verify(c);

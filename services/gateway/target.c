@@ -41,9 +41,9 @@ static bool target_deleted(const struct mutation *m, uint64_t seq)
 
 static bool target_set_id(struct mutation *m, const char *id)
 {
-        char **field = m->event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED ?
-                               &m->event->message_edited->target_id :
-                               &m->event->message_deleted->target_id;
+        char **field = m->event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED
+                               ? &m->event->message_edited->target_id
+                               : &m->event->message_deleted->target_id;
         char *copy = strdup(id);
 
         if (!copy)
@@ -57,8 +57,8 @@ static bool target_set_id(struct mutation *m, const char *id)
 /* The target was found: may it be changed by this user? */
 static void target_check(struct mutation *m, const Parley__V1__Event *target)
 {
-        const Parley__V1__Message *message =
-                target->body_case == PARLEY__V1__EVENT__BODY_MESSAGE ? target->message : NULL;
+        const Parley__V1__Message *message = target->body_case == PARLEY__V1__EVENT__BODY_MESSAGE ? target->message
+                                                                                                  : NULL;
 
         if (strcmp(target->channel_id, m->channel->id) != 0)
                 target_refuse(m, PARLEY_NOT_FOUND, "targetSeq is no message of this channel");
@@ -80,8 +80,8 @@ static void target_check(struct mutation *m, const Parley__V1__Event *target)
 static void target_on_history(int error, const struct bus_msg *msg, void *userdata)
 {
         struct mutation *m = userdata;
-        Parley__V1__EventResponse *answer =
-                error ? NULL : parley__v1__event_response__unpack(NULL, msg->len, msg->data);
+        Parley__V1__EventResponse *answer = error ? NULL
+                                                  : parley__v1__event_response__unpack(NULL, msg->len, msg->data);
 
         if (answer && answer->event)
                 target_check(m, answer->event);

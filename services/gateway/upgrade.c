@@ -162,7 +162,9 @@ static int take_protocols(struct upgrade *u, const struct head *h)
                                 u->protocol = (enum upgrade_protocol)i;
         }
         if (h->protocols && h->protocols[0] && u->protocol == UPGRADE_NONE)
-                return refuse(u, 400, "none of the offered subprotocols is known: parley.v1.plain, parley.v1.json, parley.v1.proto");
+                return refuse(
+                        u, 400,
+                        "none of the offered subprotocols is known: parley.v1.plain, parley.v1.json, parley.v1.proto");
         return 0;
 }
 
@@ -308,13 +310,14 @@ int upgrade_refuse(unsigned status, const char *problem, unsigned retry_s, struc
 
         if (retry_s)
                 snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", retry_s);
-        snprintf(text, sizeof(text),
-                 "HTTP/1.1 %u %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: close\r\n"
-                 "%s%s\r\n%s\n",
-                 status, status_title(status), n,
-                 status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" :
-                 status == 405 ? "Allow: GET\r\n" :
-                                 "",
-                 retry, problem);
+        snprintf(
+                text, sizeof(text),
+                "HTTP/1.1 %u %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\nConnection: close\r\n"
+                "%s%s\r\n%s\n",
+                status, status_title(status), n,
+                status == 426   ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                : status == 405 ? "Allow: GET\r\n"
+                                : "",
+                retry, problem);
         return buf_append_str(out, text);
 }

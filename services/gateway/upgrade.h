@@ -14,7 +14,7 @@
 #define UPGRADE_TOKEN_MAX 8192
 
 enum upgrade_protocol {
-        UPGRADE_NONE,  /* none was offered: as plain */
+        UPGRADE_NONE, /* none was offered: as plain */
         UPGRADE_PLAIN,
         UPGRADE_JSON,
         UPGRADE_PROTO,
@@ -22,10 +22,10 @@ enum upgrade_protocol {
 
 struct upgrade {
         enum upgrade_protocol protocol;
-        bool deflate;       /* permessage-deflate was asked for, and is offered in a form that can be taken */
-        char *token;        /* NULL: none */
-        char *forwarded;    /* X-Forwarded-For, all joined; NULL: none */
-        char *key;          /* Sec-WebSocket-Key */
+        bool deflate;    /* permessage-deflate was asked for, and is offered in a form that can be taken */
+        char *token;     /* NULL: none */
+        char *forwarded; /* X-Forwarded-For, all joined; NULL: none */
+        char *key;       /* Sec-WebSocket-Key */
         /* why not: an HTTP status and a sentence */
         unsigned status;
         const char *problem;

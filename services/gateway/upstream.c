@@ -58,7 +58,8 @@ void up_stream_next(const struct upstream *up, const char *stream, const char *s
                 handler(refusal(r), NULL, userdata);
 }
 
-void up_kv_get(const struct upstream *up, const char *bucket, const char *key, bus_reply_handler handler, void *userdata)
+void up_kv_get(const struct upstream *up, const char *bucket, const char *key, bus_reply_handler handler,
+               void *userdata)
 {
         int r = up->kv_get(up->self, bucket, key, handler, userdata);
 

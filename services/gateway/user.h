@@ -32,7 +32,7 @@ struct user {
         struct gate_item gate;
         struct wheel_timer timer; /* to try again, or to be dropped */
         bool loaded;
-        bool loading;    /* behind the gate */
+        bool loading; /* behind the gate */
         bool load_again;
         UT_hash_handle hh;
         char id[IDENT_MAX + 1];

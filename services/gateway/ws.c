@@ -15,11 +15,10 @@
 #define WS_SEND_BYTES (PACK_MAX_BYTES * 2)
 
 #define PROTOCOL(n)                                                                                                    \
-        {.name = (n),                                                                                                  \
-         .callback = ws_callback,                                                                                      \
-         .per_session_data_size = sizeof(struct ws_connection),                                                        \
-         .rx_buffer_size = WS_RECEIVE_BYTES,                                                                           \
-         .tx_packet_size = WS_SEND_BYTES}
+        {                                                                                                              \
+                .name = (n), .callback = ws_callback, .per_session_data_size = sizeof(struct ws_connection),           \
+                .rx_buffer_size = WS_RECEIVE_BYTES, .tx_packet_size = WS_SEND_BYTES                                    \
+        }
 
 static const struct lws_protocols ws_protocols[] = {
         PROTOCOL("parley.v1.plain"), /* the first is taken where none was asked for */
@@ -45,8 +44,7 @@ int ws_new(struct ws **ret_ws, uv_loop_t *loop, const struct gateway_config *con
                 .protocols = ws_protocols,
                 .extensions = ws_extensions,
                 .foreign_loops = loops,
-                .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_VALIDATE_UTF8 |
-                           LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+                .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
                 .user = ws,
                 .gid = (gid_t)-1,
                 .uid = (uid_t)-1,

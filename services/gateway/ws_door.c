@@ -10,8 +10,8 @@
 #include <uv.h>
 
 #include "base/log.h"
-#include "gateway/ws_listen.h"
 #include "gateway/stats.h"
+#include "gateway/ws_listen.h"
 #include "http/peer.h"
 
 /* Connections that have not finished their request; more wait in the listen queue */
@@ -42,7 +42,7 @@ struct visitor {
         struct address *address; /* counted already: the peer is no proxy */
         struct wheel_timer deadline;
         struct buf head;
-        int fd;                  /* -1: handed on */
+        int fd; /* -1: handed on */
         char peer[HTTP_PEER_MAX];
 };
 

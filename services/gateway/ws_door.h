@@ -7,6 +7,7 @@
 struct door;
 
 /* listen: "127.0.0.1:8081", "[::]:8081", ":8081". 0; -EADDRINUSE and other negative errno; ret_error: one line for the log */
-int door_new(struct door **ret_door, uv_loop_t *loop, struct core *core, struct ws *ws, char *ret_error, size_t n_error);
+int door_new(struct door **ret_door, uv_loop_t *loop, struct core *core, struct ws *ws, char *ret_error,
+             size_t n_error);
 /* No new connections; those that have not finished their request are dropped. Frees itself on the loop. */
 void door_close(struct door *door);

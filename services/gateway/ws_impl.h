@@ -27,12 +27,12 @@ struct ws_connection {
         struct ws *ws;
         struct lws *wsi;
         struct session *session;
-        struct buf receive;    /* the beginning of a message; nothing while none is incomplete */
+        struct buf receive; /* the beginning of a message; nothing while none is incomplete */
         char *close_reason;
-        uint16_t close_code;   /* not 0: it is to be closed once all is written */
+        uint16_t close_code; /* not 0: it is to be closed once all is written */
         bool deflate;
-        bool in_writeable;     /* the library has just called: it takes a message */
-        bool wrote;            /* and has got one */
+        bool in_writeable; /* the library has just called: it takes a message */
+        bool wrote;        /* and has got one */
         bool dead;
 };
 

@@ -77,6 +77,7 @@ int ws_on_writeable(struct ws_connection *c)
                 lws_callback_on_writable(c->wsi);
                 return 0;
         }
-        lws_close_reason(c->wsi, (enum lws_close_status)c->close_code, (unsigned char *)c->close_reason, n < 123 ? n : 123);
+        lws_close_reason(c->wsi, (enum lws_close_status)c->close_code, (unsigned char *)c->close_reason,
+                         n < 123 ? n : 123);
         return -1;
 }

@@ -19,21 +19,20 @@ uint64_t histogram_percentile(const struct load_histogram *h, double percent);
 
 struct load_options {
         const char *host;
-        uint16_t port;
+        unsigned port;
         const char *secret, *issuer, *audience;
         const char *mode;    /* idle, fanout */
         const char *user;    /* prefix: USER-1, USER-2, … */
         const char *channel; /* that is sent to */
         unsigned connections, senders;
-        double rate;         /* messages a second, all senders together */
+        double rate; /* messages a second, all senders together */
         double seconds;
-        unsigned bytes;      /* of content */
-        unsigned sources;    /* addresses 127.0.0.2 and up that connections come from */
-        unsigned parallel;   /* connections that are being opened at once */
+        unsigned bytes;    /* of content */
+        unsigned sources;  /* addresses 127.0.0.2 and up that connections come from */
+        unsigned parallel; /* connections that are being opened at once */
         bool proto;
         bool compress;
-        double warmup;       /* seconds at the beginning that do not count */
-        double stall_s;      /* idle: how long they stay */
+        double warmup; /* seconds at the beginning that do not count */
 };
 
 enum load_state { LOAD_CONNECTING, LOAD_UPGRADING, LOAD_OPENING, LOAD_READY, LOAD_CLOSED };
@@ -43,9 +42,9 @@ struct load_connection {
         int fd;
         unsigned number; /* from 1 */
         enum load_state state;
-        bool writing;    /* waits for the socket */
-        bool reading;    /* `in` is the buffer of all */
-        uint8_t *in;     /* an incomplete message */
+        bool writing; /* waits for the socket */
+        bool reading; /* `in` is the buffer of all */
+        uint8_t *in;  /* an incomplete message */
         size_t n_in, cap_in;
         uint8_t *out;
         size_t n_out, cap_out;
@@ -63,7 +62,7 @@ struct load {
         uint64_t started_ns, next_due_ns, interval_ns, stop_ns, measure_ns;
         uint64_t n_sent, n_acked, n_errors, n_events, n_measured, n_breaks, n_duplicates, n_messages, n_bytes;
         uint64_t first_event_ns, last_event_ns;
-        uint64_t *due;   /* by ref, a ring: when it was due */
+        uint64_t *due; /* by ref, a ring: when it was due */
         struct load_histogram deliveries, acks, opens;
         char last_error[256];
 };

@@ -27,7 +27,8 @@ static void watch(struct load_connection *c, bool writing)
 
 int connection_open(struct load *load, struct load_connection *c)
 {
-        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(load->options.port)}, from = {.sin_family = AF_INET};
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)load->options.port)},
+                           from = {.sin_family = AF_INET};
         struct epoll_event e = {.events = EPOLLIN | EPOLLOUT, .data.ptr = c};
         int on = 1;
 
@@ -124,10 +125,11 @@ static void connected(struct load_connection *c)
         struct load *load = c->load;
         const struct load_options *o = &load->options;
         char request[512];
-        int n = snprintf(request, sizeof(request),
-                         "GET /ws HTTP/1.1\r\nHost: load\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: parley.v1.%s\r\n\r\n",
-                         o->proto ? "proto" : "json");
+        int n = snprintf(
+                request, sizeof(request),
+                "GET /ws HTTP/1.1\r\nHost: load\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: parley.v1.%s\r\n\r\n",
+                o->proto ? "proto" : "json");
 
         c->state = LOAD_UPGRADING;
         put(c, request, (size_t)n);
@@ -142,7 +144,8 @@ static void hello(struct load_connection *c, const char *token)
         uint8_t data[4096], *p = data;
 
         if (!o->proto) {
-                int n = snprintf((char *)data, sizeof(data), "{\"type\":\"hello\",\"ref\":1,\"token\":\"%s\",\"compress\":%s}", token,
+                int n = snprintf((char *)data, sizeof(data),
+                                 "{\"type\":\"hello\",\"ref\":1,\"token\":\"%s\",\"compress\":%s}", token,
                                  o->compress ? "true" : "false");
 
                 connection_send(c, data, (size_t)n, false);
@@ -173,7 +176,9 @@ static void upgraded(struct load_connection *c)
         static struct auth *auth;
         char sub[IDENT_MAX + 1], *token;
 
-        if (!auth && auth_new(&auth, &(struct auth_options){.secret = o->secret, .issuer = o->issuer, .audience = o->audience}, NULL, 0))
+        if (!auth &&
+            auth_new(&auth, &(struct auth_options){.secret = o->secret, .issuer = o->issuer, .audience = o->audience},
+                     NULL, 0))
                 abort();
         snprintf(sub, sizeof(sub), "%s-%u", o->user, c->number);
         if (auth_sign(auth, sub, sub, false, time(NULL), 86400, &token))

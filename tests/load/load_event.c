@@ -94,8 +94,8 @@ static uint64_t varint(const uint8_t **p, const uint8_t *end)
 }
 
 struct fields {
-        uint64_t numbers[16];       /* varints by field number */
-        const uint8_t *bytes[16];   /* length-delimited ones */
+        uint64_t numbers[16];     /* varints by field number */
+        const uint8_t *bytes[16]; /* length-delimited ones */
         size_t n_bytes[16];
 };
 

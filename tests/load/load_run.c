@@ -63,8 +63,9 @@ static int open_all(struct load *load)
                 if (load_now_ns() - start > 300000000000u)
                         return -ETIMEDOUT;
         }
-        printf("opened: %u ready, %u closed, %.2f s, each p50 %.1f p99 %.1f max %.1f ms\n", load->n_ready, load->n_closed,
-               (double)(load_now_ns() - start) / 1e9, (double)histogram_percentile(&load->opens, 50) / 1000,
+        printf("opened: %u ready, %u closed, %.2f s, each p50 %.1f p99 %.1f max %.1f ms\n", load->n_ready,
+               load->n_closed, (double)(load_now_ns() - start) / 1e9,
+               (double)histogram_percentile(&load->opens, 50) / 1000,
                (double)histogram_percentile(&load->opens, 99) / 1000, (double)load->opens.max_us / 1000);
         return 0;
 }
@@ -108,9 +109,10 @@ void connection_message(struct load_connection *c, uint64_t due_ns, uint64_t num
         load->due[ref % LOAD_REFS] = due_ns;
         load->n_sent++;
         if (!o->proto) {
-                int len = snprintf((char *)data, sizeof(data),
-                                   "{\"type\":\"send\",\"ref\":%u,\"channelId\":\"%s\",\"message\":{\"id\":\"%s\",\"content\":\"%s\"}}", ref,
-                                   o->channel, id, content);
+                int len = snprintf(
+                        (char *)data, sizeof(data),
+                        "{\"type\":\"send\",\"ref\":%u,\"channelId\":\"%s\",\"message\":{\"id\":\"%s\",\"content\":\"%s\"}}",
+                        ref, o->channel, id, content);
 
                 connection_send(c, data, (size_t)len, false);
                 return;
@@ -163,18 +165,20 @@ static void report(struct load *load)
         double seconds = (double)(load->last_event_ns - load->first_event_ns) / 1e9;
         uint64_t expected = load->n_sent * o->connections;
 
-        printf("sent %" PRIu64 " acked %" PRIu64 " errors %" PRIu64 " %s\n", load->n_sent, load->n_acked, load->n_errors,
-               load->last_error);
-        printf("delivered %" PRIu64 " of %" PRIu64 ", %.0f/s, %.2f events a message, %.0f bytes an event\n", load->n_events,
-               expected, seconds > 0 ? (double)load->n_measured / seconds : 0,
+        printf("sent %" PRIu64 " acked %" PRIu64 " errors %" PRIu64 " %s\n", load->n_sent, load->n_acked,
+               load->n_errors, load->last_error);
+        printf("delivered %" PRIu64 " of %" PRIu64 ", %.0f/s, %.2f events a message, %.0f bytes an event\n",
+               load->n_events, expected, seconds > 0 ? (double)load->n_measured / seconds : 0,
                load->n_messages ? (double)load->n_events / (double)load->n_messages : 0,
                load->n_events ? (double)load->n_bytes / (double)load->n_events : 0);
-        printf("breaks %" PRIu64 " duplicates %" PRIu64 " closed %u\n", load->n_breaks, load->n_duplicates, load->n_closed);
+        printf("breaks %" PRIu64 " duplicates %" PRIu64 " closed %u\n", load->n_breaks, load->n_duplicates,
+               load->n_closed);
         for (unsigned i = 0; i < 5000; i++)
                 if (load->closes[i])
                         printf("close code %u: %u\n", i, load->closes[i]);
         printf("delivery p50 %.2f p90 %.2f p99 %.2f p99.9 %.2f max %.2f ms\n",
-               (double)histogram_percentile(&load->deliveries, 50) / 1000, (double)histogram_percentile(&load->deliveries, 90) / 1000,
+               (double)histogram_percentile(&load->deliveries, 50) / 1000,
+               (double)histogram_percentile(&load->deliveries, 90) / 1000,
                (double)histogram_percentile(&load->deliveries, 99) / 1000,
                (double)histogram_percentile(&load->deliveries, 99.9) / 1000, (double)load->deliveries.max_us / 1000);
         printf("ack p50 %.2f p99 %.2f max %.2f ms\n", (double)histogram_percentile(&load->acks, 50) / 1000,

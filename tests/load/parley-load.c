@@ -1,5 +1,5 @@
-#include <getopt.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,40 +31,66 @@ static const char *environment(const char *name, const char *otherwise)
         return value && value[0] ? value : otherwise;
 }
 
-static int parse(int argc, char **argv, struct load_options *o)
+/* Each takes a value and puts it where it belongs */
+static bool parse_text(struct load_options *o, const char *name, const char *value)
 {
-        static const struct option options[] = {
-                {"mode", 1, NULL, 'm'},     {"host", 1, NULL, 'h'},    {"port", 1, NULL, 'p'},   {"connections", 1, NULL, 'c'},
-                {"user", 1, NULL, 'u'},     {"channel", 1, NULL, 'C'}, {"senders", 1, NULL, 's'}, {"rate", 1, NULL, 'r'},
-                {"seconds", 1, NULL, 't'},  {"warmup", 1, NULL, 'w'},  {"bytes", 1, NULL, 'b'},  {"sources", 1, NULL, 'S'},
-                {"parallel", 1, NULL, 'P'}, {"proto", 0, NULL, 'B'},   {"compress", 0, NULL, 'z'}, {NULL, 0, NULL, 0},
-        };
-        int c;
+        const struct {
+                const char *name;
+                const char **to;
+        } texts[] = {{"mode", &o->mode}, {"host", &o->host}, {"user", &o->user}, {"channel", &o->channel}};
 
-        while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-                switch (c) {
-                case 'm': o->mode = optarg; break;
-                case 'h': o->host = optarg; break;
-                case 'p': o->port = (uint16_t)atoi(optarg); break;
-                case 'c': o->connections = (unsigned)atoi(optarg); break;
-                case 'u': o->user = optarg; break;
-                case 'C': o->channel = optarg; break;
-                case 's': o->senders = (unsigned)atoi(optarg); break;
-                case 'r': o->rate = atof(optarg); break;
-                case 't': o->seconds = atof(optarg); break;
-                case 'w': o->warmup = atof(optarg); break;
-                case 'b': o->bytes = (unsigned)atoi(optarg); break;
-                case 'S': o->sources = (unsigned)atoi(optarg); break;
-                case 'P': o->parallel = (unsigned)atoi(optarg); break;
-                case 'B': o->proto = true; break;
-                case 'z': o->compress = true; break;
-                default: return -1;
+        for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+                if (strcmp(texts[i].name, name) == 0) {
+                        *texts[i].to = value;
+                        return true;
                 }
         }
-        return optind == argc && o->connections && o->senders && o->senders <= o->connections && o->rate > 0 && o->sources &&
-                               (strcmp(o->mode, "idle") == 0 || strcmp(o->mode, "fanout") == 0) ?
-                       0 :
-                       -1;
+        return false;
+}
+
+static bool parse_number(struct load_options *o, const char *name, const char *value)
+{
+        const struct {
+                const char *name;
+                unsigned *to;
+        } numbers[] = {{"port", &o->port},   {"connections", &o->connections}, {"senders", &o->senders},
+                       {"bytes", &o->bytes}, {"sources", &o->sources},         {"parallel", &o->parallel}};
+        const struct {
+                const char *name;
+                double *to;
+        } reals[] = {{"rate", &o->rate}, {"seconds", &o->seconds}, {"warmup", &o->warmup}};
+
+        for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+                if (strcmp(numbers[i].name, name) == 0) {
+                        *numbers[i].to = (unsigned)strtoul(value, NULL, 10);
+                        return true;
+                }
+        }
+        for (unsigned i = 0; i < sizeof(reals) / sizeof(reals[0]); i++) {
+                if (strcmp(reals[i].name, name) == 0) {
+                        *reals[i].to = strtod(value, NULL);
+                        return true;
+                }
+        }
+        return false;
+}
+
+static bool parse(int argc, char **argv, struct load_options *o)
+{
+        for (int i = 1; i < argc; i++) {
+                const char *name = argv[i] + 2;
+
+                if (strncmp(argv[i], "--", 2) != 0)
+                        return false;
+                if (strcmp(name, "proto") == 0)
+                        o->proto = true;
+                else if (strcmp(name, "compress") == 0)
+                        o->compress = true;
+                else if (++i == argc || !(parse_text(o, name, argv[i]) || parse_number(o, name, argv[i])))
+                        return false;
+        }
+        return o->connections && o->senders && o->senders <= o->connections && o->rate > 0 && o->sources &&
+               o->port < 65536 && (strcmp(o->mode, "idle") == 0 || strcmp(o->mode, "fanout") == 0);
 }
 
 int main(int argc, char **argv)
@@ -73,13 +99,23 @@ int main(int argc, char **argv)
         struct rlimit limit;
         int r;
 
-        load.options = (struct load_options){.mode = "fanout", .host = "127.0.0.1", .port = 8081, .connections = 100,
-                                             .user = "load", .channel = "general", .senders = 1, .rate = 10, .seconds = 10,
-                                             .warmup = 1, .bytes = 128, .sources = 1, .parallel = 64};
+        load.options = (struct load_options){.mode = "fanout",
+                                             .host = "127.0.0.1",
+                                             .port = 8081,
+                                             .connections = 100,
+                                             .user = "load",
+                                             .channel = "general",
+                                             .senders = 1,
+                                             .rate = 10,
+                                             .seconds = 10,
+                                             .warmup = 1,
+                                             .bytes = 128,
+                                             .sources = 1,
+                                             .parallel = 64};
         load.options.secret = environment("PARLEY_TOKEN_SECRET", NULL);
         load.options.issuer = environment("PARLEY_TOKEN_ISSUER", NULL);
         load.options.audience = environment("PARLEY_TOKEN_AUDIENCE", NULL);
-        if (parse(argc, argv, &load.options) || !load.options.secret) {
+        if (!parse(argc, argv, &load.options) || !load.options.secret) {
                 fputs(usage, stderr);
                 return 2;
         }

@@ -1,10 +1,9 @@
-#include "gateway_fake.h"
+#include "gateway_fake_impl.h"
 
 #include <inttypes.h>
 
 #include "bus/subjects.h"
 #include "gateway/channel.h"
-#include "gateway/changes.h"
 #include "gateway/everyone.h"
 #include "gateway/stats.h"
 #include "wire/event.h"
@@ -15,28 +14,6 @@ struct bus_sub {
         bus_handler handler;
         void *userdata;
         bool gone;
-};
-
-enum fake_kind { TASK_REPLY, TASK_ACK, TASK_INFO, TASK_LIVE };
-
-/* Something that is to be delivered */
-struct fake_task {
-        struct fake_task *next;
-        enum fake_kind kind;
-        int error;
-        struct bus_msg msg;
-        struct bus_ack ack;
-        struct bus_stream_info info;
-        void *handler, *userdata;
-        char subject[SUBJECT_MAX];
-        uint8_t data[];
-};
-
-struct fake_key {
-        struct fake_key *next;
-        char bucket[32], key[96];
-        uint8_t *data;
-        size_t len;
 };
 
 static struct fake *fake_now; /* the clock has no argument of its own */
@@ -77,8 +54,8 @@ static struct fake_task *task_new(struct fake *f, enum fake_kind kind, void *han
         return t;
 }
 
-static struct fake_task *reply(struct fake *f, int error, bus_reply_handler handler, void *userdata, const void *data,
-                               size_t len)
+struct fake_task *fake_reply(struct fake *f, int error, bus_reply_handler handler, void *userdata, const void *data,
+                             size_t len)
 {
         struct fake_task *t = task_new(f, TASK_REPLY, (void *)handler, userdata, data, len);
 
@@ -88,7 +65,8 @@ static struct fake_task *reply(struct fake *f, int error, bus_reply_handler hand
 
 static void reply_event(struct fake *f, const struct fake_event *e, bus_reply_handler handler, void *userdata)
 {
-        struct fake_task *t = reply(f, e ? 0 : BUS_E_NOT_FOUND, handler, userdata, e ? e->data : NULL, e ? e->len : 0);
+        struct fake_task *t = fake_reply(f, e ? 0 : BUS_E_NOT_FOUND, handler, userdata, e ? e->data : NULL,
+                                         e ? e->len : 0);
 
         if (e)
                 t->msg.seq = e->seq;
@@ -99,7 +77,8 @@ static bool fake_connected(void *self)
         return ((struct fake *)self)->connected;
 }
 
-static int fake_subscribe(void *self, const char *subject, bus_handler handler, void *userdata, struct bus_sub **ret_sub)
+static int fake_subscribe(void *self, const char *subject, bus_handler handler, void *userdata,
+                          struct bus_sub **ret_sub)
 {
         struct fake *f = self;
         struct bus_sub *s = calloc(1, sizeof(*s));
@@ -121,7 +100,7 @@ static void fake_unsubscribe(void *self, struct bus_sub *sub)
                 sub->gone = true;
 }
 
-static void live_to(struct fake *f, const char *subject, const void *data, size_t len, uint64_t seq, uint64_t prev)
+void fake_live(struct fake *f, const char *subject, const void *data, size_t len, uint64_t seq, uint64_t prev)
 {
         for (struct bus_sub *s = f->subs; s; s = s->next) {
                 if (s->gone || strcmp(s->subject, subject) != 0)
@@ -140,7 +119,7 @@ static int fake_publish(void *self, const char *subject, const void *data, size_
 
         if (!f->connected)
                 return BUS_E_DISCONNECTED;
-        live_to(f, subject, data, len, 0, 0);
+        fake_live(f, subject, data, len, 0, 0);
         return 0;
 }
 
@@ -161,9 +140,9 @@ static void log_republish(struct fake *f, const struct fake_event *e, uint64_t p
         if (!f->connected || unit_random(&f->seed) % 100 < f->lose)
                 return;
         subject_live(subject, 0, e->channel);
-        live_to(f, subject, e->data, e->len, e->seq, prev);
+        fake_live(f, subject, e->data, e->len, e->seq, prev);
         if (unit_random(&f->seed) % 100 < f->repeat)
-                live_to(f, subject, e->data, e->len, e->seq, prev);
+                fake_live(f, subject, e->data, e->len, e->seq, prev);
         if (f->tasks && before != &f->tasks && *before && unit_random(&f->seed) % 100 < f->swap) {
                 struct fake_task *added = *before, *old = f->tasks, *t = added;
 
@@ -177,7 +156,7 @@ static void log_republish(struct fake *f, const struct fake_event *e, uint64_t p
         }
 }
 
-static uint64_t log_store(struct fake *f, const char *channel, const char *msg_id, const void *data, size_t len)
+uint64_t fake_log(struct fake *f, const char *channel, const char *msg_id, const void *data, size_t len)
 {
         struct fake_event *e;
         uint64_t prev = log_prev(f, channel);
@@ -215,7 +194,7 @@ static int fake_publish_stream(void *self, const char *subject, const char *msg_
                         seq = f->log[i].seq;
         duplicate = seq != 0;
         if (!duplicate && !f->silent)
-                seq = log_store(f, subject_channel(subject), msg_id, data, len);
+                seq = fake_log(f, subject_channel(subject), msg_id, data, len);
         t = task_new(f, TASK_ACK, (void *)handler, userdata, NULL, 0);
         t->error = f->lose_acks ? BUS_E_TIMEOUT : 0;
         t->ack = (struct bus_ack){.seq = seq, .duplicate = duplicate};
@@ -235,7 +214,8 @@ static int fake_stream_info(void *self, const char *stream, bus_stream_handler h
         return 0;
 }
 
-static int fake_stream_last(void *self, const char *stream, const char *subject, bus_reply_handler handler, void *userdata)
+static int fake_stream_last(void *self, const char *stream, const char *subject, bus_reply_handler handler,
+                            void *userdata)
 {
         struct fake *f = self;
         const struct fake_event *found = NULL;
@@ -279,7 +259,8 @@ static int fake_stream_next(void *self, const char *stream, const char *subject,
                 return BUS_E_DISCONNECTED;
         f->n_direct++;
         for (size_t i = 0; i < f->n_log && !found; i++)
-                if (!f->log[i].removed && f->log[i].seq >= min_seq && strcmp(f->log[i].channel, subject_channel(subject)) == 0)
+                if (!f->log[i].removed && f->log[i].seq >= min_seq &&
+                    strcmp(f->log[i].channel, subject_channel(subject)) == 0)
                         found = &f->log[i];
         reply_event(f, found, handler, userdata);
         return 0;
@@ -293,117 +274,11 @@ static int fake_kv_get(void *self, const char *bucket, const char *key, bus_repl
                 return BUS_E_DISCONNECTED;
         for (struct fake_key *k = f->keys; k; k = k->next) {
                 if (strcmp(k->bucket, bucket) == 0 && strcmp(k->key, key) == 0) {
-                        reply(f, 0, handler, userdata, k->data, k->len);
+                        fake_reply(f, 0, handler, userdata, k->data, k->len);
                         return 0;
                 }
         }
-        reply(f, BUS_E_NOT_FOUND, handler, userdata, NULL, 0);
-        return 0;
-}
-
-/* --- history --- */
-
-static void history_events(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata)
-{
-        Parley__V1__EventsRequest *q = parley__v1__events_request__unpack(NULL, len, data);
-        Parley__V1__EventsResponse a = PARLEY__V1__EVENTS_RESPONSE__INIT;
-        uint64_t through = f->ingested_seq < f->next_seq - 1 ? f->ingested_seq : f->next_seq - 1;
-        uint8_t *out;
-
-        assert_non_null(q);
-        f->n_history++;
-        assert_in_range(q->limit, 1, 500);
-        if (q->through_seq && q->through_seq < through)
-                through = q->through_seq;
-        a.events = calloc(q->limit + 1, sizeof(Parley__V1__Event *));
-        a.through_seq = through;
-        for (size_t i = 0; i < f->n_log; i++) {
-                const struct fake_event *e = &f->log[i];
-
-                if (e->seq <= q->after_seq || e->seq > through || strcmp(e->channel, q->channel_id) != 0)
-                        continue;
-                if (a.n_events == q->limit) {
-                        a.more = true;
-                        a.through_seq = a.events[a.n_events - 1]->seq;
-                        break;
-                }
-                a.events[a.n_events] = parley__v1__event__unpack(NULL, e->len, e->data);
-                a.events[a.n_events++]->seq = e->seq;
-        }
-        out = malloc(parley__v1__events_response__get_packed_size(&a) + 1);
-        reply(f, 0, handler, userdata, out, parley__v1__events_response__pack(&a, out));
-        free(out);
-        for (size_t i = 0; i < a.n_events; i++)
-                parley__v1__event__free_unpacked(a.events[i], NULL);
-        free(a.events);
-        parley__v1__events_request__free_unpacked(q, NULL);
-}
-
-static void history_lookup(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata)
-{
-        Parley__V1__LookupRequest *q = parley__v1__lookup_request__unpack(NULL, len, data);
-        Parley__V1__LookupResponse a = PARLEY__V1__LOOKUP_RESPONSE__INIT;
-        Google__Protobuf__Timestamp through = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-        char msg_id[SUBJECT_MAX];
-        uint8_t *out;
-
-        f->n_lookups++;
-        subject_msg_id(msg_id, q->channel_id, q->actor_id, q->id);
-        for (size_t i = 0; i < f->n_log && !a.event; i++) {
-                if (f->log[i].seq <= f->ingested_seq && strcmp(f->log[i].msg_id, msg_id) == 0) {
-                        a.event = parley__v1__event__unpack(NULL, f->log[i].len, f->log[i].data);
-                        a.event->seq = f->log[i].seq;
-                }
-        }
-        through.seconds = f->ingested_seq >= f->next_seq - 1 ? f->wall_ns / 1000000000 : 1;
-        a.ingested_through = &through;
-        out = malloc(parley__v1__lookup_response__get_packed_size(&a) + 1);
-        reply(f, 0, handler, userdata, out, parley__v1__lookup_response__pack(&a, out));
-        free(out);
-        if (a.event)
-                parley__v1__event__free_unpacked(a.event, NULL);
-        parley__v1__lookup_request__free_unpacked(q, NULL);
-}
-
-static void history_event(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata)
-{
-        Parley__V1__EventRequest *q = parley__v1__event_request__unpack(NULL, len, data);
-        Parley__V1__EventResponse a = PARLEY__V1__EVENT_RESPONSE__INIT;
-        Parley__V1__RpcError missing = PARLEY__V1__RPC_ERROR__INIT;
-        uint8_t *out;
-
-        for (size_t i = 0; i < f->n_log; i++) {
-                if (f->log[i].seq == q->seq && strcmp(f->log[i].channel, q->channel_id) == 0) {
-                        a.event = parley__v1__event__unpack(NULL, f->log[i].len, f->log[i].data);
-                        a.event->seq = q->seq;
-                }
-        }
-        missing.code = (char *)"not_found";
-        if (!a.event)
-                a.error = &missing;
-        out = malloc(parley__v1__event_response__get_packed_size(&a) + 1);
-        reply(f, 0, handler, userdata, out, parley__v1__event_response__pack(&a, out));
-        free(out);
-        if (a.event)
-                parley__v1__event__free_unpacked(a.event, NULL);
-        parley__v1__event_request__free_unpacked(q, NULL);
-}
-
-static int fake_request(void *self, const char *subject, const void *data, size_t len, bus_reply_handler handler,
-                        void *userdata)
-{
-        struct fake *f = self;
-
-        if (!f->connected)
-                return BUS_E_DISCONNECTED;
-        if (f->history_down)
-                reply(f, BUS_E_NO_RESPONDERS, handler, userdata, NULL, 0);
-        else if (strcmp(subject, RPC_HISTORY_EVENTS) == 0)
-                history_events(f, data, len, handler, userdata);
-        else if (strcmp(subject, RPC_HISTORY_LOOKUP) == 0)
-                history_lookup(f, data, len, handler, userdata);
-        else
-                history_event(f, data, len, handler, userdata);
+        fake_reply(f, BUS_E_NOT_FOUND, handler, userdata, NULL, 0);
         return 0;
 }
 
@@ -513,144 +388,6 @@ void fake_reconnect(struct fake *f)
         fake_run(f);
 }
 
-/* --- buckets --- */
-
-static void key_put(struct fake *f, const char *bucket, const char *key, const uint8_t *data, size_t len)
-{
-        struct fake_key *k = f->keys;
-
-        while (k && (strcmp(k->bucket, bucket) != 0 || strcmp(k->key, key) != 0))
-                k = k->next;
-        if (!k) {
-                k = calloc(1, sizeof(*k));
-                strcpy(k->bucket, bucket);
-                strcpy(k->key, key);
-                k->next = f->keys;
-                f->keys = k;
-        }
-        free(k->data);
-        k->data = malloc(len + 1);
-        memcpy(k->data, data, len);
-        k->len = len;
-}
-
-void fake_put_channel(struct fake *f, const char *id, bool everyone, bool joined_only)
-{
-        Parley__V1__Channel c = PARLEY__V1__CHANNEL__INIT;
-        uint8_t data[256];
-        size_t n;
-
-        c.id = (char *)id;
-        c.name = (char *)id;
-        c.kind = everyone ? PARLEY__V1__CHANNEL__KIND__open : PARLEY__V1__CHANNEL__KIND__private;
-        c.everyone = everyone;
-        c.version = 1;
-        if (joined_only)
-                c.history_visibility = PARLEY__V1__CHANNEL__HISTORY_VISIBILITY__joined;
-        n = parley__v1__channel__pack(&c, data);
-        key_put(f, BUCKET_CHANNELS, id, data, n);
-        if (everyone)
-                everyone_put(f->core, id, data, n);
-}
-
-void fake_put_members(struct fake *f, const char *user, uint64_t version, const struct fake_membership *m, size_t n, bool signal)
-{
-        Parley__V1__Memberships list = PARLEY__V1__MEMBERSHIPS__INIT;
-        Parley__V1__Membership all[64], *pointers[64];
-        Parley__V1__UserSignal message = PARLEY__V1__USER_SIGNAL__INIT;
-        char subject[SUBJECT_MAX];
-        uint8_t data[8192];
-
-        for (size_t i = 0; i < n; i++) {
-                parley__v1__membership__init(&all[i]);
-                all[i].channel_id = (char *)m[i].channel;
-                all[i].role = m[i].role;
-                all[i].version = m[i].version;
-                all[i].since_seq = m[i].since_seq;
-                all[i].left_seq = m[i].left_seq;
-                all[i].had_absence = m[i].had_absence;
-                pointers[i] = &all[i];
-        }
-        list.user_id = (char *)user;
-        list.version = version;
-        list.memberships = pointers;
-        list.n_memberships = n;
-        key_put(f, BUCKET_MEMBERS, user, data, parley__v1__memberships__pack(&list, data));
-        if (!signal)
-                return;
-        message.body_case = PARLEY__V1__USER_SIGNAL__BODY_MEMBERSHIPS_CHANGED;
-        message.memberships_changed = &list;
-        subject_user(subject, user);
-        live_to(f, subject, data, parley__v1__user_signal__pack(&message, data), 0, 0);
-}
-
-/* --- the log --- */
-
-uint64_t fake_store(struct fake *f, const Parley__V1__Event *event)
-{
-        size_t n = parley__v1__event__get_packed_size(event);
-        uint8_t *data = malloc(n + 1);
-        char msg_id[SUBJECT_MAX];
-        uint64_t seq;
-
-        subject_msg_id(msg_id, event->channel_id, event->actor_id, event->id);
-        seq = log_store(f, event->channel_id, msg_id, data, parley__v1__event__pack(event, data));
-        free(data);
-        return seq;
-}
-
-uint64_t fake_message(struct fake *f, const char *channel, const char *actor, const char *content)
-{
-        Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
-        Parley__V1__Message message = PARLEY__V1__MESSAGE__INIT;
-        Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-        char id[37];
-
-        fake_uuid(f, id);
-        at.seconds = f->wall_ns / 1000000000;
-        event.channel_id = message.channel_id = (char *)channel;
-        event.id = message.id = id;
-        event.actor_id = message.sender_id = (char *)actor;
-        event.created_at = message.created_at = &at;
-        message.content = (char *)content;
-        event.body_case = PARLEY__V1__EVENT__BODY_MESSAGE;
-        event.message = &message;
-        return fake_store(f, &event);
-}
-
-uint64_t fake_left(struct fake *f, const char *channel, const char *user, uint64_t version)
-{
-        Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
-        Parley__V1__MemberLeft left = PARLEY__V1__MEMBER_LEFT__INIT;
-        char id[37];
-
-        fake_uuid(f, id);
-        event.channel_id = (char *)channel;
-        event.id = id;
-        event.actor_id = (char *)"system";
-        left.user_id = (char *)user;
-        left.removed = true;
-        left.version = version;
-        event.body_case = PARLEY__V1__EVENT__BODY_MEMBER_LEFT;
-        event.member_left = &left;
-        return fake_store(f, &event);
-}
-
-void fake_remove(struct fake *f, uint64_t seq)
-{
-        for (size_t i = 0; i < f->n_log; i++)
-                if (f->log[i].seq == seq)
-                        f->log[i].removed = true;
-}
-
-void fake_trim(struct fake *f, uint64_t below_seq)
-{
-        for (size_t i = 0; i < f->n_log; i++)
-                if (f->log[i].seq < below_seq)
-                        f->log[i].removed = true;
-        f->first_seq = below_seq;
-}
-
 /* --- life --- */
 
 static const char *no_environment(const char *name, void *userdata)
@@ -668,7 +405,8 @@ struct fake *fake_new(void)
         int r;
 
         assert_non_null(f);
-        r = config_load(gateway_config_items, gateway_config_n_items, &f->config, no_environment, NULL, error, sizeof(error));
+        r = config_load(gateway_config_items, gateway_config_n_items, &f->config, no_environment, NULL, error,
+                        sizeof(error));
         assert_int_equal(r, 0);
         assert_int_equal(auth_new(&f->auth, &options, error, sizeof(error)), 0);
         f->config.rate_limits = false;

@@ -38,11 +38,11 @@ struct fake {
 
         /* what goes wrong */
         bool connected;
-        bool silent;             /* requests are not answered; fake_time_out ends them */
+        bool silent; /* requests are not answered; fake_time_out ends them */
         bool history_down;
-        uint64_t ingested_seq;   /* history knows the log through here; UINT64_MAX: all */
+        uint64_t ingested_seq;       /* history knows the log through here; UINT64_MAX: all */
         unsigned lose, repeat, swap; /* of live copies: percent */
-        bool lose_acks;          /* stored, and the ack is lost */
+        bool lose_acks;              /* stored, and the ack is lost */
         unsigned n_direct, n_history, n_lookups, n_published, n_last; /* what was asked */
 };
 
@@ -60,21 +60,21 @@ struct fake_view {
 struct fake_client {
         struct fake_client *next;
         struct fake *f;
-        struct session *session; /* NULL: gone */
+        struct session *session;          /* NULL: gone */
         Parley__V1__ServerFrame **frames; /* all that came */
         size_t n_frames, cap_frames;
         struct fake_view views[64];
         size_t n_views;
-        unsigned n_messages;     /* WebSocket messages */
+        unsigned n_messages; /* WebSocket messages */
         size_t n_bytes;
         unsigned close_code;
-        bool stuck;              /* takes nothing */
-        bool text;               /* frames are not decoded, but kept as text */
+        bool stuck; /* takes nothing */
+        bool text;  /* frames are not decoded, but kept as text */
         char *last_text;
         uint32_t next_ref;
 };
 
-struct fake *fake_new(void);          /* defaults; change fake->config, then fake_start */
+struct fake *fake_new(void); /* defaults; change fake->config, then fake_start */
 void fake_start(struct fake *f);
 void fake_free(struct fake *f);
 /* Answers what is asked and writes what is pending, until nothing moves */
@@ -92,7 +92,8 @@ struct fake_membership {
         uint64_t version, since_seq, left_seq;
         bool had_absence;
 };
-void fake_put_members(struct fake *f, const char *user, uint64_t version, const struct fake_membership *m, size_t n, bool signal);
+void fake_put_members(struct fake *f, const char *user, uint64_t version, const struct fake_membership *m, size_t n,
+                      bool signal);
 
 /* The log, by others than this gateway. Returns the sequence. */
 uint64_t fake_message(struct fake *f, const char *channel, const char *actor, const char *content);
@@ -108,7 +109,8 @@ struct fake_client *fake_connect_raw(struct fake *f, enum encoding encoding, boo
 char *fake_token(struct fake *f, const char *user); /* malloc'ed */
 void fake_client_send(struct fake_client *c, const Parley__V1__ClientFrame *frame);
 void fake_client_text(struct fake_client *c, const char *text);
-uint32_t fake_client_message(struct fake_client *c, const char *channel, const char *id, const char *content, bool retry);
+uint32_t fake_client_message(struct fake_client *c, const char *channel, const char *id, const char *content,
+                             bool retry);
 void fake_client_resume(struct fake_client *c, const char *channel, uint64_t epoch, uint64_t seq);
 void fake_client_drop(struct fake_client *c);
 struct fake_view *fake_view(struct fake_client *c, const char *channel);

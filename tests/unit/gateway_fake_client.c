@@ -174,7 +174,8 @@ void fake_client_text(struct fake_client *c, const char *text)
         session_receive(c->session, (const uint8_t *)text, strlen(text), false);
 }
 
-uint32_t fake_client_message(struct fake_client *c, const char *channel, const char *id, const char *content, bool retry)
+uint32_t fake_client_message(struct fake_client *c, const char *channel, const char *id, const char *content,
+                             bool retry)
 {
         Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
         Parley__V1__Send send = PARLEY__V1__SEND__INIT;

@@ -282,7 +282,9 @@ static void test_held_copies_are_bounded(void **state)
                 uint64_t seq = fake_message(f, ROOM, "bob", big);
                 const struct fake_event *e = &f->log[f->n_log - 1];
 
-                chain_offer(room, &(struct bus_msg){.subject = subject, .data = e->data, .len = e->len, .seq = seq, .prev = seq - 1});
+                chain_offer(room,
+                            &(struct bus_msg){
+                                    .subject = subject, .data = e->data, .len = e->len, .seq = seq, .prev = seq - 1});
                 assert_true(room->held_bytes <= 2 * 1024 * 1024);
         }
         assert_in_range(room->n_held, 100, 1024);

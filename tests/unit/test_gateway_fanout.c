@@ -89,7 +89,8 @@ static void test_batches_are_bounded(void **state)
 static void test_slow_client(void **state)
 {
         struct fake *f = world();
-        struct fake_client *slow = fake_connect(f, "eve", ENCODING_PROTO), *fast = fake_connect(f, "ada", ENCODING_PROTO);
+        struct fake_client *slow = fake_connect(f, "eve", ENCODING_PROTO),
+                           *fast = fake_connect(f, "ada", ENCODING_PROTO);
         char *big = calloc(1, 10001);
         unsigned n = 0;
 
@@ -227,14 +228,10 @@ static void test_budget_of_a_turn(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_packed_and_shared),
-                cmocka_unit_test(test_plain_is_never_packed),
-                cmocka_unit_test(test_batches_are_bounded),
-                cmocka_unit_test(test_slow_client),
-                cmocka_unit_test(test_busy_for_a_while),
-                cmocka_unit_test(test_burst_of_one_turn),
-                cmocka_unit_test(test_compressed_once),
-                cmocka_unit_test(test_budget_of_a_turn),
+                cmocka_unit_test(test_packed_and_shared),   cmocka_unit_test(test_plain_is_never_packed),
+                cmocka_unit_test(test_batches_are_bounded), cmocka_unit_test(test_slow_client),
+                cmocka_unit_test(test_busy_for_a_while),    cmocka_unit_test(test_burst_of_one_turn),
+                cmocka_unit_test(test_compressed_once),     cmocka_unit_test(test_budget_of_a_turn),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

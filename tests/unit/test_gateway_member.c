@@ -246,7 +246,9 @@ static void test_new_channel_of_everyone(void **state)
         (void)state;
         fake_put_channel(f, "news", true, false);
         fake_run(f);
-        assert_string_equal(fake_last(eve, PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_ADDED)->channel_added->state->channel->id, "news");
+        assert_string_equal(
+                fake_last(eve, PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_ADDED)->channel_added->state->channel->id,
+                "news");
         fake_message(f, "news", "ada", "x");
         fake_run(f);
         fake_check_complete(eve, "news");
@@ -266,7 +268,9 @@ static void test_missing_channel(void **state)
         assert_int_equal(fake_last(eve, PARLEY__V1__SERVER_FRAME__BODY_READY)->ready->n_channels, 1);
         fake_put_channel(f, "soon", false, false);
         fake_advance(f, 6000);
-        assert_string_equal(fake_last(eve, PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_ADDED)->channel_added->state->channel->id, "soon");
+        assert_string_equal(
+                fake_last(eve, PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_ADDED)->channel_added->state->channel->id,
+                "soon");
         fake_free(f);
 }
 

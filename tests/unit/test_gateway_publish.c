@@ -44,7 +44,7 @@ static uint32_t edit(struct fake_client *c, const char *id, uint64_t target, con
         return frame.ref;
 }
 
-static uint32_t delete(struct fake_client *c, const char *id, uint64_t target, bool retry)
+static uint32_t delete (struct fake_client *c, const char *id, uint64_t target, bool retry)
 {
         Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
         Parley__V1__Delete body = PARLEY__V1__DELETE__INIT;
@@ -245,7 +245,7 @@ static void test_edit_and_delete(void **state)
         fake_run(f);
         fake_uuid(f, id);
         assert_string_equal(code_of(b, edit(b, id, 1, "not bob's", false)), "forbidden");
-        assert_string_equal(code_of(b, delete(b, id, 1, false)), "forbidden");
+        assert_string_equal(code_of(b, delete (b, id, 1, false)), "forbidden");
         assert_string_equal(code_of(a, edit(a, id, 99, "x", false)), "not_found");
         first = edit(a, id, 1, "the first", false);
         assert_string_equal(code_of(a, first), "ack");
@@ -255,11 +255,12 @@ static void test_edit_and_delete(void **state)
         /* the target of an edit is a message, not an edit */
         fake_uuid(f, id);
         assert_string_equal(code_of(a, edit(a, id, 2, "x", false)), "bad_request");
-        ref = delete(a, id, 1, false);
+        ref = delete (a, id, 1, false);
         assert_string_equal(code_of(a, ref), "ack");
-        assert_string_equal(fake_last(b, PARLEY__V1__SERVER_FRAME__BODY_EVENT)->event->message_deleted->target_id, message);
+        assert_string_equal(fake_last(b, PARLEY__V1__SERVER_FRAME__BODY_EVENT)->event->message_deleted->target_id,
+                            message);
         /* again: the same ack, although the target is gone */
-        first = delete(a, id, 1, true);
+        first = delete (a, id, 1, true);
         assert_true(fake_answer(a, first)->ack->seq == fake_answer(a, ref)->ack->seq);
         fake_uuid(f, id);
         assert_string_equal(code_of(a, edit(a, id, 1, "too late", false)), "conflict");
@@ -297,7 +298,8 @@ static void test_bad_input(void **state)
         struct fake *f = world();
         struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
         char id[37], *big = calloc(1, 16386);
-        static const char *const channels[] = {"", "a.b", "*", ">", "a b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+        static const char *const channels[] = {
+                "", "a.b", "*", ">", "a b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
         uint32_t ref;
 
         (void)state;
@@ -360,61 +362,6 @@ static void test_archived(void **state)
         fake_free(f);
 }
 
-static void test_rate_of_a_user(void **state)
-{
-        struct fake *f = world();
-        struct fake_client *a = fake_connect(f, "ada", ENCODING_PROTO), *a2 = fake_connect(f, "ada", ENCODING_PROTO),
-                           *b = fake_connect(f, "bob", ENCODING_PROTO);
-        unsigned refused = 0;
-        char id[37];
-
-        (void)state;
-        f->config.rate_limits = true;
-        f->config.rate_messages_per_user = 5;
-        f->config.burst_messages_per_user = 5;
-        for (unsigned i = 0; i < 20; i++) {
-                struct fake_client *c = i % 2 ? a : a2; /* one bucket for all his devices */
-                uint32_t ref;
-
-                fake_uuid(f, id);
-                ref = fake_client_message(c, ROOM, id, "x", false);
-                fake_run(f);
-                if (strcmp(code_of(c, ref), "ack") != 0) {
-                        assert_string_equal(code_of(c, ref), "rate_limited");
-                        assert_in_range(fake_answer(c, ref)->error->retry_ms, 1, 1000);
-                        refused++;
-                }
-        }
-        assert_int_equal(refused, 15);
-        fake_uuid(f, id);
-        refused = fake_client_message(b, ROOM, id, "x", false);
-        fake_run(f);
-        assert_string_equal(code_of(b, refused), "ack");
-        fake_free(f);
-}
-
-static void test_frames_of_a_connection(void **state)
-{
-        struct fake *f = world();
-        struct fake_client *c = fake_connect(f, "ada", ENCODING_JSON);
-        unsigned n = 0;
-
-        (void)state;
-        f->config.rate_limits = true;
-        f->config.rate_frames_per_connection = 10;
-        f->config.burst_frames_per_connection = 20;
-        while (!c->close_code) {
-                fake_client_text(c, "{\"type\":\"ping\"}");
-                if (++n == 21) {
-                        fake_run(f);
-                        assert_non_null(strstr(c->last_text, "rate_limited"));
-                }
-                assert_true(n < 1000);
-        }
-        assert_int_equal(c->close_code, 4009);
-        fake_free(f);
-}
-
 /* Whatever is answered when and however: one answer for each ref, and the log holds what was acked */
 static void pairs(uint64_t seed)
 {
@@ -443,7 +390,7 @@ static void pairs(uint64_t seed)
                         edit(who, id, 1 + (dice >> 40) % (f->next_seq), "edited", (dice >> 50) % 2);
                         break;
                 case 1:
-                        delete(who, id, 1 + (dice >> 40) % (f->next_seq), (dice >> 50) % 2);
+                        delete (who, id, 1 + (dice >> 40) % (f->next_seq), (dice >> 50) % 2);
                         break;
                 case 2:
                         fake_fail_tasks(f, BUS_E_DISCONNECTED);
@@ -486,31 +433,6 @@ static void test_pairs(void **state)
                 pairs(seed);
 }
 
-static void test_pending_is_bounded(void **state)
-{
-        struct fake *f = world();
-        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
-        char id[37];
-        unsigned refused = 0;
-
-        (void)state;
-        f->config.session_max_pending = 10;
-        f->silent = true;
-        for (unsigned i = 0; i < 30; i++) {
-                uint32_t ref;
-
-                fake_uuid(f, id);
-                ref = fake_client_message(c, ROOM, id, "x", false);
-                fake_run(f);
-                refused += fake_answer(c, ref) != NULL;
-        }
-        assert_int_equal(refused, 20);
-        assert_int_equal(f->core->n_pending, 10);
-        f->silent = false;
-        fake_run(f);
-        fake_free(f);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -523,9 +445,6 @@ int main(void)
                 cmocka_unit_test(test_sources_of_the_target),
                 cmocka_unit_test(test_bad_input),
                 cmocka_unit_test(test_archived),
-                cmocka_unit_test(test_rate_of_a_user),
-                cmocka_unit_test(test_frames_of_a_connection),
-                cmocka_unit_test(test_pending_is_bounded),
                 cmocka_unit_test(test_pairs),
         };
 

@@ -285,7 +285,8 @@ static void test_live_meanwhile(void **state)
                 const struct fake_event *e = &f->log[f->n_log - 1];
 
                 chain_offer(channel_find(f->core, ROOM),
-                            &(struct bus_msg){.subject = subject, .data = e->data, .len = e->len, .seq = seq, .prev = seq - 1});
+                            &(struct bus_msg){
+                                    .subject = subject, .data = e->data, .len = e->len, .seq = seq, .prev = seq - 1});
         }
         fake_run(f);
         fake_check_complete(here, ROOM);

@@ -26,7 +26,8 @@ static void hello(struct fake_client *c, const char *token, uint32_t ref)
 
 static void assert_error(const struct fake_client *c, uint32_t ref, const char *code, const char *names)
 {
-        const Parley__V1__ServerFrame *frame = ref ? fake_answer(c, ref) : fake_last(c, PARLEY__V1__SERVER_FRAME__BODY_ERROR);
+        const Parley__V1__ServerFrame *frame = ref ? fake_answer(c, ref)
+                                                   : fake_last(c, PARLEY__V1__SERVER_FRAME__BODY_ERROR);
 
         assert_non_null(frame);
         assert_int_equal(frame->body_case, PARLEY__V1__SERVER_FRAME__BODY_ERROR);
@@ -197,7 +198,8 @@ static void test_token_expires_and_is_renewed(void **state)
 static void test_idle(void **state)
 {
         struct fake *f = world();
-        struct fake_client *silent = fake_connect(f, "ada", ENCODING_PROTO), *busy = fake_connect(f, "bob", ENCODING_PROTO);
+        struct fake_client *silent = fake_connect(f, "ada", ENCODING_PROTO),
+                           *busy = fake_connect(f, "bob", ENCODING_PROTO);
 
         (void)state;
         for (unsigned i = 0; i < 7; i++) {
@@ -237,7 +239,8 @@ static void test_bad_frames(void **state)
 static void test_wrong_kind_of_message(void **state)
 {
         struct fake *f = world();
-        struct fake_client *text = fake_connect(f, "ada", ENCODING_JSON), *binary = fake_connect(f, "bob", ENCODING_PROTO);
+        struct fake_client *text = fake_connect(f, "ada", ENCODING_JSON),
+                           *binary = fake_connect(f, "bob", ENCODING_PROTO);
 
         (void)state;
         session_receive(text->session, (const uint8_t *)"\x02\x12\x00", 3, true);
@@ -245,6 +248,21 @@ static void test_wrong_kind_of_message(void **state)
         /* a length beyond the end */
         session_receive(binary->session, (const uint8_t *)"\x7f\x00", 2, true);
         assert_int_equal(binary->close_code, PARLEY_CLOSE_PROTOCOL_ERROR);
+        fake_free(f);
+}
+
+static void test_text_that_is_none(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *nul = fake_connect(f, "ada", ENCODING_JSON), *bad = fake_connect(f, "ada", ENCODING_JSON);
+
+        (void)state;
+        session_receive(nul->session, (const uint8_t *)"{\"type\":\"p\0ng\"}", 15, false);
+        fake_run(f);
+        assert_int_equal(nul->close_code, 0); /* bad JSON, but text */
+        assert_non_null(strstr(nul->last_text, "\"code\":\"bad_"));
+        session_receive(bad->session, (const uint8_t *)"{\"type\":\"\xff\"}", 12, false);
+        assert_int_equal(bad->close_code, PARLEY_CLOSE_PROTOCOL_ERROR);
         fake_free(f);
 }
 
@@ -304,7 +322,8 @@ static void test_users_and_channels_are_let_go(void **state)
 
         (void)state;
         fake_put_channel(f, "room", false, false);
-        fake_put_members(f, "ada", 1, &(struct fake_membership){"room", PARLEY__V1__ROLE__member, 1, 0, 0, false}, 1, false);
+        fake_put_members(f, "ada", 1, &(struct fake_membership){"room", PARLEY__V1__ROLE__member, 1, 0, 0, false}, 1,
+                         false);
         c = fake_connect(f, "ada", ENCODING_PROTO);
         assert_non_null(c->session);
         fake_client_drop(c);
@@ -329,6 +348,7 @@ int main(void)
                 cmocka_unit_test(test_idle),
                 cmocka_unit_test(test_bad_frames),
                 cmocka_unit_test(test_wrong_kind_of_message),
+                cmocka_unit_test(test_text_that_is_none),
                 cmocka_unit_test(test_connections_of_a_user),
                 cmocka_unit_test(test_drain),
                 cmocka_unit_test(test_users_and_channels_are_let_go),

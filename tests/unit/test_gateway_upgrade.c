@@ -4,7 +4,9 @@
 #include "gateway/upgrade.h"
 
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
-#define LINES "Host: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n"
+#define LINES                                                                                                                      \
+        "Host: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY \
+        "\r\n"
 
 static int parse(struct upgrade *u, const char *target, const char *lines, const char *origins)
 {
@@ -61,7 +63,8 @@ static void test_bearer_among_the_subprotocols(void **state)
         (void)state;
         memset(token, 'a', 2000);
         token[2000] = 0;
-        snprintf(lines, sizeof(lines), LINES "Sec-WebSocket-Protocol: other, parley.bearer.%s , parley.v1.proto,parley.v1.json\r\n", token);
+        snprintf(lines, sizeof(lines),
+                 LINES "Sec-WebSocket-Protocol: other, parley.bearer.%s , parley.v1.proto,parley.v1.json\r\n", token);
         assert_int_equal(parse(&u, "/ws", lines, "*"), 0);
         assert_string_equal(u.token, token);
         assert_int_equal(u.protocol, UPGRADE_PROTO);
@@ -74,7 +77,11 @@ static void test_bearer_among_the_subprotocols(void **state)
         assert_int_equal(u.status, 400);
         upgrade_done(&u);
         /* two header lines are one list */
-        assert_int_equal(parse(&u, "/ws", LINES "Sec-WebSocket-Protocol: parley.bearer.x\r\nsec-websocket-protocol: parley.v1.json\r\n", "*"), 0);
+        assert_int_equal(parse(&u, "/ws",
+                               LINES
+                               "Sec-WebSocket-Protocol: parley.bearer.x\r\nsec-websocket-protocol: parley.v1.json\r\n",
+                               "*"),
+                         0);
         assert_int_equal(u.protocol, UPGRADE_JSON);
         assert_string_equal(u.token, "x");
         upgrade_done(&u);
@@ -95,7 +102,9 @@ static void test_compression_must_be_asked_for(void **state)
         assert_int_equal(parse(&u, "/ws?compress=permessage-deflate", LINES, "*"), 0);
         assert_false(u.deflate);
         upgrade_done(&u);
-        assert_int_equal(parse(&u, "/ws?compress=permessage-deflate", LINES "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n", "*"), 0);
+        assert_int_equal(parse(&u, "/ws?compress=permessage-deflate",
+                               LINES "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n", "*"),
+                         0);
         assert_false(u.deflate);
         upgrade_done(&u);
 }
@@ -140,11 +149,16 @@ static void test_refused(void **state)
                 {"GET ws HTTP/1.1\r\n" LINES "\r\n", 400},
                 {"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", 426},
                 {"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n", 426},
-                {"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 8\r\nSec-WebSocket-Key: " KEY "\r\n\r\n", 426},
-                {"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n", 400},
+                {"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 8\r\nSec-WebSocket-Key: " KEY
+                 "\r\n\r\n",
+                 426},
+                {"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n",
+                 400},
                 {"GET /ws HTTP/1.1\r\nno colon\r\n\r\n", 400},
                 {"GET /ws HTTP/1.1\r\n" LINES " folded: x\r\n\r\n", 400},
-                {"GET /ws HTTP/1.1\r\n" LINES "X: a\x01" "b\r\n\r\n", 400},
+                {"GET /ws HTTP/1.1\r\n" LINES "X: a\x01"
+                 "b\r\n\r\n",
+                 400},
         };
 
         (void)state;

@@ -1,0 +1,144 @@
+/* Buckets and log of the fake world, as others than the gateway write them. */
+#include "gateway_fake_impl.h"
+
+#include "bus/subjects.h"
+#include "gateway/everyone.h"
+
+/* --- buckets --- */
+
+static void key_put(struct fake *f, const char *bucket, const char *key, const uint8_t *data, size_t len)
+{
+        struct fake_key *k = f->keys;
+
+        while (k && (strcmp(k->bucket, bucket) != 0 || strcmp(k->key, key) != 0))
+                k = k->next;
+        if (!k) {
+                k = calloc(1, sizeof(*k));
+                strcpy(k->bucket, bucket);
+                strcpy(k->key, key);
+                k->next = f->keys;
+                f->keys = k;
+        }
+        free(k->data);
+        k->data = malloc(len + 1);
+        memcpy(k->data, data, len);
+        k->len = len;
+}
+
+void fake_put_channel(struct fake *f, const char *id, bool everyone, bool joined_only)
+{
+        Parley__V1__Channel c = PARLEY__V1__CHANNEL__INIT;
+        uint8_t data[256];
+        size_t n;
+
+        c.id = (char *)id;
+        c.name = (char *)id;
+        c.kind = everyone ? PARLEY__V1__CHANNEL__KIND__open : PARLEY__V1__CHANNEL__KIND__private;
+        c.everyone = everyone;
+        c.version = 1;
+        if (joined_only)
+                c.history_visibility = PARLEY__V1__CHANNEL__HISTORY_VISIBILITY__joined;
+        n = parley__v1__channel__pack(&c, data);
+        key_put(f, BUCKET_CHANNELS, id, data, n);
+        if (everyone)
+                everyone_put(f->core, id, data, n);
+}
+
+void fake_put_members(struct fake *f, const char *user, uint64_t version, const struct fake_membership *m, size_t n,
+                      bool signal)
+{
+        Parley__V1__Memberships list = PARLEY__V1__MEMBERSHIPS__INIT;
+        Parley__V1__Membership all[64], *pointers[64];
+        Parley__V1__UserSignal message = PARLEY__V1__USER_SIGNAL__INIT;
+        char subject[SUBJECT_MAX];
+        uint8_t data[8192];
+
+        for (size_t i = 0; i < n; i++) {
+                parley__v1__membership__init(&all[i]);
+                all[i].channel_id = (char *)m[i].channel;
+                all[i].role = m[i].role;
+                all[i].version = m[i].version;
+                all[i].since_seq = m[i].since_seq;
+                all[i].left_seq = m[i].left_seq;
+                all[i].had_absence = m[i].had_absence;
+                pointers[i] = &all[i];
+        }
+        list.user_id = (char *)user;
+        list.version = version;
+        list.memberships = pointers;
+        list.n_memberships = n;
+        key_put(f, BUCKET_MEMBERS, user, data, parley__v1__memberships__pack(&list, data));
+        if (!signal)
+                return;
+        message.body_case = PARLEY__V1__USER_SIGNAL__BODY_MEMBERSHIPS_CHANGED;
+        message.memberships_changed = &list;
+        subject_user(subject, user);
+        fake_live(f, subject, data, parley__v1__user_signal__pack(&message, data), 0, 0);
+}
+
+/* --- the log --- */
+
+uint64_t fake_store(struct fake *f, const Parley__V1__Event *event)
+{
+        size_t n = parley__v1__event__get_packed_size(event);
+        uint8_t *data = malloc(n + 1);
+        char msg_id[SUBJECT_MAX];
+        uint64_t seq;
+
+        subject_msg_id(msg_id, event->channel_id, event->actor_id, event->id);
+        seq = fake_log(f, event->channel_id, msg_id, data, parley__v1__event__pack(event, data));
+        free(data);
+        return seq;
+}
+
+uint64_t fake_message(struct fake *f, const char *channel, const char *actor, const char *content)
+{
+        Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
+        Parley__V1__Message message = PARLEY__V1__MESSAGE__INIT;
+        Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+        char id[37];
+
+        fake_uuid(f, id);
+        at.seconds = f->wall_ns / 1000000000;
+        event.channel_id = message.channel_id = (char *)channel;
+        event.id = message.id = id;
+        event.actor_id = message.sender_id = (char *)actor;
+        event.created_at = message.created_at = &at;
+        message.content = (char *)content;
+        event.body_case = PARLEY__V1__EVENT__BODY_MESSAGE;
+        event.message = &message;
+        return fake_store(f, &event);
+}
+
+uint64_t fake_left(struct fake *f, const char *channel, const char *user, uint64_t version)
+{
+        Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
+        Parley__V1__MemberLeft left = PARLEY__V1__MEMBER_LEFT__INIT;
+        char id[37];
+
+        fake_uuid(f, id);
+        event.channel_id = (char *)channel;
+        event.id = id;
+        event.actor_id = (char *)"system";
+        left.user_id = (char *)user;
+        left.removed = true;
+        left.version = version;
+        event.body_case = PARLEY__V1__EVENT__BODY_MEMBER_LEFT;
+        event.member_left = &left;
+        return fake_store(f, &event);
+}
+
+void fake_remove(struct fake *f, uint64_t seq)
+{
+        for (size_t i = 0; i < f->n_log; i++)
+                if (f->log[i].seq == seq)
+                        f->log[i].removed = true;
+}
+
+void fake_trim(struct fake *f, uint64_t below_seq)
+{
+        for (size_t i = 0; i < f->n_log; i++)
+                if (f->log[i].seq < below_seq)
+                        f->log[i].removed = true;
+        f->first_seq = below_seq;
+}

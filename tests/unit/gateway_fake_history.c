@@ -1,0 +1,108 @@
+/* History of the fake world: what it would answer over rpc. */
+#include "gateway_fake_impl.h"
+
+#include "bus/subjects.h"
+
+static void history_events(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata)
+{
+        Parley__V1__EventsRequest *q = parley__v1__events_request__unpack(NULL, len, data);
+        Parley__V1__EventsResponse a = PARLEY__V1__EVENTS_RESPONSE__INIT;
+        uint64_t through = f->ingested_seq < f->next_seq - 1 ? f->ingested_seq : f->next_seq - 1;
+        uint8_t *out;
+
+        assert_non_null(q);
+        f->n_history++;
+        assert_in_range(q->limit, 1, 500);
+        if (q->through_seq && q->through_seq < through)
+                through = q->through_seq;
+        a.events = calloc(q->limit + 1, sizeof(Parley__V1__Event *));
+        a.through_seq = through;
+        for (size_t i = 0; i < f->n_log; i++) {
+                const struct fake_event *e = &f->log[i];
+
+                if (e->seq <= q->after_seq || e->seq > through || strcmp(e->channel, q->channel_id) != 0)
+                        continue;
+                if (a.n_events == q->limit) {
+                        a.more = true;
+                        a.through_seq = a.events[a.n_events - 1]->seq;
+                        break;
+                }
+                a.events[a.n_events] = parley__v1__event__unpack(NULL, e->len, e->data);
+                a.events[a.n_events++]->seq = e->seq;
+        }
+        out = malloc(parley__v1__events_response__get_packed_size(&a) + 1);
+        fake_reply(f, 0, handler, userdata, out, parley__v1__events_response__pack(&a, out));
+        free(out);
+        for (size_t i = 0; i < a.n_events; i++)
+                parley__v1__event__free_unpacked(a.events[i], NULL);
+        free(a.events);
+        parley__v1__events_request__free_unpacked(q, NULL);
+}
+
+static void history_lookup(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata)
+{
+        Parley__V1__LookupRequest *q = parley__v1__lookup_request__unpack(NULL, len, data);
+        Parley__V1__LookupResponse a = PARLEY__V1__LOOKUP_RESPONSE__INIT;
+        Google__Protobuf__Timestamp through = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+        char msg_id[SUBJECT_MAX];
+        uint8_t *out;
+
+        f->n_lookups++;
+        subject_msg_id(msg_id, q->channel_id, q->actor_id, q->id);
+        for (size_t i = 0; i < f->n_log && !a.event; i++) {
+                if (f->log[i].seq <= f->ingested_seq && strcmp(f->log[i].msg_id, msg_id) == 0) {
+                        a.event = parley__v1__event__unpack(NULL, f->log[i].len, f->log[i].data);
+                        a.event->seq = f->log[i].seq;
+                }
+        }
+        through.seconds = f->ingested_seq >= f->next_seq - 1 ? f->wall_ns / 1000000000 : 1;
+        a.ingested_through = &through;
+        out = malloc(parley__v1__lookup_response__get_packed_size(&a) + 1);
+        fake_reply(f, 0, handler, userdata, out, parley__v1__lookup_response__pack(&a, out));
+        free(out);
+        if (a.event)
+                parley__v1__event__free_unpacked(a.event, NULL);
+        parley__v1__lookup_request__free_unpacked(q, NULL);
+}
+
+static void history_event(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata)
+{
+        Parley__V1__EventRequest *q = parley__v1__event_request__unpack(NULL, len, data);
+        Parley__V1__EventResponse a = PARLEY__V1__EVENT_RESPONSE__INIT;
+        Parley__V1__RpcError missing = PARLEY__V1__RPC_ERROR__INIT;
+        uint8_t *out;
+
+        for (size_t i = 0; i < f->n_log; i++) {
+                if (f->log[i].seq == q->seq && strcmp(f->log[i].channel, q->channel_id) == 0) {
+                        a.event = parley__v1__event__unpack(NULL, f->log[i].len, f->log[i].data);
+                        a.event->seq = q->seq;
+                }
+        }
+        missing.code = (char *)"not_found";
+        if (!a.event)
+                a.error = &missing;
+        out = malloc(parley__v1__event_response__get_packed_size(&a) + 1);
+        fake_reply(f, 0, handler, userdata, out, parley__v1__event_response__pack(&a, out));
+        free(out);
+        if (a.event)
+                parley__v1__event__free_unpacked(a.event, NULL);
+        parley__v1__event_request__free_unpacked(q, NULL);
+}
+
+int fake_request(void *self, const char *subject, const void *data, size_t len, bus_reply_handler handler,
+                 void *userdata)
+{
+        struct fake *f = self;
+
+        if (!f->connected)
+                return BUS_E_DISCONNECTED;
+        if (f->history_down)
+                fake_reply(f, BUS_E_NO_RESPONDERS, handler, userdata, NULL, 0);
+        else if (strcmp(subject, RPC_HISTORY_EVENTS) == 0)
+                history_events(f, data, len, handler, userdata);
+        else if (strcmp(subject, RPC_HISTORY_LOOKUP) == 0)
+                history_lookup(f, data, len, handler, userdata);
+        else
+                history_event(f, data, len, handler, userdata);
+        return 0;
+}

@@ -1,0 +1,115 @@
+/* What one client may ask for: rates, and what waits for an answer. */
+#include "gateway_fake.h"
+
+#define ROOM "room"
+
+static struct fake *world(void)
+{
+        struct fake *f = fake_new();
+
+        fake_start(f);
+        fake_put_channel(f, ROOM, true, false);
+        return f;
+}
+
+static const char *code_of(const struct fake_client *c, uint32_t ref)
+{
+        const Parley__V1__ServerFrame *answer = fake_answer(c, ref);
+
+        assert_non_null(answer);
+        if (answer->body_case == PARLEY__V1__SERVER_FRAME__BODY_ACK)
+                return "ack";
+        assert_int_equal(answer->body_case, PARLEY__V1__SERVER_FRAME__BODY_ERROR);
+        return answer->error->code;
+}
+
+static void test_rate_of_a_user(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *a = fake_connect(f, "ada", ENCODING_PROTO), *a2 = fake_connect(f, "ada", ENCODING_PROTO),
+                           *b = fake_connect(f, "bob", ENCODING_PROTO);
+        unsigned refused = 0;
+        char id[37];
+
+        (void)state;
+        f->config.rate_limits = true;
+        f->config.rate_messages_per_user = 5;
+        f->config.burst_messages_per_user = 5;
+        for (unsigned i = 0; i < 20; i++) {
+                struct fake_client *c = i % 2 ? a : a2; /* one bucket for all his devices */
+                uint32_t ref;
+
+                fake_uuid(f, id);
+                ref = fake_client_message(c, ROOM, id, "x", false);
+                fake_run(f);
+                if (strcmp(code_of(c, ref), "ack") != 0) {
+                        assert_string_equal(code_of(c, ref), "rate_limited");
+                        assert_in_range(fake_answer(c, ref)->error->retry_ms, 1, 1000);
+                        refused++;
+                }
+        }
+        assert_int_equal(refused, 15);
+        fake_uuid(f, id);
+        refused = fake_client_message(b, ROOM, id, "x", false);
+        fake_run(f);
+        assert_string_equal(code_of(b, refused), "ack");
+        fake_free(f);
+}
+
+static void test_frames_of_a_connection(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_JSON);
+        unsigned n = 0;
+
+        (void)state;
+        f->config.rate_limits = true;
+        f->config.rate_frames_per_connection = 10;
+        f->config.burst_frames_per_connection = 20;
+        while (!c->close_code) {
+                fake_client_text(c, "{\"type\":\"ping\"}");
+                if (++n == 21) {
+                        fake_run(f);
+                        assert_non_null(strstr(c->last_text, "rate_limited"));
+                }
+                assert_true(n < 1000);
+        }
+        assert_int_equal(c->close_code, 4009);
+        fake_free(f);
+}
+
+static void test_pending_is_bounded(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+        char id[37];
+        unsigned refused = 0;
+
+        (void)state;
+        f->config.session_max_pending = 10;
+        f->silent = true;
+        for (unsigned i = 0; i < 30; i++) {
+                uint32_t ref;
+
+                fake_uuid(f, id);
+                ref = fake_client_message(c, ROOM, id, "x", false);
+                fake_run(f);
+                refused += fake_answer(c, ref) != NULL;
+        }
+        assert_int_equal(refused, 20);
+        assert_int_equal(f->core->n_pending, 10);
+        f->silent = false;
+        fake_run(f);
+        fake_free(f);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_rate_of_a_user),
+                cmocka_unit_test(test_frames_of_a_connection),
+                cmocka_unit_test(test_pending_is_bounded),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
