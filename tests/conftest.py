@@ -15,7 +15,7 @@ from support.stack import Stack  # noqa: E402
 @pytest.fixture(scope="session")
 def stack():
     """One stack for all tests that do not break it."""
-    s = Stack()
+    s = Stack(PARLEY_RATE_LIMITS="off")
     try:
         yield s.up()
     finally:

@@ -33,7 +33,6 @@ BAD_FRAMES = {
     "empty content": (send(message={"content": ""}), "bad_request", "content"),
     "too much content": (send(message={"content": "x" * (16 * 1024 + 1)}), "too_large", "content"),
     "a NUL": (send(message={"content": "a\0b"}), "bad_request", "content"),
-    "lone surrogate": (send(message={"content": "\ud800"}), "bad_", ""),
     "type system": (send(message={"type": "system"}), "bad_request", "type"),
     "type unknown": (send(message={"type": "poem"}), "bad_request", "type"),
     "channel with a dot": (send(channelId="a.b"), "bad_request", "channelId"),
@@ -69,7 +68,7 @@ async def test_bad_frame(stack, name):
 
 
 @pytest.mark.parametrize("data", ["{", "[]", "null", "\"x\"", "{\"type\":\"ping\"", "nonsense", "{\"type\":\"ping\",\"ref\":-1}",
-                                  "{" * 50, "{\"a\":" * 100 + "1" + "}" * 100])
+                                  "{" * 50, json.dumps(send(message={"content": "\ud800"})), "{\"a\":" * 100 + "1" + "}" * 100])
 async def test_bad_json(stack, data):
     async with Client(stack, "ada") as ada:
         await ada.raw(data)
@@ -110,7 +109,7 @@ def rsa_key():
 
 BAD_TOKENS = {
     "expired": (lambda s: s.token("ada", ttl=-3600), "expired", 4002),
-    "not yet valid": (lambda s: s.token("ada", nbf=int(time.time()) + 3600), "not yet", 4001),
+    "not yet valid": (lambda s: s.token("ada", nbf=int(time.time()) + 3600), "not valid yet", 4001),
     "wrong issuer": (lambda s: s.token("ada", iss="somebody"), "issuer", 4001),
     "wrong audience": (lambda s: s.token("ada", aud="others"), "audience", 4001),
     "algorithm none": (lambda s: s.token("ada", key="", algorithm="none"), "algorithm", 4001),

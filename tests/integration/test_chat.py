@@ -17,8 +17,8 @@ async def test_two_members_chat_and_history_has_it(stack):
         ack = await ada.send(channel, "hello, bob")
         await bob.wait_seq(channel, ack["seq"])
         answer = await bob.send(channel, "hello, ada", replyTo=ack["id"])
-        await ada.wait_seq(channel, answer["seq"])
         for client in (ada, bob):
+            await client.wait_seq(channel, answer["seq"])
             assert [m["content"] for m in client.messages(channel)] == ["hello, bob", "hello, ada"]
             assert client.channels[channel].breaks == 0
         first = bob.messages(channel)[0]

@@ -159,8 +159,8 @@ class Stack:
 
     def token(self, user, ttl=3600, key=None, algorithm="HS256", headers=None, **claims):
         now = int(time.time())
-        body = {"sub": user, "name": user.capitalize(), "iss": "parley-local", "aud": "parley", "iat": now, "exp": now + ttl, **claims}
-        return jwt.encode({k: v for k, v in body.items() if v is not None}, key or self.secret(), algorithm=algorithm, headers=headers)
+        body = {"sub": user, "name": str(user).capitalize(), "iss": "parley-local", "aud": "parley", "iat": now, "exp": now + ttl, **claims}
+        return jwt.encode({k: v for k, v in body.items() if v is not None}, self.secret() if key is None else key, algorithm=algorithm, headers=headers)
 
     # --- REST ---
 
