@@ -82,6 +82,8 @@ static void on_loaded(int error, const struct pg_results *r, void *userdata)
                 maybe_stopped(o);
                 return;
         }
+        if (error)
+                return; /* not at once again: with the next tick */
         if (o->again) {
                 o->again = false;
                 o->empty = false;

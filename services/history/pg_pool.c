@@ -27,13 +27,13 @@ void pg_job_finished(struct pg *pg, struct pg_job *job)
 static void on_report(uv_timer_t *timer)
 {
         struct pg *pg = timer->data;
+        struct pg_job *job = pg->failed, *next;
 
-        while (pg->failed) {
-                struct pg_job *job = pg->failed;
-
-                pg->failed = job->next;
-                if (!pg->failed)
-                        pg->failed_tail = &pg->failed;
+        /* what fails in a handler comes with the next report */
+        pg->failed = NULL;
+        pg->failed_tail = &pg->failed;
+        for (; job; job = next) {
+                next = job->next;
                 pg_job_finished(pg, job);
         }
         maybe_closed(pg);
@@ -44,7 +44,8 @@ void pg_job_fail_later(struct pg *pg, struct pg_job *job)
         job->next = NULL;
         *pg->failed_tail = job;
         pg->failed_tail = &job->next;
-        (void)uv_timer_start(&pg->report, on_report, 0, 0);
+        /* 1 and not 0: libuv before 1.45 runs a timer that its own callback starts with 0 at once, and nothing else ever again */
+        (void)uv_timer_start(&pg->report, on_report, 1, 0);
 }
 
 static void fail_later(struct pg *pg, struct pg_job *job, int error)
