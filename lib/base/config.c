@@ -327,7 +327,7 @@ static void print_takes(FILE *out, const struct config_item *item)
                 fprintf(out, "%" PRIu64 " to %" PRIu64, item->min, item->max);
                 if (item->unit)
                         fprintf(out, " %s", item->unit);
-                if (item->zero_is_off && item->min > 0)
+                if (item->zero_is_off)
                         fputs("; 0: no limit", out);
                 break;
         case CONFIG_BOOL:
