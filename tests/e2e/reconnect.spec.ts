@@ -3,6 +3,7 @@ import { createChannel, demoSession, expect, join, picture, test, unique, type W
 
 const range = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `line ${from + i}`);
 
+test.describe.configure({ timeout: 120_000 }); // starting a service on a loaded machine takes its time
 test.afterEach(() => startAgain('gateway'));
 
 test('the gateway is killed while two windows write: nothing is lost, nothing comes twice', async ({ enter, request }) => {
