@@ -14,6 +14,8 @@
 #define LIMITED_FRAMES_MAX 200
 /* How long a client should wait that spoke before `ready` */
 #define NOT_READY_RETRY_MS 100
+/* A ping is answered this often whatever else the client sends: it would take the connection for dead */
+#define PING_MS 1000
 
 static const struct {
         void (*handler)(struct session *s, const Parley__V1__ClientFrame *frame);
@@ -60,6 +62,14 @@ static uint32_t frames_limit(struct session *s)
                               (uint32_t)config->burst_frames_per_address, 1);
 }
 
+static bool frames_is_heartbeat(struct session *s, const Parley__V1__ClientFrame *frame)
+{
+        if (frame->body_case != PARLEY__V1__CLIENT_FRAME__BODY_PING || s->core->now_ms - s->pinged_ms < PING_MS)
+                return false;
+        s->pinged_ms = s->core->now_ms;
+        return true;
+}
+
 static void frames_dispatch(struct session *s, const Parley__V1__ClientFrame *frame)
 {
         unsigned which = frame->body_case;
@@ -70,7 +80,7 @@ static void frames_dispatch(struct session *s, const Parley__V1__ClientFrame *fr
                 s->bad_frames++;
                 return;
         }
-        wait = frames_limit(s);
+        wait = frames_is_heartbeat(s, frame) ? 0 : frames_limit(s);
         if (wait) {
                 session_error(s, frame->ref, PARLEY_RATE_LIMITED, wait, "too many frames; wait %u ms", wait);
                 if (++s->limited_frames >= LIMITED_FRAMES_MAX)

@@ -10,6 +10,7 @@
 
 #define MENTIONS_MAX 50
 #define BUSY_RETRY_MS 500
+#define HINT_MAX_MS 10000
 
 static bool check_content(struct session *s, uint32_t ref, const char *field, const char *content)
 {
@@ -47,6 +48,24 @@ static bool check_uuid(struct session *s, uint32_t ref, const char *field, const
         return false;
 }
 
+/* Each refusal is told a later time, one after the other at the rate that is allowed: told the same time they would all come at once, and
+ * all but one in vain. 0: not refused */
+static uint32_t check_rate(struct user *u)
+{
+        const struct core *core = u->core;
+        uint32_t rate = core_rate(core, core->config->rate_messages_per_user);
+        uint32_t wait = ratelimit_take(&u->messages, core->now_ms, rate,
+                                       (uint32_t)core->config->burst_messages_per_user, 1);
+
+        if (!wait)
+                return 0;
+        if (u->hinted_ms < core->now_ms + wait)
+                u->hinted_ms = core->now_ms + wait;
+        else if (u->hinted_ms < core->now_ms + HINT_MAX_MS)
+                u->hinted_ms += 1000 / rate + 1;
+        return (uint32_t)(u->hinted_ms - core->now_ms);
+}
+
 static bool check_capacity(struct session *s, uint32_t ref)
 {
         struct core *core = s->core;
@@ -62,8 +81,7 @@ static bool check_capacity(struct session *s, uint32_t ref)
                 session_error(s, ref, PARLEY_UNAVAILABLE, BUSY_RETRY_MS, "too many mutations wait for the log");
                 return false;
         }
-        wait = ratelimit_take(&s->user->messages, core->now_ms, core_rate(core, config->rate_messages_per_user),
-                              (uint32_t)config->burst_messages_per_user, 1);
+        wait = check_rate(s->user);
         if (wait)
                 session_error(s, ref, PARLEY_RATE_LIMITED, wait, "too many messages; wait %u ms", wait);
         return wait == 0;

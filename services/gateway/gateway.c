@@ -300,7 +300,7 @@ static void gateway_descriptors(const struct gateway_config *config)
                 return;
         limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || want < limit.rlim_max ? want : limit.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < want)
-                log_warn("fewer descriptors than PARLEY_MAX_CONNECTIONS", LOG_U("descriptors", limit.rlim_cur));
+                log_info("fewer descriptors than PARLEY_MAX_CONNECTIONS", LOG_U("descriptors", limit.rlim_cur));
 }
 
 int gateway_run(const struct gateway_config *config)

@@ -79,6 +79,7 @@ struct session {
         int64_t expires_at;  /* unix seconds */
         struct wheel_timer timer;
         struct ratelimit frames;
+        uint64_t pinged_ms;     /* the last `ping` that was answered whatever the rate */
         struct cursor *cursors; /* LOADING: from hello and resume */
         uint32_t n_cursors;
         uint32_t hello_ref;

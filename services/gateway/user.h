@@ -29,6 +29,7 @@ struct user {
         uint64_t list_version; /* of the newest Memberships applied */
         struct bus_sub *sub;
         struct ratelimit messages;
+        uint64_t hinted_ms; /* until when retries of refused messages were told to wait */
         struct gate_item gate;
         struct wheel_timer timer; /* to try again, or to be dropped */
         bool loaded;
