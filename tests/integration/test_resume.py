@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from support.client import Channel, Client
+from support.stack import wait_until
 
 
 async def seen_by_late(stack, channel, epoch, cursor, through):
@@ -50,6 +51,7 @@ async def test_two_gateways_agree_and_drain(own_stack):
             s.kill("gateway", signal.SIGTERM)
             await ada.wait(lambda: any(f["type"] == "reconnect" for f in ada.frames) and ada.close_code is not None, 10, "reconnect")
             assert ada.close_code == 1012
+            await asyncio.to_thread(wait_until, lambda: not s.alive("gateway"), 15, "the gateway has ended")
             s.start("gateway")
             acks.append(await ada.send_until_acked(channel, "after"))
             await bob.wait_seq(channel, acks[-1]["seq"], 30)
