@@ -11,7 +11,7 @@
 
 /* Defines x_freep for use with _cleanup_ */
 #define DEFINE_FREEP(type, free_func)                                                                                  \
-        static inline void free_func##p(type **p) /* NOLINT(bugprone-macro-parentheses): a type */                     \
+        static inline void free_func##p(type **p)                                                                      \
         {                                                                                                              \
                 free_func(*p);                                                                                         \
         }
