@@ -117,7 +117,7 @@ async def test_failpoint(own_stack, name):
     part, spec = FAILPOINTS[name]
     stack = own_stack(build="faults", PARLEY_RATE_LIMITS="off")
     stack.stop(part)
-    n = random.Random(name).randint(30, 80) if part == "gateway" else random.Random(name).randint(10, 20)
+    n = random.Random(name).randint(500, 900) if part == "gateway" else random.Random(name).randint(10, 20)
     stack.start(part, PARLEY_FAILPOINTS=spec.format(n=n))
 
     async def disturb(stack, clients, channel):
