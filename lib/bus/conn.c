@@ -228,6 +228,7 @@ void conn_close(struct conn *c)
 
 static void conn_free(struct conn *c)
 {
+        conn_trash_empty(c);
         for (size_t i = 0; i < ARRAY_SIZE(c->strings); i++)
                 free(c->strings[i]);
         pthread_mutex_destroy(&c->lock);

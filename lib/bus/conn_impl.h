@@ -15,6 +15,8 @@ enum conn_state {
         CONN_BROKEN,  /* as CONN_CLOSING, after it broke */
 };
 
+enum { CONN_TRASH_MAX = 64 };
+
 struct conn {
         struct conn_options options;
         char *strings[7]; /* copies of the options' */
@@ -29,6 +31,9 @@ struct conn {
                 *acks; /* to ack_prefix: without a thread. They also keep the memory of nc while the loop uses it. */
         struct loop_item answers_done;
         struct conn_sub *subs;
+        natsMsg *trash[CONN_TRASH_MAX]; /* loop only: to be released */
+        unsigned n_trash;
+        size_t trash_bytes;
         unsigned n_subs; /* of which nats.c has not yet said that it is done */
         uv_work_t work;
         bool working;
@@ -74,6 +79,10 @@ int conn_poll_start(struct conn *c);
 void conn_poll_stop(struct conn *c);
 bool conn_on_loop(const struct conn *c);
 void conn_over(struct conn *c); /* conn.c: the socket is gone */
+
+/* conn_trash.c; on the loop */
+void conn_trash_put(struct conn *c, natsMsg *msg); /* takes it over; NULL is fine */
+void conn_trash_empty(struct conn *c);
 
 /* conn_msg.c: messages in and out */
 int conn_error(natsStatus s);

@@ -65,7 +65,7 @@ static void delivered_run(struct loop_item *item, bool drop)
 
         if (!drop && d->sub->handler != NULL)
                 d->sub->handler(&d->view, d->sub->userdata);
-        natsMsg_Destroy(d->msg);
+        conn_trash_put(d->sub->conn, d->msg);
         free(d);
 }
 
@@ -192,7 +192,7 @@ static void answered_run(struct loop_item *item, bool drop)
 
         if (!drop && a->conn->state == CONN_OPEN)
                 o->answer(&a->view, &a->extra, o->userdata);
-        natsMsg_Destroy(a->msg);
+        conn_trash_put(a->conn, a->msg);
         free(a);
 }
 
@@ -276,7 +276,7 @@ static bool take_ack(struct conn *c)
                 view_answer(msg, &seen, &extra);
                 o->answer(&seen, &extra, o->userdata);
         }
-        natsMsg_Destroy(msg);
+        conn_trash_put(c, msg);
         return true;
 }
 
@@ -311,7 +311,7 @@ static natsStatus publish_with_headers(struct conn *c, const char *subject, cons
                         s = natsMsgHeader_Set(msg, headers[i].name, headers[i].value);
         if (s == NATS_OK)
                 s = natsConnection_PublishMsg(c->nc, msg);
-        natsMsg_Destroy(msg);
+        conn_trash_put(c, msg);
         return s;
 }
 
