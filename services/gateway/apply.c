@@ -54,16 +54,48 @@ Parley__V1__Event *apply_decode(struct channel *c, const struct raw_event *raw)
         return apply_rejected(c, raw);
 }
 
-void apply_before(struct channel *c, const Parley__V1__Event *event, const struct raw_event *raw)
+void apply_blank(Parley__V1__Event *event)
 {
-        uint64_t target_seq = 0;
+        if (event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE)
+                parley__v1__message__free_unpacked(event->message, NULL);
+        else
+                parley__v1__message_edited__free_unpacked(event->message_edited, NULL);
+        /* reason 0: deleted. Without memory nothing is told of it but its place */
+        event->removed = parley__v1__event_removed__unpack(NULL, 0, NULL);
+        event->body_case = event->removed ? PARLEY__V1__EVENT__BODY_REMOVED : PARLEY__V1__EVENT__BODY__NOT_SET;
+}
+
+/* An edit that came into the log behind the deletion of its message is told to nobody */
+static void apply_edit_too_late(struct channel *c, Parley__V1__Event *event, const struct raw_event *raw)
+{
+        struct raw_event *blank;
+
+        apply_blank(event);
+        blank = raw_event_pack(event);
+        if (blank) {
+                blank->time_ns = raw->time_ns;
+                tail_push(c, blank, (struct tail_mark){0});
+        } else {
+                tail_skip(c, raw->seq);
+        }
+        raw_event_free_list(blank);
+}
+
+void apply_before(struct channel *c, Parley__V1__Event *event, const struct raw_event *raw)
+{
+        struct tail_mark mark = {0};
 
         switch (event->body_case) {
         case PARLEY__V1__EVENT__BODY_MESSAGE_EDITED:
-                target_seq = event->message_edited->target_seq;
+                mark.edits = event->message_edited->target_seq;
+                if (tail_deletes(c, mark.edits)) {
+                        apply_edit_too_late(c, event, raw);
+                        return;
+                }
                 break;
         case PARLEY__V1__EVENT__BODY_MESSAGE_DELETED:
-                tail_forget(c, event->message_deleted->target_seq);
+                mark.deletes = event->message_deleted->target_seq;
+                tail_forget(c, mark.deletes);
                 break;
         case PARLEY__V1__EVENT__BODY_CHANNEL_CHANGED:
                 if (event->channel_changed->channel && strcmp(event->channel_changed->channel->id, c->id) == 0)
@@ -72,7 +104,7 @@ void apply_before(struct channel *c, const Parley__V1__Event *event, const struc
         default:
                 break;
         }
-        tail_push(c, raw, target_seq);
+        tail_push(c, raw, mark);
 }
 
 static void apply_member_left(struct channel *c, uint64_t seq, const Parley__V1__MemberLeft *left)
@@ -107,10 +139,24 @@ static void apply_member_changed(struct channel *c, uint64_t seq, const Parley__
         changes_apply(c->core, &change);
 }
 
+static void apply_member_joined(struct channel *c, uint64_t seq, const Parley__V1__MemberJoined *joined)
+{
+        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
+
+        change.channel_id = c->id;
+        change.user_id = joined->user_id;
+        change.role = joined->role;
+        change.seq = seq;
+        change.version = joined->version;
+        changes_joined(c->core, &change);
+}
+
 void apply_after(struct channel *c, const Parley__V1__Event *event)
 {
         if (event->body_case == PARLEY__V1__EVENT__BODY_MEMBER_LEFT)
                 apply_member_left(c, event->seq, event->member_left);
         else if (event->body_case == PARLEY__V1__EVENT__BODY_MEMBER_CHANGED)
                 apply_member_changed(c, event->seq, event->member_changed);
+        else if (event->body_case == PARLEY__V1__EVENT__BODY_MEMBER_JOINED)
+                apply_member_joined(c, event->seq, event->member_joined);
 }

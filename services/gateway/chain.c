@@ -7,6 +7,8 @@
 #include "bus/subjects.h"
 #include "gateway/apply.h"
 #include "gateway/channel.h"
+#include "gateway/replay.h"
+#include "gateway/shard.h"
 #include "gateway/stats.h"
 
 #define HELD_MAX 1024
@@ -61,6 +63,14 @@ static void held_push(struct channel *c, const struct bus_msg *msg)
         c->held_bytes += sizeof(*h) + msg->len;
 }
 
+static void chain_heard(struct channel *c, uint64_t seq)
+{
+        if (seq > c->known_head)
+                c->known_head = seq;
+        if (seq > c->shard->heard)
+                c->shard->heard = seq;
+}
+
 void chain_accept(struct channel *c, const struct raw_event *raw)
 {
         Parley__V1__Event *event = apply_decode(c, raw);
@@ -71,8 +81,7 @@ void chain_accept(struct channel *c, const struct raw_event *raw)
         }
         apply_before(c, event, raw);
         c->head = raw->seq;
-        if (c->known_head < raw->seq)
-                c->known_head = raw->seq;
+        chain_heard(c, raw->seq);
         deliver_event(c, event);
         apply_after(c, event);
         parley__v1__event__free_unpacked(event, NULL);
@@ -86,6 +95,14 @@ static bool chain_follows(const struct channel *c, uint64_t seq, uint64_t prev)
         if (c->head == 0 && prev == 0)
                 return true; /* the first one ever, as far as the log knows */
         return seq == channel_position(c) + 1;
+}
+
+static void chain_tell_epoch(struct channel *c)
+{
+        if (!c->epoch_due || channel_position(c) + 1 < c->shard->first_seq)
+                return;
+        c->epoch_due = false;
+        deliver_epoch(c);
 }
 
 /* Goes on with what is held, as far as the chain reaches; what is still missing is fetched */
@@ -110,6 +127,7 @@ static void chain_advance(struct channel *c)
         }
         if (!c->held && !c->repairing && c->known_head > channel_position(c))
                 repair_start(c);
+        chain_tell_epoch(c);
         if (moved)
                 channel_check_links(c);
 }
@@ -117,8 +135,7 @@ static void chain_advance(struct channel *c)
 void chain_begin(struct channel *c)
 {
         c->tail_base = channel_position(c);
-        if (c->known_head < c->head)
-                c->known_head = c->head;
+        chain_heard(c, c->head);
         chain_advance(c);
 }
 
@@ -128,6 +145,7 @@ void chain_offer(struct channel *c, const struct bus_msg *msg)
         if (FAILPOINT("gateway.before_live"))
                 return; /* as if the message system had lost it */
         if (c->state == CHANNEL_ACTIVATING) {
+                chain_heard(c, msg->seq);
                 held_push(c, msg);
                 return;
         }
@@ -135,8 +153,7 @@ void chain_offer(struct channel *c, const struct bus_msg *msg)
                 metric_add(&stat_live_dropped, 1);
                 return;
         }
-        if (c->known_head < msg->seq)
-                c->known_head = msg->seq;
+        chain_heard(c, msg->seq);
         if (c->repairing || c->held || !chain_follows(c, msg->seq, msg->prev)) {
                 held_push(c, msg);
                 chain_advance(c);
@@ -176,7 +193,9 @@ static void repair_give_up(struct channel *c)
                 c->head = c->floor;
         tail_done(c);
         c->tail_base = c->floor;
+        c->epoch_due = false; /* the gap names it, too */
         deliver_gap(c, from, "unavailable");
+        channel_check_links(c);
 }
 
 static void repair_done(struct channel *c, enum fetch_result result, const struct raw_event *events, unsigned n,
@@ -194,6 +213,8 @@ static void repair_done(struct channel *c, enum fetch_result result, const struc
         if (through > c->floor)
                 c->floor = through;
         channel_check_links(c);
+        if (result == FETCH_OK && !c->held && c->known_head > channel_position(c))
+                c->known_head = channel_position(c); /* it was looked for, and is not there */
         if (progress || result == FETCH_OK) {
                 c->repair_since_ms = 0;
                 metric_add(&stat_repairs, 1);
@@ -206,6 +227,9 @@ static void repair_done(struct channel *c, enum fetch_result result, const struc
                         c->repair_since_ms = core->now_ms;
                 wheel_arm(core->wheel, &c->suspect, core->now_ms + REPAIR_RETRY_MS, repair_timer);
         }
+        /* the head could not be read meanwhile, and the timer found the repair under way */
+        if (c->verify_again && !wheel_armed(&c->suspect))
+                chain_verify(c);
         channel_unref(c);
 }
 
@@ -224,7 +248,7 @@ static void repair_start(struct channel *c)
                 return; /* a try has just failed; the next one is due soon */
         c->repairing = true;
         channel_ref(c);
-        if (fetch_start(c, &options)) {
+        if (fetch_start(c, &options, NULL)) {
                 c->repairing = false;
                 c->refs--;
                 wheel_arm(c->core->wheel, &c->suspect, c->core->now_ms + REPAIR_RETRY_MS, repair_timer);
@@ -233,28 +257,22 @@ static void repair_start(struct channel *c)
 
 void chain_expect(struct channel *c, uint64_t seq, uint32_t within_ms)
 {
-        if (!channel_active(c) || seq <= channel_position(c))
+        if (c->state != CHANNEL_ACTIVATING && !channel_active(c))
                 return;
-        if (seq > c->known_head)
-                c->known_head = seq;
-        if (c->repairing || wheel_armed(&c->suspect))
+        chain_heard(c, seq);
+        if (!channel_active(c) || seq <= channel_position(c) || c->repairing || wheel_armed(&c->suspect))
                 return;
         wheel_arm(c->core->wheel, &c->suspect, c->core->now_ms + within_ms, repair_timer);
 }
 
-static void verify_on_head(int error, const struct bus_msg *msg, void *userdata)
+/* --- verifying --- */
+
+static void verify_end(struct channel *c, bool failed)
 {
-        struct channel *c = userdata;
         struct core *core = c->core;
 
         c->verifying = false;
-        if (!error && channel_active(c)) {
-                if (msg->seq > c->known_head)
-                        c->known_head = msg->seq;
-                if (!c->repairing)
-                        chain_advance(c);
-        }
-        if (error && error != BUS_E_NOT_FOUND && channel_active(c)) {
+        if (failed && channel_active(c)) {
                 c->verify_again = true;
                 wheel_arm(core->wheel, &c->suspect, core->now_ms + REPAIR_RETRY_MS, repair_timer);
         } else if (c->verify_again) {
@@ -262,6 +280,52 @@ static void verify_on_head(int error, const struct bus_msg *msg, void *userdata)
         }
         channel_unref(c);
         gate_leave(&core->gate_channels);
+}
+
+/* The log has lost its end (every replica went down at once before it was on disk): sequences that were seen will stand for other
+ * events. Everybody must forget what is above its end. */
+static void chain_rewind(struct channel *c, uint64_t last_seq)
+{
+        uint64_t from = c->head;
+
+        log_error("the log has lost its end", LOG_S("channel", c->id), LOG_U("head", from), LOG_U("log", last_seq));
+        chain_done(c);
+        tail_done(c);
+        replay_cache_drop(c);
+        c->head = c->verified_head;
+        c->floor = c->tail_base = last_seq;
+        c->known_head = last_seq;
+        deliver_gap(c, from, "cursor_ahead");
+}
+
+static void verify_on_end(struct shard *shard, int error, uint64_t last_seq, void *userdata)
+{
+        struct channel *c = userdata;
+
+        (void)shard;
+        if (!error && channel_active(c) && !c->repairing && last_seq < c->head)
+                chain_rewind(c, last_seq);
+        verify_end(c, error != 0);
+}
+
+static void verify_on_head(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct channel *c = userdata;
+        bool answered = !error || error == BUS_E_NOT_FOUND;
+
+        c->verified_head = error ? 0 : msg->seq;
+        if (answered && channel_active(c) && c->verified_head < c->head) {
+                /* the newest event was removed, or has come since; or there is less than was seen */
+                shard_ask(c->shard, verify_on_end, c);
+                return;
+        }
+        if (answered && channel_active(c)) {
+                if (c->verified_head > c->known_head)
+                        c->known_head = c->verified_head;
+                if (!c->repairing)
+                        chain_advance(c);
+        }
+        verify_end(c, !answered);
 }
 
 static void verify_start(struct gate_item *item)
@@ -273,6 +337,16 @@ static void verify_start(struct gate_item *item)
         subject_chat(subject, c->shard->number, c->id);
         subject_chat_stream(stream, c->shard->number);
         up_stream_last(&c->core->up, stream, subject, verify_on_head, c);
+}
+
+void chain_begins(struct channel *c, bool new_epoch)
+{
+        if (!channel_active(c))
+                return;
+        c->epoch_due |= new_epoch;
+        chain_heard(c, c->shard->first_seq - 1);
+        if (!c->repairing)
+                chain_advance(c);
 }
 
 void chain_verify(struct channel *c)

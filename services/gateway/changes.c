@@ -9,6 +9,7 @@
 
 struct change {
         uint64_t at_ms, seq, version;
+        bool joined; /* by the event itself; else it is not told from another role */
         Parley__V1__Role role;
         char user_id[IDENT_MAX + 1];
         char channel_id[IDENT_MAX + 1];
@@ -19,22 +20,42 @@ struct change_log {
         struct change ring[CHANGES_MAX];
 };
 
+/* Does a stay begin here, or does the role change within one? */
+static bool change_joins(const struct change *change, const struct member *m)
+{
+        if (change->joined || m->role == PARLEY__V1__ROLE__none)
+                return true;
+        if (change->version <= m->version)
+                return member_join_unknown(m);
+        return change->version > m->version + 1; /* what lies between may be a removal */
+}
+
 static void change_to_user(struct user *u, const struct change *change)
 {
         struct channel *c = channel_get(u->core, change->channel_id);
         struct member_change m = {.role = change->role, .version = change->version};
 
+        const struct member *was;
+
         if (!c) {
                 log_error("no memory for a channel", LOG_S("user", u->id));
                 return;
         }
-        if (change->role == PARLEY__V1__ROLE__none)
+        was = user_member(u, c);
+        if (change->role == PARLEY__V1__ROLE__none) {
                 m.left_seq = change->seq;
-        else
-                m.had_absence = true; /* unknown here: history decides what he may see of the time before */
+        } else if (was && change_joins(change, was)) {
+                m.since_seq = change->seq;
+                /* where it is unknown history decides what he may see of the time before */
+                m.had_absence = change->version != was->version || was->had_absence;
+        } else if (was) {
+                m.since_seq = was->since_seq;
+                m.left_seq = was->left_seq;
+                m.had_absence = was->had_absence;
+        }
         channel_ref(c);
-        /* who becomes a member is told by his list, which knows since when */
-        if (user_member(u, c) || change->role == PARLEY__V1__ROLE__none)
+        /* who becomes a member for the first time is told by his list */
+        if (was || change->role == PARLEY__V1__ROLE__none)
                 user_apply(u, c, &m);
         channel_unref(c);
 }
@@ -51,10 +72,13 @@ static void change_keep(struct core *core, const struct change *change)
                 core->changes->n++;
 }
 
-void changes_apply(struct core *core, const Parley__V1__MembershipChange *message)
+static void changes_take(struct core *core, const Parley__V1__MembershipChange *message, bool joined)
 {
-        struct change change = {
-                .at_ms = core->now_ms, .seq = message->seq, .version = message->version, .role = message->role};
+        struct change change = {.at_ms = core->now_ms,
+                                .seq = message->seq,
+                                .version = message->version,
+                                .joined = joined,
+                                .role = message->role};
         struct user *u;
 
         if (!ident_valid(message->user_id) || !ident_valid(message->channel_id)) {
@@ -67,6 +91,16 @@ void changes_apply(struct core *core, const Parley__V1__MembershipChange *messag
         u = user_find(core, change.user_id);
         if (u && u->loaded)
                 change_to_user(u, &change);
+}
+
+void changes_apply(struct core *core, const Parley__V1__MembershipChange *message)
+{
+        changes_take(core, message, false);
+}
+
+void changes_joined(struct core *core, const Parley__V1__MembershipChange *message)
+{
+        changes_take(core, message, true);
 }
 
 void changes_replay(struct core *core, struct user *u)

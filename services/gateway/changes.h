@@ -12,6 +12,8 @@ struct user;
 
 /* gateway.membership: applied to permissions at once, remembered for a while */
 void changes_apply(struct core *core, const Parley__V1__MembershipChange *change);
+/* The same for a member_joined event of the log, which tells where a stay begins */
+void changes_joined(struct core *core, const Parley__V1__MembershipChange *change);
 /* Applies what is remembered of this user */
 void changes_replay(struct core *core, struct user *u);
 void changes_free(struct change_log *log);

@@ -78,6 +78,7 @@ static void channel_stop(struct channel *c)
         chain_done(c);
         tail_done(c);
         c->head = c->floor = c->known_head = 0;
+        c->epoch_due = false;
 }
 
 void channel_free(struct channel *c)
@@ -179,6 +180,8 @@ static void channel_activated(struct channel *c)
         c->state = CHANNEL_ACTIVE;
         chain_begin(c);
         channel_check_links(c);
+        if (c->verify_again)
+                chain_verify(c); /* something was lost while the head was being read */
 }
 
 /* One of the answers that activation waits for is there */
@@ -250,6 +253,7 @@ static void channel_activate(struct gate_item *item)
 
         c->activation_error = 0;
         c->activating = 3;
+        c->verify_again = false;
         /* listening first, reading the head afterwards: what comes between is held */
         if (!c->sub) {
                 subject_live(subject, c->shard->number, c->id);

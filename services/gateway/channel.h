@@ -23,12 +23,17 @@ struct sub {
         bool live;     /* gets every event without a further look at the link */
 };
 
+/* What an event of the tail does to another one; 0: nothing */
+struct tail_mark {
+        uint64_t edits, deletes; /* sequence of the message */
+};
+
 /* One of the newest events, as it was stored */
 struct tail_entry {
         struct tail_entry *prev, *next;         /* of the channel */
         struct tail_entry *all_prev, *all_next; /* of all channels, by age */
         struct channel *channel;
-        uint64_t target_seq;    /* of an edit */
+        struct tail_mark mark;
         struct raw_event event; /* last: its data stands behind it */
 };
 
@@ -45,6 +50,7 @@ struct channel {
         bool repairing;
         bool verifying;     /* the head is being asked for */
         bool verify_again;  /* and something happened since */
+        bool epoch_due;     /* those who are live are told of the epoch once its beginning is reached */
         uint8_t activating; /* answers that are awaited */
         uint8_t activation_error;
         unsigned refs; /* memberships, links, everyone, whatever is under way */
@@ -52,6 +58,7 @@ struct channel {
         uint64_t head;            /* last sequence delivered; 0: none known */
         uint64_t floor;           /* there is nothing of the channel between head and this */
         uint64_t known_head;      /* highest sequence heard of */
+        uint64_t verified_head;   /* what the leader said last */
         uint64_t repair_since_ms; /* the first try that failed; 0: none */
         uint64_t acked_seq;       /* highest of our own acks since the last digest; 0: none */
 
@@ -120,10 +127,16 @@ void chain_begin(struct channel *c);
 void chain_expect(struct channel *c, uint64_t seq, uint32_t within_ms);
 /* Asks the leader for the head, and repairs */
 void chain_verify(struct channel *c);
+/* The stream has been made anew, or trimmed while nobody listened: what lies below its beginning only history has */
+void chain_begins(struct channel *c, bool new_epoch);
 void chain_done(struct channel *c);
 
 /* --- tail (tail.c) --- */
-void tail_push(struct channel *c, const struct raw_event *event, uint64_t target_seq);
+void tail_push(struct channel *c, const struct raw_event *event, struct tail_mark mark);
+/* This event is not kept, nor what lies before it */
+void tail_skip(struct channel *c, uint64_t seq);
+/* The tail has a deletion of this message */
+bool tail_deletes(const struct channel *c, uint64_t target_seq);
 /* Content of the target and of its edits goes */
 void tail_forget(struct channel *c, uint64_t target_seq);
 struct tail_entry *tail_find(struct channel *c, uint64_t seq);

@@ -23,7 +23,8 @@
 /* How many questions of a kind are under way at the message system at once */
 #define GATE_USERS 128
 #define GATE_CHANNELS 128
-#define GATE_FETCHES 32
+#define GATE_REPAIRS 32
+#define GATE_REPLAYS 32
 
 #define WHEEL_TICK_MS 50
 #define WHEEL_SLOTS 2048
@@ -77,7 +78,8 @@ int core_new(struct core **ret_core, const struct core_options *options)
         buf_init(&core->scratch, SCRATCH_MAX);
         gate_init(&core->gate_users, GATE_USERS);
         gate_init(&core->gate_channels, GATE_CHANNELS);
-        gate_init(&core->gate_fetches, GATE_FETCHES);
+        gate_init(&core->gate_repairs, GATE_REPAIRS);
+        gate_init(&core->gate_replays, GATE_REPLAYS);
         r = wheel_new(&core->wheel, core->now_ms, WHEEL_TICK_MS, WHEEL_SLOTS);
         if (r == 0)
                 r = shards_new(core);
@@ -160,7 +162,7 @@ void core_connected(struct core *core)
         if (digest_start(core))
                 log_error("the digests cannot be subscribed to");
         for (uint32_t i = 0; i < core->config->shards; i++)
-                shard_refresh(&core->shards[i]);
+                shard_connected(&core->shards[i]);
         core_verify(core);
         HASH_ITER (hh, core->users, u, tmp)
                 user_reload(u);

@@ -34,6 +34,8 @@ struct shard {
         uint32_t number;
         uint64_t epoch;                              /* 0: not known yet */
         uint64_t first_seq;                          /* of the stream; everything below was removed from it */
+        uint64_t heard, heard_before;                /* highest sequence heard of; when the connection was made last */
+        bool returned;                               /* the connection was made; the stream was not seen since */
         bool known;                                  /* the stream was seen */
         bool asking;                                 /* stream_info is on its way */
         struct shard_waiter *waiters, *next_waiters; /* of the question under way, of the next */
@@ -78,7 +80,7 @@ struct core {
         bool everyone_known;
         struct change_log *changes; /* recent changes of membership */
 
-        struct gate gate_users, gate_channels, gate_fetches;
+        struct gate gate_users, gate_channels, gate_repairs, gate_replays;
         struct fetch *fetches;      /* list */
         unsigned n_pending;         /* mutations */
         struct mutation *mutations; /* list */
@@ -87,8 +89,9 @@ struct core {
         unsigned n_dirty, cap_dirty;
         struct pack_cache *packs;
 
-        struct replay_cache *replay_caches;           /* hash */
-        struct replay_frames *replay_last;            /* one that is not shared */
+        struct replay_cache *replay_caches; /* hash */
+        struct replay_frames *replay_last;  /* one that is not shared */
+        uint64_t n_private_replays;
         struct tail_entry *tail_oldest, *tail_newest; /* of all channels */
         size_t tail_bytes;
         size_t queue_bytes;

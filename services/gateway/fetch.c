@@ -26,9 +26,12 @@ struct fetch {
         struct raw_event **stream_last;
         unsigned stream_n, gets;
         bool in_stream;
+        bool ended; /* the leader has nothing more of the channel */
         bool history_failed, history_behind;
         bool history_gave; /* some of it */
-        struct gate_item gate;
+        struct gate *gate; /* repairs do not wait for replays */
+        struct gate_item gate_item;
+        struct fetch **handle; /* of whoever may cancel it */
         struct fetch *prev, *next;
         char user_id[IDENT_MAX + 1];
 };
@@ -85,16 +88,32 @@ static void fetch_unlist(struct fetch *f)
 
 static void fetch_finish(struct fetch *f, enum fetch_result result)
 {
-        struct core *core = f->core;
+        struct gate *gate = f->gate;
 
         fetch_unlist(f);
+        if (f->handle)
+                *f->handle = NULL;
         if (f->options.user_id && result == FETCH_OK)
                 metric_add(f->history_gave ? &stat_replays_history : &stat_replays_stream, 1);
-        f->options.done(f->channel, result, f->events, f->n, f->through, f->options.userdata);
+        if (f->options.done)
+                f->options.done(f->channel, result, f->events, f->n, f->through, f->options.userdata);
         channel_unref(f->channel);
         raw_event_free_list(f->events);
         free(f);
-        gate_leave(&core->gate_fetches);
+        gate_leave(gate);
+}
+
+void fetch_cancel(struct fetch *f)
+{
+        f->options.done = NULL; /* what was asked is still answered; then it ends */
+        if (f->handle)
+                *f->handle = NULL;
+        f->handle = NULL;
+        if (!gate_cancel(&f->gate_item))
+                return;
+        fetch_unlist(f);
+        channel_unref(f->channel);
+        free(f);
 }
 
 static bool fetch_append(struct fetch *f, struct raw_event *raw)
@@ -189,8 +208,13 @@ static void stream_proven(struct shard *shard, int error, uint64_t last_seq, voi
 {
         struct fetch *f = userdata;
 
-        (void)last_seq;
         f->in_stream = false;
+        if (!error && f->ended && f->through < f->options.until) {
+                /* what was heard of was removed, or does not exist: nothing is known above the stream's end */
+                if (last_seq < f->options.until)
+                        f->options.until = last_seq > f->through ? last_seq : f->through;
+                f->through = f->options.until;
+        }
         if (error) {
                 stream_forget(f);
                 fetch_finish(f, FETCH_UNAVAILABLE);
@@ -214,7 +238,7 @@ static void stream_on_last(int error, const struct bus_msg *msg, void *userdata)
         struct fetch *f = userdata;
 
         if (error == BUS_E_NOT_FOUND || (!error && msg->seq <= f->through))
-                f->through = f->options.until; /* the leader has nothing more: what was heard of was removed */
+                f->ended = true;
         else
                 f->gets = f->options.max_gets; /* the replica that answered is behind */
         stream_end(f);
@@ -283,9 +307,14 @@ static bool fetch_stream_serves(const struct fetch *f)
 
 static void fetch_step(struct fetch *f)
 {
+        bool cancelled = !f->options.done;
         bool too_long = f->n > f->options.max_events || f->bytes > f->options.max_bytes;
         bool enough = f->through >= f->options.until || too_long;
 
+        if (cancelled) {
+                fetch_finish(f, FETCH_UNAVAILABLE);
+                return;
+        }
         if (!enough && fetch_stream_serves(f)) {
                 stream_ask_next(f);
                 return;
@@ -306,10 +335,10 @@ static void fetch_step(struct fetch *f)
 
 static void fetch_begin(struct gate_item *item)
 {
-        fetch_step((struct fetch *)((char *)item - offsetof(struct fetch, gate)));
+        fetch_step((struct fetch *)((char *)item - offsetof(struct fetch, gate_item)));
 }
 
-int fetch_start(struct channel *c, const struct fetch_options *options)
+int fetch_start(struct channel *c, const struct fetch_options *options, struct fetch **ret_fetch)
 {
         struct fetch *f = calloc(1, sizeof(*f));
 
@@ -326,7 +355,11 @@ int fetch_start(struct channel *c, const struct fetch_options *options)
         if (f->next)
                 f->next->prev = f;
         c->core->fetches = f;
-        gate_enter(&c->core->gate_fetches, &f->gate, fetch_begin);
+        f->gate = options->user_id ? &c->core->gate_replays : &c->core->gate_repairs;
+        f->handle = ret_fetch;
+        if (ret_fetch)
+                *ret_fetch = f;
+        gate_enter(f->gate, &f->gate_item, fetch_begin);
         return 0;
 }
 
@@ -336,7 +369,7 @@ void fetch_free_all(struct core *core)
                 struct fetch *f = core->fetches;
 
                 fetch_unlist(f);
-                gate_cancel(&f->gate);
+                gate_cancel(&f->gate_item);
                 raw_event_free_list(f->events);
                 free(f);
         }

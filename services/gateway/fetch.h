@@ -38,7 +38,7 @@ struct fetch_options {
         unsigned max_gets;        /* read one by one, before history is asked */
         bool prefer_history;      /* the first thing to ask */
         uint64_t history_through; /* below this only history may answer (it knows who may see what) */
-        const char *user_id;      /* on whose behalf; NULL: the gateway's own repair */
+        const char *user_id;      /* on whose behalf, "": of all members; NULL: the gateway's own repair */
         fetch_done done;
         void *userdata;
 };
@@ -48,7 +48,10 @@ struct raw_event *raw_event_new(uint64_t seq, int64_t time_ns, const uint8_t *da
 struct raw_event *raw_event_pack(const Parley__V1__Event *event);
 void raw_event_free_list(struct raw_event *events);
 
-/* done is called exactly once, perhaps at once; unless -ENOMEM is returned */
-int fetch_start(struct channel *c, const struct fetch_options *options);
+/* done is called exactly once, perhaps at once; unless -ENOMEM is returned. ret_fetch: NULL, or where it stands until done is called,
+ * when it is set to NULL */
+int fetch_start(struct channel *c, const struct fetch_options *options, struct fetch **ret_fetch);
+/* done is not called any more, and nothing more is asked */
+void fetch_cancel(struct fetch *f);
 /* At the end of the process */
 void fetch_free_all(struct core *core);

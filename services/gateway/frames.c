@@ -48,18 +48,26 @@ static void frames_bad(struct session *s, int error, const struct wire_error *de
                              "too many frames that cannot be read");
 }
 
+/* A cursor may cost a replay. Before `ready` they are only kept, as many as a session may have. */
+static uint32_t frames_cost(const struct session *s, const Parley__V1__ClientFrame *frame)
+{
+        if (frame->body_case != PARLEY__V1__CLIENT_FRAME__BODY_RESUME || s->state != SESSION_LIVE)
+                return 1;
+        return 1 + (uint32_t)frame->resume->n_cursors;
+}
+
 /* How long to wait, or 0 */
-static uint32_t frames_limit(struct session *s)
+static uint32_t frames_limit(struct session *s, uint32_t cost)
 {
         struct core *core = s->core;
         const struct gateway_config *config = core->config;
         uint32_t wait = ratelimit_take(&s->frames, core->now_ms, core_rate(core, config->rate_frames_per_connection),
-                                       (uint32_t)config->burst_frames_per_connection, 1);
+                                       (uint32_t)config->burst_frames_per_connection, cost);
 
         if (wait || !s->address)
                 return wait;
         return ratelimit_take(&s->address->frames, core->now_ms, core_rate(core, config->rate_frames_per_address),
-                              (uint32_t)config->burst_frames_per_address, 1);
+                              (uint32_t)config->burst_frames_per_address, cost);
 }
 
 static bool frames_is_heartbeat(struct session *s, const Parley__V1__ClientFrame *frame)
@@ -80,7 +88,7 @@ static void frames_dispatch(struct session *s, const Parley__V1__ClientFrame *fr
                 s->bad_frames++;
                 return;
         }
-        wait = frames_is_heartbeat(s, frame) ? 0 : frames_limit(s);
+        wait = frames_is_heartbeat(s, frame) ? 0 : frames_limit(s, frames_cost(s, frame));
         if (wait) {
                 session_error(s, frame->ref, PARLEY_RATE_LIMITED, wait, "too many frames; wait %u ms", wait);
                 if (++s->limited_frames >= LIMITED_FRAMES_MAX)

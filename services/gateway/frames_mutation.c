@@ -167,8 +167,10 @@ void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
         event.body_case = PARLEY__V1__EVENT__BODY_MESSAGE;
         event.message = &message;
         mutation_begin(s, c, &event,
-                       &(struct mutation_options){
-                               .ref = frame->ref, .retry = send->retry, .retry_age_ms = send->retry_age_ms});
+                       &(struct mutation_options){.ref = frame->ref,
+                                                  .retry = send->retry,
+                                                  .retry_age_ms = send->retry_age_ms,
+                                                  .action = POLICY_SEND});
 }
 
 static bool check_target(struct session *s, uint32_t ref, uint64_t target_seq)
@@ -205,6 +207,7 @@ void frame_edit(struct session *s, const Parley__V1__ClientFrame *frame)
                        &(struct mutation_options){.ref = frame->ref,
                                                   .retry = edit->retry,
                                                   .retry_age_ms = edit->retry_age_ms,
+                                                  .action = POLICY_EDIT_OWN,
                                                   .target_seq = edit->target_seq});
 }
 
@@ -231,6 +234,7 @@ void frame_delete(struct session *s, const Parley__V1__ClientFrame *frame)
                        &(struct mutation_options){.ref = frame->ref,
                                                   .retry = delete->retry,
                                                   .retry_age_ms = delete->retry_age_ms,
+                                                  .action = POLICY_DELETE_OWN,
                                                   .target_seq = delete->target_seq,
                                                   .target_may_any = any});
 }

@@ -144,19 +144,11 @@ void frame_resume(struct session *s, const Parley__V1__ClientFrame *frame)
         }
         if (!cursors_check(s, frame->ref, resume->cursors, resume->n_cursors))
                 return;
-        if (s->state != SESSION_LIVE) {
-                if (cursors_keep(s, frame->ref, resume->cursors, resume->n_cursors))
-                        resume_ack(s, frame->ref);
+        if (!cursors_keep(s, frame->ref, resume->cursors, resume->n_cursors))
                 return;
-        }
         resume_ack(s, frame->ref);
-        for (size_t i = 0; s->state == SESSION_LIVE && i < resume->n_cursors; i++) {
-                struct channel *c = channel_find(s->core, resume->cursors[i]->channel_id);
-                struct link *l = c ? session_link(s, c) : NULL;
-
-                if (l && l->announced)
-                        replay_begin(s, l, resume->cursors[i]->epoch, resume->cursors[i]->seq);
-        }
+        if (s->state == SESSION_LIVE)
+                ready_resume(s, true);
 }
 
 void frame_ping(struct session *s, const Parley__V1__ClientFrame *frame)

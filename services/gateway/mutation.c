@@ -109,6 +109,8 @@ void mutation_begin(struct session *s, struct channel *c, const Parley__V1__Even
         m->retry_age_ms = options->retry_age_ms;
         m->target_seq = options->target_seq;
         m->target_may_any = options->target_may_any;
+        m->action = options->action;
+        m->admin = s->admin;
         m->started_ns = core->now_ns;
         core_trace_id(core, m->trace_id);
         s->n_pending++;

@@ -12,6 +12,7 @@
 #include "base/ident.h"
 #include "gateway/channel.h"
 #include "gateway/session.h"
+#include "policy/policy.h"
 #include "wire/event.h"
 
 struct mutation {
@@ -25,6 +26,8 @@ struct mutation {
         bool looked_up;      /* history was asked for this identity */
         bool target_leader;  /* the target was looked for at the leader */
         bool target_may_any; /* may delete what others wrote */
+        bool admin;
+        enum policy_action action; /* what must still be allowed when it is published */
         uint64_t started_ns;
         uint64_t target_seq;           /* 0: none */
         uint64_t stored_seq;           /* of an identity that was stored before */
@@ -40,6 +43,7 @@ struct mutation_options {
         uint32_t retry_age_ms;
         uint64_t target_seq;
         bool target_may_any;
+        enum policy_action action;
 };
 
 /* Copies the event; checks have been made. Answers the session in the end, exactly once. */

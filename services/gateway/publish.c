@@ -7,6 +7,7 @@
 #include "bus/subjects.h"
 #include "gateway/digest.h"
 #include "gateway/mutation.h"
+#include "gateway/user.h"
 #include "gateway/wiretime.h"
 
 #define RETRY_MS 1000
@@ -46,12 +47,22 @@ void publish_answer_stored(struct mutation *m, const Parley__V1__Event *stored, 
         mutation_ack(m, stored->seq, stored->created_at, true);
 }
 
+/* From when on the log itself knows the ids that were published, in unix ms: its memory of them ends with the window, and begins with
+ * the stream. Clocks are trusted within a margin. */
+static int64_t dedupe_since_ms(const struct mutation *m)
+{
+        const struct core *core = m->core;
+        int64_t margin = (int64_t)dedupe_margin(core), window = (int64_t)core->config->dedupe_window_ms,
+                begin = (int64_t)(m->channel->shard->epoch + 1) * 1000 + margin,
+                since = core->wall_ns / 1000000 - window + margin;
+
+        return begin > since ? begin : since;
+}
+
 static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdata)
 {
         struct mutation *m = userdata;
-        struct core *core = m->core;
         Parley__V1__LookupResponse *answer = NULL;
-        int64_t covered = core->wall_ns / 1000000 - (int64_t)(core->config->dedupe_window_ms - dedupe_margin(core));
 
         if (!error)
                 answer = parley__v1__lookup_response__unpack(NULL, msg->len, msg->data);
@@ -59,14 +70,17 @@ static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdat
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "whether this id was stored cannot be known now");
         } else if (answer->event) {
                 publish_answer_stored(m, answer->event, answer->content_hash.data, answer->content_hash.len);
+        } else if (m->stored_seq) {
+                /* the log still knows the id, and neither has the event: published again it would be a duplicate again */
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "what is stored under this id cannot be read now");
         } else if (m->target_error && answer->ingested_seq < channel_position(m->channel)) {
                 /* what changed the target may be this very mutation */
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "history is too far behind to know this id");
         } else if (m->target_error) {
                 mutation_fail(m, m->target_error, 0, "the target of this %s cannot be changed (any more)",
                               m->event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED ? "edit" : "deletion");
-        } else if (wiretime_ns(answer->ingested_through) / 1000000 >= covered) {
-                publish_send(m); /* what history has not ingested, the dedupe window covers */
+        } else if (wiretime_ns(answer->ingested_through) / 1000000 >= dedupe_since_ms(m)) {
+                publish_send(m); /* what history has not ingested, the log's own memory covers */
         } else {
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "history is too far behind to know this id");
         }
@@ -156,12 +170,27 @@ static void publish_on_puback(int error, const struct bus_ack *ack, const char *
         mutation_ack(m, ack->seq, m->event->created_at, false);
 }
 
+/* Since its frame a look-up may have taken a while: a removal that was confirmed meanwhile counts */
+static enum parley_code publish_allowed(const struct mutation *m)
+{
+        struct user *u = user_find(m->core, m->event->actor_id);
+
+        if (!u || !m->channel->doc)
+                return PARLEY_NOT_A_MEMBER;
+        return policy_check(m->channel->doc, user_role(u, m->channel), m->admin, m->action);
+}
+
 static void publish_send(struct mutation *m)
 {
         struct core *core = m->core;
+        enum parley_code code = publish_allowed(m);
         char subject[SUBJECT_MAX], msg_id[SUBJECT_MAX];
         size_t n = parley__v1__event__get_packed_size(m->event);
 
+        if (code != PARLEY_OK) {
+                mutation_fail(m, code, 0, "not allowed in %s any more", m->channel->id);
+                return;
+        }
         if (FAILPOINT("gateway.before_publish")) {
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "failpoint");
                 return;
@@ -179,11 +208,10 @@ static void publish_send(struct mutation *m)
 
 void publish_start(struct mutation *m)
 {
-        const struct core *core = m->core;
-        uint64_t window = core->config->dedupe_window_ms - dedupe_margin(core);
+        int64_t sent_ms = m->core->wall_ns / 1000000 - (int64_t)m->retry_age_ms;
 
-        /* a retry that JetStream's own window covers needs nobody else */
-        if (!m->retry || (m->retry_age_ms && m->retry_age_ms < window))
+        /* a retry that the log's own memory covers needs nobody else */
+        if (!m->retry || (m->retry_age_ms && sent_ms > dedupe_since_ms(m)))
                 publish_send(m);
         else
                 publish_lookup(m);

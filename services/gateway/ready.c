@@ -59,20 +59,25 @@ static void ready_send(struct session *s, uint32_t ref)
         free(list);
 }
 
-/* Replays where the client stands elsewhere than at the head */
-static void ready_resume(struct session *s)
+static void ready_resume_one(struct session *s, const struct cursor *cursor, bool answer_all)
 {
-        for (uint32_t i = 0; i < s->n_cursors && s->state == SESSION_LIVE; i++) {
-                const struct cursor *cursor = &s->cursors[i];
-                struct channel *c = channel_find(s->core, cursor->channel_id);
-                struct link *l = c ? session_link(s, c) : NULL;
+        struct channel *c = channel_find(s->core, cursor->channel_id);
+        struct link *l = c ? session_link(s, c) : NULL;
 
-                if (!l || l->state == LINK_WAITING)
-                        continue; /* `ready` does not name it: the client knows that it is no member */
-                if (cursor->seq == c->head && cursor->epoch == c->shard->epoch)
-                        continue;
+        if (!l || !l->announced || l->resumed)
+                return; /* not announced: the client knows that it is no member */
+        l->resumed = true;
+        if (answer_all || cursor->seq != c->head || cursor->epoch != c->shard->epoch)
                 replay_begin(s, l, cursor->epoch, cursor->seq);
-        }
+}
+
+/* Backwards: of several cursors of a channel the last one counts */
+void ready_resume(struct session *s, bool answer_all)
+{
+        for (uint32_t i = s->n_cursors; i-- > 0 && s->state == SESSION_LIVE;)
+                ready_resume_one(s, &s->cursors[i], answer_all);
+        for (uint32_t i = 0; i < s->n_links; i++)
+                s->links[i].resumed = false;
         free(s->cursors);
         s->cursors = NULL;
         s->n_cursors = 0;
@@ -88,14 +93,14 @@ void ready_go_live(struct session *s)
         for (uint32_t i = 0; i < s->n_links; i++)
                 if (s->links[i].state == LINK_KNOWN)
                         session_link_set(s, &s->links[i], LINK_LIVE);
-        ready_resume(s);
+        ready_resume(s, false);
 }
 
 void ready_again(struct session *s, uint32_t ref)
 {
         ready_send(s, ref);
         if (s->state == SESSION_LIVE)
-                ready_resume(s);
+                ready_resume(s, false);
 }
 
 void ready_channel_added(struct session *s, struct link *l)

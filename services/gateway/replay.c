@@ -3,22 +3,33 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
 #include "base/log.h"
 #include "gateway/shard.h"
 #include "gateway/stats.h"
 #include "gateway/user.h"
 
-/* A fetch that sessions wait for. Those that ask for the same thing meanwhile share it. */
+/* What is asked: the same thing is asked once for all */
+struct replay_key {
+        uint64_t from, after;
+        uint64_t alone; /* a number of its own: shared with nobody; 0 */
+};
+
+/* What links wait for: a fetch, or the stream's last sequence. A link waits for one at most, and names it. */
 struct replay {
-        struct replay *next;
+        struct replay_key key;
         struct channel *channel; /* a reference */
+        struct fetch *fetch;
         struct replay_source source;
         struct raw_event *events, **last;
         uint64_t history_through; /* below this only history may answer */
         bool private;             /* for one user */
         uint64_t *waiters;        /* handles of sessions */
         unsigned n_waiters, cap_waiters;
+        unsigned n_waiting; /* of them still do */
+        bool listed;        /* in channel->replays */
+        UT_hash_handle hh;
         char user_id[IDENT_MAX + 1];
 };
 
@@ -62,6 +73,8 @@ static void replay_serve(struct session *s, struct link *l, const struct replay_
 
 static void replay_free(struct replay *r)
 {
+        if (r->listed)
+                HASH_DEL(r->channel->replays, r);
         raw_event_free_list(r->events);
         free(r->waiters);
         free(r);
@@ -69,12 +82,22 @@ static void replay_free(struct replay *r)
 
 void replay_free_all(struct channel *c)
 {
-        while (c->replays) {
-                struct replay *r = c->replays;
+        while (c->replays)
+                replay_free(c->replays);
+}
 
-                c->replays = r->next;
-                replay_free(r);
-        }
+void replay_leave(struct link *l)
+{
+        struct replay *r = l->replay;
+        struct channel *c;
+
+        l->replay = NULL;
+        if (!r || --r->n_waiting || !r->fetch)
+                return;
+        c = r->channel;
+        fetch_cancel(r->fetch);
+        replay_free(r);
+        channel_unref(c);
 }
 
 /* The link that this session waits with, when it still does */
@@ -83,8 +106,10 @@ static struct link *replay_waiter(struct replay *r, unsigned i, struct session *
         struct session *s = handle_get(&r->channel->core->handles, r->waiters[i]);
         struct link *l = s && s->state == SESSION_LIVE ? session_link(s, r->channel) : NULL;
 
-        if (!l || l->state != LINK_REPLAYING || l->cursor != r->source.from)
+        if (!l || l->replay != r)
                 return NULL;
+        l->replay = NULL;
+        r->n_waiting--;
         *ret_session = s;
         return l;
 }
@@ -92,11 +117,10 @@ static struct link *replay_waiter(struct replay *r, unsigned i, struct session *
 static void replay_finish(struct replay *r, enum fetch_result result)
 {
         struct channel *c = r->channel;
-        struct replay **at = &c->replays;
 
-        while (*at != r)
-                at = &(*at)->next;
-        *at = r->next;
+        if (r->listed)
+                HASH_DEL(c->replays, r);
+        r->listed = false;
         for (unsigned i = 0; i < r->n_waiters; i++) {
                 struct session *s;
                 struct link *l = replay_waiter(r, i, &s);
@@ -160,10 +184,10 @@ static int replay_fetch(struct replay *r)
                 .userdata = r,
         };
 
-        return fetch_start(c, &options);
+        return fetch_start(c, &options, &r->fetch);
 }
 
-static bool replay_join(struct replay *r, struct session *s)
+static bool replay_join(struct replay *r, struct session *s, struct link *l)
 {
         if (r->n_waiters == r->cap_waiters) {
                 unsigned cap = r->cap_waiters ? r->cap_waiters * 2 : 4;
@@ -175,91 +199,99 @@ static bool replay_join(struct replay *r, struct session *s)
                 r->cap_waiters = cap;
         }
         r->waiters[r->n_waiters++] = s->handle;
+        r->n_waiting++;
+        l->replay = r;
         return true;
 }
 
-static struct replay *replay_find(struct channel *c, const struct replay_source *source, uint64_t history_through)
+static struct replay *replay_find(struct channel *c, const struct replay_source *source)
 {
-        for (struct replay *r = c->replays; r; r = r->next)
-                if (!r->private && !history_through && r->source.from == source->from &&
-                    r->source.after == source->after)
-                        return r;
-        return NULL;
+        struct replay_key key;
+        struct replay *r;
+
+        memset(&key, 0, sizeof(key));
+        key.from = source->from;
+        key.after = source->after;
+        HASH_FIND(hh, c->replays, &key, sizeof(key), r);
+        return r;
+}
+
+/* Somebody waits for it already. NULL: no memory */
+static struct replay *replay_new(struct session *s, struct link *l, const struct replay_source *source)
+{
+        struct replay *r = calloc(1, sizeof(*r));
+
+        if (!r || !replay_join(r, s, l)) {
+                free(r);
+                return NULL;
+        }
+        r->channel = channel_ref(l->channel);
+        r->source = *source;
+        r->source.through = source->after;
+        r->last = &r->events;
+        return r;
 }
 
 static void replay_wait(struct session *s, struct link *l, const struct replay_source *source, uint64_t history_through)
 {
         struct channel *c = l->channel;
-        struct replay *r = replay_find(c, source, history_through);
+        struct replay *r = history_through ? NULL : replay_find(c, source);
 
         if (r) {
-                if (!replay_join(r, s))
+                if (!replay_join(r, s, l))
                         replay_gap(s, l, "unavailable");
                 return;
         }
-        r = calloc(1, sizeof(*r));
-        if (!r || !replay_join(r, s)) {
-                free(r);
+        r = replay_new(s, l, source);
+        if (!r) {
                 replay_gap(s, l, "unavailable");
                 return;
         }
-        r->channel = channel_ref(c);
-        r->source = *source;
-        r->source.through = source->after;
-        r->last = &r->events;
         r->history_through = history_through;
         r->private = history_through != 0;
         if (r->private)
                 memcpy(r->user_id, s->user->id, sizeof(r->user_id));
-        r->next = c->replays;
-        c->replays = r;
+        r->key.from = source->from;
+        r->key.after = source->after;
+        r->key.alone = r->private ? ++c->core->n_private_replays : 0;
+        HASH_ADD(hh, c->replays, key, sizeof(r->key), r);
+        r->listed = true;
         if (replay_fetch(r))
                 replay_finish(r, FETCH_UNAVAILABLE);
 }
 
 /* --- a cursor above what is known here --- */
 
-struct ahead {
-        struct channel *channel; /* a reference */
-        uint64_t session;
-        uint64_t seq;
-};
-
 /* A cursor may be above the channel's last event (a replay is complete through a later sequence of the stream), but not above the stream's. */
 static void ahead_answer(struct shard *shard, int error, uint64_t last_seq, void *userdata)
 {
-        struct ahead *ahead = userdata;
-        struct channel *c = ahead->channel;
-        struct session *s = handle_get(&shard->core->handles, ahead->session);
-        struct link *l = s && s->state == SESSION_LIVE ? session_link(s, c) : NULL;
+        struct replay *r = userdata;
+        struct channel *c = r->channel;
+        struct session *s;
+        struct link *l = replay_waiter(r, 0, &s);
 
-        if (l && l->state == LINK_REPLAYING && l->cursor == ahead->seq) {
-                if (error)
-                        replay_gap(s, l, "unavailable");
-                else if (ahead->seq > last_seq)
-                        replay_gap(s, l, "cursor_ahead");
-                else
-                        replay_serve(
-                                s, l,
-                                &(struct replay_source){.from = ahead->seq, .after = ahead->seq, .through = ahead->seq},
-                                false);
-        }
-        if (!error && ahead->seq <= last_seq)
+        (void)shard;
+        if (l && error)
+                replay_gap(s, l, "unavailable");
+        else if (l && r->source.from > last_seq)
+                replay_gap(s, l, "cursor_ahead");
+        else if (l)
+                replay_serve(s, l, &r->source, false);
+        if (!error && r->source.from <= last_seq)
                 chain_verify(c); /* perhaps the client knows of an event that has not come here */
+        replay_free(r);
         channel_unref(c);
-        free(ahead);
 }
 
-static void ahead_ask(struct session *s, struct link *l)
+static void ahead_ask(struct session *s, struct link *l, const struct replay_source *source)
 {
-        struct ahead *ahead = malloc(sizeof(*ahead));
+        struct channel *c = l->channel;
+        struct replay *r = replay_new(s, l, source);
 
-        if (!ahead) {
+        if (r)
+                shard_ask(c->shard, ahead_answer, r);
+        else
                 replay_gap(s, l, "unavailable");
-                return;
-        }
-        *ahead = (struct ahead){.channel = channel_ref(l->channel), .session = s->handle, .seq = l->cursor};
-        shard_ask(l->channel->shard, ahead_answer, ahead);
 }
 
 void replay_begin(struct session *s, struct link *l, uint64_t epoch, uint64_t seq)
@@ -269,6 +301,7 @@ void replay_begin(struct session *s, struct link *l, uint64_t epoch, uint64_t se
         struct replay_source source = {.from = seq, .after = seq, .through = seq};
         uint64_t history_through = 0;
 
+        replay_leave(l); /* the client has moved on */
         session_link_set(s, l, LINK_REPLAYING);
         l->cursor = seq;
         l->epoch_changed = epoch && epoch != c->shard->epoch;
@@ -281,7 +314,7 @@ void replay_begin(struct session *s, struct link *l, uint64_t epoch, uint64_t se
                         source.after = source.through = m->since_seq - 1;
         }
         if (seq > channel_position(c)) {
-                ahead_ask(s, l);
+                ahead_ask(s, l, &source);
         } else if (seq >= history_through && tail_covers(c, source.after)) {
                 metric_add(&stat_replays_tail, 1);
                 replay_serve(s, l, &source, true);

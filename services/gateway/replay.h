@@ -9,6 +9,8 @@
 /* A link that was announced and is LIVE or REPLAYING: its client stands at this cursor. A replay or a gap follows, perhaps at once;
  * until then live events are not queued for it. */
 void replay_begin(struct session *s, struct link *l, uint64_t epoch, uint64_t seq);
+/* The link waits for nothing any more; what nobody waits for is not asked for */
+void replay_leave(struct link *l);
 void replay_free_all(struct channel *c);
 
 /* --- encoded replays that several sessions ask for at the same time (replay_frames.c) --- */

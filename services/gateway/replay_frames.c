@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 #include "base/log.h"
+#include "gateway/apply.h"
 #include "gateway/pack.h"
 #include "gateway/replay.h"
 #include "wire/event.h"
@@ -78,15 +79,8 @@ static void builder_blank(struct builder *b, uint64_t target_seq)
                           (e->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED &&
                            e->message_edited->target_seq == target_seq);
 
-                if (!is)
-                        continue;
-                if (e->body_case == PARLEY__V1__EVENT__BODY_MESSAGE)
-                        parley__v1__message__free_unpacked(e->message, NULL);
-                else
-                        parley__v1__message_edited__free_unpacked(e->message_edited, NULL);
-                /* reason 0: deleted. Without memory nothing is told of it but its place */
-                e->removed = parley__v1__event_removed__unpack(NULL, 0, NULL);
-                e->body_case = e->removed ? PARLEY__V1__EVENT__BODY_REMOVED : PARLEY__V1__EVENT__BODY__NOT_SET;
+                if (is)
+                        apply_blank(e);
         }
 }
 

@@ -236,7 +236,7 @@ static bool session_make_links(struct session *s)
 static bool session_waits(const struct session *s)
 {
         for (uint32_t i = 0; i < s->n_links; i++)
-                if (s->links[i].state == LINK_WAITING && s->links[i].channel->state != CHANNEL_MISSING)
+                if (s->links[i].state == LINK_WAITING && !session_link_stalled(s, &s->links[i]))
                         return true;
         return false;
 }

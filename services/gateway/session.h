@@ -11,6 +11,8 @@
 #include "gateway/core.h"
 #include "gateway/frame.h"
 
+struct replay;
+
 enum session_state {
         SESSION_CONNECTED,      /* waits for hello */
         SESSION_AUTHENTICATING, /* the token's key is being fetched */
@@ -29,11 +31,13 @@ enum link_state {
 /* One channel of a session */
 struct link {
         struct channel *channel;
-        uint64_t cursor; /* REPLAYING: the client has everything through this */
-        uint64_t until;  /* the last sequence it may get: the membership ends there; UINT64_MAX */
-        uint32_t index;  /* in channel->subs */
+        struct replay *replay; /* REPLAYING: what it waits for */
+        uint64_t cursor;       /* REPLAYING: the client has everything through this */
+        uint64_t until;        /* the last sequence it may get: the membership ends there; UINT64_MAX */
+        uint32_t index;        /* in channel->subs */
         uint8_t state;
         bool announced;     /* the client was told of the channel */
+        bool resumed;       /* while cursors are gone through: its last one was met */
         bool epoch_changed; /* REPLAYING: the cursor was of another epoch */
 };
 
@@ -130,6 +134,8 @@ void session_links_done(struct session *s);
 void session_link_set(struct session *s, struct link *l, enum link_state state);
 /* Sets the last sequence the link may get */
 void session_link_limit(struct session *s, struct link *l, uint64_t until);
+/* It waits for what may never come (a description, the event of a join): the session opens without it, and hears of it later */
+bool session_link_stalled(const struct session *s, const struct link *l);
 /* The channel has moved: is a WAITING link through? */
 void session_link_check(struct session *s, struct link *l);
 

@@ -5,6 +5,7 @@
 
 #include "gateway/channel.h"
 #include "gateway/ready.h"
+#include "gateway/replay.h"
 #include "gateway/session.h"
 #include "gateway/user.h"
 
@@ -66,6 +67,7 @@ void session_link_remove(struct session *s, struct link *l)
         uint32_t i = (uint32_t)(l - s->links);
 
         assert(i < s->n_links);
+        replay_leave(l);
         channel_sub_remove(l->channel, l->index);
         s->n_links--;
         if (i < s->n_links) {
@@ -88,19 +90,21 @@ static bool link_known(struct session *s, const struct link *l)
 {
         const struct member *m = user_member(s->user, l->channel);
 
-        if (!channel_active(l->channel))
-                return false;
-        return !m || m->since_seq <= channel_position(l->channel);
+        return channel_active(l->channel) && !(m && member_joining(m, l->channel));
+}
+
+bool session_link_stalled(const struct session *s, const struct link *l)
+{
+        const struct member *m = user_member(s->user, l->channel);
+
+        return l->state == LINK_WAITING && (l->channel->state == CHANNEL_MISSING || (m && member_join_unknown(m)));
 }
 
 void session_link_check(struct session *s, struct link *l)
 {
-        struct channel *c = l->channel;
-
         if (l->state != LINK_WAITING)
                 return;
-        if (c->state == CHANNEL_MISSING) {
-                /* nobody may do anything there: the session opens without it, and hears of it once it is described */
+        if (session_link_stalled(s, l)) {
                 session_advance(s);
                 return;
         }

@@ -60,17 +60,33 @@ struct shard *shard_of(struct core *core, const char *channel_id)
 }
 
 /* Channels that were active before keep their chains: sequences never repeat, and what lies between is read from history. */
-static void shard_new_epoch(struct shard *shard)
+static void shard_begins(struct shard *shard, bool new_epoch)
 {
         struct channel *c, *tmp;
 
-        log_warn("the log has a new epoch", LOG_U("shard", shard->number), LOG_U("epoch", shard->epoch));
+        if (new_epoch)
+                log_warn("the log has a new epoch", LOG_U("shard", shard->number), LOG_U("epoch", shard->epoch));
         HASH_ITER (hh, shard->core->channels, c, tmp) {
-                if (c->shard == shard && channel_active(c)) {
-                        deliver_epoch(c);
-                        chain_verify(c);
-                }
+                if (c->shard != shard)
+                        continue;
+                chain_begins(c, new_epoch);
+                chain_verify(c);
         }
+}
+
+static void shard_seen(struct shard *shard, const struct bus_stream_info *info)
+{
+        bool new_epoch = shard->known && shard->epoch != info->epoch,
+             trimmed = shard->returned && info->first_seq > shard->heard_before + 1;
+
+        shard->first_seq = info->first_seq;
+        shard->epoch = info->epoch;
+        shard->known = true;
+        shard->returned = false;
+        if (info->last_seq > shard->heard)
+                shard->heard = info->last_seq;
+        if (new_epoch || trimmed)
+                shard_begins(shard, new_epoch);
 }
 
 static void shard_on_info(int error, const struct bus_stream_info *info, const char *text, void *userdata)
@@ -83,14 +99,8 @@ static void shard_on_info(int error, const struct bus_stream_info *info, const c
         shard->waiters = NULL;
         shard->asking = false;
         if (!error) {
-                bool new_epoch = shard->known && shard->epoch != info->epoch;
-
                 last_seq = info->last_seq;
-                shard->first_seq = info->first_seq;
-                shard->epoch = info->epoch;
-                shard->known = true;
-                if (new_epoch)
-                        shard_new_epoch(shard);
+                shard_seen(shard, info);
         }
         while (w) {
                 struct shard_waiter *next = w->next;
@@ -140,6 +150,13 @@ static void shard_refreshed(struct shard *shard, int error, uint64_t last_seq, v
         (void)userdata;
         if (error)
                 wheel_arm(shard->core->wheel, &shard->retry, shard->core->now_ms + SHARD_RETRY_MS, shard_retry);
+}
+
+void shard_connected(struct shard *shard)
+{
+        shard->heard_before = shard->heard;
+        shard->returned = true;
+        shard_refresh(shard);
 }
 
 void shard_refresh(struct shard *shard)

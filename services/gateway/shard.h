@@ -10,6 +10,8 @@ int shards_new(struct core *core);
 void shards_free(struct core *core);
 /* Asks the leader for the stream's state; questions that come while one is under way share the next one. answer is called once, perhaps at once. */
 void shard_ask(struct shard *shard, shard_answer answer, void *userdata);
-/* After a reconnect: epoch and first sequence again; a new epoch is told to the clients */
+/* The connection is there (again): epoch and first sequence are read again */
+void shard_connected(struct shard *shard);
+/* The same whenever there may be a new epoch, which is told to the clients */
 void shard_refresh(struct shard *shard);
 struct shard *shard_of(struct core *core, const char *channel_id);

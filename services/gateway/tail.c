@@ -41,28 +41,32 @@ static void tail_remove_oldest(struct channel *c)
         free(e);
 }
 
-static struct tail_entry *tail_entry_new(struct channel *c, const struct raw_event *event, uint64_t target_seq)
+static struct tail_entry *tail_entry_new(struct channel *c, const struct raw_event *event, struct tail_mark mark)
 {
         struct tail_entry *e = malloc(sizeof(*e) + event->len);
 
         if (!e)
                 return NULL;
-        *e = (struct tail_entry){.channel = c, .target_seq = target_seq, .event = *event};
+        *e = (struct tail_entry){.channel = c, .mark = mark, .event = *event};
         memcpy(e + 1, event->data, event->len);
         e->event.data = (const uint8_t *)(e + 1);
         e->event.next = NULL;
         return e;
 }
 
-void tail_push(struct channel *c, const struct raw_event *event, uint64_t target_seq)
+void tail_skip(struct channel *c, uint64_t seq)
+{
+        tail_done(c);
+        c->tail_base = seq;
+}
+
+void tail_push(struct channel *c, const struct raw_event *event, struct tail_mark mark)
 {
         struct core *core = c->core;
-        struct tail_entry *e = tail_entry_new(c, event, target_seq);
+        struct tail_entry *e = tail_entry_new(c, event, mark);
 
         if (!e) {
-                while (c->tail_first)
-                        tail_remove_oldest(c);
-                c->tail_base = event->seq;
+                tail_skip(c, event->seq);
                 return;
         }
         e->prev = c->tail_last;
@@ -93,6 +97,14 @@ struct tail_entry *tail_find(struct channel *c, uint64_t seq)
         return NULL;
 }
 
+bool tail_deletes(const struct channel *c, uint64_t target_seq)
+{
+        for (const struct tail_entry *e = c->tail_last; e && e->event.seq > target_seq; e = e->prev)
+                if (e->mark.deletes == target_seq)
+                        return true;
+        return false;
+}
+
 /* The same event without its content */
 static struct raw_event *tail_blank(const struct tail_entry *e)
 {
@@ -120,7 +132,7 @@ static struct tail_entry *tail_replace(struct tail_entry *e, const struct raw_ev
 {
         struct channel *c = e->channel;
         struct core *core = c->core;
-        struct tail_entry *n = tail_entry_new(c, raw, 0);
+        struct tail_entry *n = tail_entry_new(c, raw, (struct tail_mark){0});
 
         if (!n)
                 return NULL;
@@ -145,7 +157,7 @@ void tail_forget(struct channel *c, uint64_t target_seq)
                 struct raw_event *raw;
                 struct tail_entry *n;
 
-                if (e->event.seq != target_seq && e->target_seq != target_seq)
+                if (e->event.seq != target_seq && e->mark.edits != target_seq)
                         continue;
                 raw = tail_blank(e);
                 n = raw ? tail_replace(e, raw) : NULL;
@@ -153,8 +165,7 @@ void tail_forget(struct channel *c, uint64_t target_seq)
                 if (!n) {
                         /* no memory for the blank: rather nothing than the content */
                         log_error("no memory to blank a deleted message", LOG_S("channel", c->id));
-                        tail_done(c);
-                        c->tail_base = c->head;
+                        tail_skip(c, c->head);
                         return;
                 }
                 e = n;

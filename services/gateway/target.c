@@ -24,21 +24,6 @@ static void target_refuse(struct mutation *m, enum parley_code code, const char 
         mutation_fail(m, code, 0, "cannot %s the target: %s", target_verb(m), text);
 }
 
-static bool target_deleted(const struct mutation *m, uint64_t seq)
-{
-        for (const struct tail_entry *e = m->channel->tail_last; e && e->event.seq > seq; e = e->prev) {
-                Parley__V1__Event *event = parley__v1__event__unpack(NULL, e->event.len, e->event.data);
-                bool is = event && event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_DELETED &&
-                          event->message_deleted->target_seq == seq;
-
-                if (event)
-                        parley__v1__event__free_unpacked(event, NULL);
-                if (is)
-                        return true;
-        }
-        return false;
-}
-
 static bool target_set_id(struct mutation *m, const char *id)
 {
         char **field = m->event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED
@@ -54,6 +39,13 @@ static bool target_set_id(struct mutation *m, const char *id)
         return true;
 }
 
+static void target_found(struct mutation *m, const Parley__V1__Event *target)
+{
+        if (strcmp(target->actor_id, m->event->actor_id) != 0)
+                m->action = POLICY_DELETE_ANY;
+        publish_start(m);
+}
+
 /* The target was found: may it be changed by this user? */
 static void target_check(struct mutation *m, const Parley__V1__Event *target)
 {
@@ -63,7 +55,7 @@ static void target_check(struct mutation *m, const Parley__V1__Event *target)
         if (strcmp(target->channel_id, m->channel->id) != 0)
                 target_refuse(m, PARLEY_NOT_FOUND, "targetSeq is no message of this channel");
         else if (target->body_case == PARLEY__V1__EVENT__BODY_REMOVED || (message && message->deleted) ||
-                 (message && target_deleted(m, m->target_seq)))
+                 (message && tail_deletes(m->channel, m->target_seq)))
                 target_refuse(m, PARLEY_CONFLICT, "it is deleted already");
         else if (!message)
                 target_refuse(m, PARLEY_BAD_REQUEST, "targetSeq is no message");
@@ -74,7 +66,7 @@ static void target_check(struct mutation *m, const Parley__V1__Event *target)
         else if (!target_set_id(m, message->id))
                 mutation_fail(m, PARLEY_INTERNAL, RETRY_MS, "no memory");
         else
-                publish_start(m);
+                target_found(m, target);
 }
 
 static void target_on_history(int error, const struct bus_msg *msg, void *userdata)

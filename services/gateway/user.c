@@ -31,7 +31,8 @@ void user_free(struct user *u)
 {
         struct core *core = u->core;
 
-        wheel_disarm(&u->timer);
+        wheel_disarm(&u->expiry);
+        wheel_disarm(&u->retry);
         if (u->sub)
                 core->up.unsubscribe(core->up.self, u->sub);
         for (unsigned i = 0; i < u->n_members; i++)
@@ -45,22 +46,22 @@ void user_free(struct user *u)
 /* The last session left a while ago. What is under way must end first: its answer finds the user by pointer. */
 static void user_expire(struct wheel_timer *t, uint64_t now_ms)
 {
-        struct user *u = (struct user *)((char *)t - offsetof(struct user, timer));
+        struct user *u = (struct user *)((char *)t - offsetof(struct user, expiry));
 
         if (u->sessions)
                 return;
         if (u->loading)
-                wheel_arm(u->core->wheel, &u->timer, now_ms + USER_RETRY_MS, user_expire);
+                wheel_arm(u->core->wheel, &u->expiry, now_ms + USER_RETRY_MS, user_expire);
         else
                 user_free(u);
 }
 
 static void user_retry(struct wheel_timer *t, uint64_t now_ms)
 {
-        struct user *u = (struct user *)((char *)t - offsetof(struct user, timer));
+        struct user *u = (struct user *)((char *)t - offsetof(struct user, retry));
 
         (void)now_ms;
-        user_load(u);
+        user_reload(u);
 }
 
 /* live.user.<user>: something of this user changed */
@@ -114,8 +115,7 @@ static void user_on_members(int error, const struct bus_msg *msg, void *userdata
 
         u->loading = false;
         if (error && error != BUS_E_NOT_FOUND) {
-                if (u->sessions)
-                        wheel_arm(core->wheel, &u->timer, core->now_ms + USER_RETRY_MS, user_retry);
+                wheel_arm(core->wheel, &u->retry, core->now_ms + USER_RETRY_MS, user_retry);
         } else if (u->load_again) {
                 user_load(u);
         } else {
@@ -146,6 +146,7 @@ static void user_load_start(struct gate_item *item)
 
 static void user_load(struct user *u)
 {
+        wheel_disarm(&u->retry);
         if (u->loading) {
                 u->load_again = true;
                 return;
@@ -193,7 +194,7 @@ int user_attach(struct core *core, const char *user_id, struct session *s)
                 u->sessions->user_prev = s;
         u->sessions = s;
         u->n_sessions++;
-        wheel_disarm(&u->timer);
+        wheel_disarm(&u->expiry);
         if (!u->loaded && !u->loading)
                 user_load(u);
         return 0;
@@ -214,5 +215,5 @@ void user_detach(struct session *s)
         s->user_prev = s->user_next = NULL;
         s->user = NULL;
         if (--u->n_sessions == 0)
-                wheel_arm(u->core->wheel, &u->timer, u->core->now_ms + u->core->config->linger_ms, user_expire);
+                wheel_arm(u->core->wheel, &u->expiry, u->core->now_ms + u->core->config->linger_ms, user_expire);
 }

@@ -31,7 +31,8 @@ struct user {
         struct ratelimit messages;
         uint64_t hinted_ms; /* until when retries of refused messages were told to wait */
         struct gate_item gate;
-        struct wheel_timer timer; /* to try again, or to be dropped */
+        struct wheel_timer expiry; /* to be dropped */
+        struct wheel_timer retry;  /* to be read again */
         bool loaded;
         bool loading; /* behind the gate */
         bool load_again;
@@ -51,6 +52,10 @@ int user_attach(struct core *core, const char *user_id, struct session *s);
 void user_detach(struct session *s);
 struct user *user_find(struct core *core, const char *user_id);
 struct member *user_member(struct user *u, const struct channel *c);
+/* The event that begins the present stay has not been reached, or is not even known: nothing is due to the member yet */
+bool member_joining(const struct member *m, const struct channel *c);
+/* The same, when that event's sequence is not known */
+bool member_join_unknown(const struct member *m);
 /* The role that counts now */
 Parley__V1__Role user_role(struct user *u, const struct channel *c);
 /* Applies a newer state of one membership to permissions and sessions; an older one changes nothing */
@@ -58,9 +63,9 @@ void user_apply(struct user *u, struct channel *c, const struct member_change *c
 /* Applies a whole list, unless it is older than the last */
 void user_apply_list(struct user *u, const Parley__V1__Memberships *list);
 /* The roles in this channel may have changed: links are made and removed */
-/* The same for one session that is linked */
-void user_relink_session(struct user *u, struct session *s, struct channel *c);
 void user_relink(struct user *u, struct channel *c);
+/* The same for one session, which may be closed by it */
+void user_relink_session(struct user *u, struct session *s, struct channel *c);
 /* All of MEMBERS is read again */
 void user_reload(struct user *u);
 void user_free(struct user *u);

@@ -32,6 +32,20 @@ Parley__V1__Role user_role(struct user *u, const struct channel *c)
         return policy_role(c->doc, &role);
 }
 
+bool member_join_unknown(const struct member *m)
+{
+        if (m->role == PARLEY__V1__ROLE__none)
+                return false;
+        return (m->left_seq && m->left_seq >= m->since_seq) || (m->had_absence && !m->since_seq);
+}
+
+bool member_joining(const struct member *m, const struct channel *c)
+{
+        if (m->role == PARLEY__V1__ROLE__none)
+                return false;
+        return member_join_unknown(m) || m->since_seq > channel_position(c);
+}
+
 static struct member *user_member_add(struct user *u, struct channel *c)
 {
         struct member *m;
@@ -53,10 +67,18 @@ static struct member *user_member_add(struct user *u, struct channel *c)
 /* The membership ended at left_seq: what is at or below it still belongs to the session */
 static void user_unlink(struct session *s, struct link *l, const struct member *m)
 {
-        if (m && m->left_seq > l->channel->head && l->state != LINK_WAITING)
+        if (m && m->left_seq > channel_position(l->channel) && l->state != LINK_WAITING)
                 session_link_limit(s, l, m->left_seq);
         else
                 ready_channel_removed(s, l);
+}
+
+/* Left and came back before the leaving was reached here: the absence must not be bridged */
+static bool user_link_ended(const struct link *l, const struct member *m)
+{
+        if (l->until != UINT64_MAX)
+                return true;
+        return l->state != LINK_WAITING && m && member_joining(m, l->channel);
 }
 
 void user_relink_session(struct user *u, struct session *s, struct channel *c)
@@ -69,22 +91,21 @@ void user_relink_session(struct user *u, struct session *s, struct channel *c)
                         user_unlink(s, l, m);
                 return;
         }
-        if (l && l->until != UINT64_MAX) {
-                /* left and came back before the leaving was reached: the absence must not be bridged */
+        if (l && user_link_ended(l, m)) {
                 ready_channel_removed(s, l);
+                if (s->state != SESSION_LIVE && s->state != SESSION_LOADING)
+                        return; /* the frame was too much for its queue */
                 l = NULL;
         }
-        if (l) {
-                session_link_check(s, l);
-                return;
-        }
-        if (session_link_add(s, c)) {
+        if (!l && session_link_add(s, c)) {
                 session_fail(s, 0, PARLEY_INTERNAL, PARLEY_CLOSE_TRY_AGAIN_LATER, "no memory");
                 return;
         }
-        if (m && channel_active(c))
+        if (m)
                 chain_expect(c, m->since_seq, 1000);
-        session_link_check(s, session_link(s, c));
+        l = session_link(s, c);
+        if (l)
+                session_link_check(s, l);
 }
 
 void user_relink(struct user *u, struct channel *c)
