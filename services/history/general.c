@@ -7,7 +7,7 @@
 #include "history/channel_rows.h"
 #include "history/pg.h"
 
-static const struct pg_stmt stmt_any = {"general_any", "SELECT EXISTS (SELECT FROM channels)"};
+static const struct pg_stmt stmt_there = {"general_there", "SELECT EXISTS (SELECT FROM channels WHERE id = $1::text)"};
 
 static void over(struct env *env)
 {
@@ -17,10 +17,13 @@ static void over(struct env *env)
 
 static void on_created(struct change *c, enum change_outcome outcome, void *userdata)
 {
-        if (outcome == CHANGE_IN_FORCE || outcome == CHANGE_ACCEPTED)
-                log_info("created the first channel", LOG_S("channel", GENERAL_ID));
+        struct env *env = userdata;
+
+        env->general_there = outcome == CHANGE_IN_FORCE || outcome == CHANGE_ACCEPTED;
+        if (env->general_there)
+                log_info("created the channel that is open to all", LOG_S("channel", GENERAL_ID));
         change_free(c);
-        over(userdata); /* after a failure, or where another instance was faster, the next look tells */
+        over(env); /* after a failure, or where another instance was faster, the next look tells */
 }
 
 static void create(struct env *env)
@@ -44,7 +47,7 @@ static void create(struct env *env)
         }
 }
 
-static void on_any(int error, const struct pg_results *r, void *userdata)
+static void on_there(int error, const struct pg_results *r, void *userdata)
 {
         struct env *env = userdata;
 
@@ -63,6 +66,7 @@ void general_ensure(struct env *env)
                 return;
         env->general_busy = true;
         env_begin(env);
-        pg_job_add(job, &stmt_any);
-        pg_run(env->pg_worker, job, 0, on_any, env);
+        pg_job_add(job, &stmt_there);
+        pg_arg_text(job, GENERAL_ID);
+        pg_run(env->pg_worker, job, 0, on_there, env);
 }

@@ -1,4 +1,4 @@
-/* The channel `general`, open to all: created where there is no channel at all. */
+/* The channel `general`, open to all: created where it is not there. Who does not want it archives it. */
 #pragma once
 
 #include "history/env.h"

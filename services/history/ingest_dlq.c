@@ -1,10 +1,12 @@
 /* Dead letters: published and acknowledged before the cursor passes what they are about. */
+#include "history/ingest_dlq.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "bus/bus.h"
+#include "history/channel_rows.h"
 #include "history/history_metrics.h"
 #include "history/ingest_impl.h"
 #include "parley/v1/internal.pb-c.h"
@@ -35,32 +37,43 @@ static void on_ack(int error, const struct bus_ack *ack, const char *text, void 
                 ingest_apply_part(in);
 }
 
-static int publish(struct ingest *in, const struct ingest_item *item)
+int dead_letter_publish(struct env *env, const struct dead_letter *letter, const char *msg_id, bus_ack_handler handler,
+                        void *userdata)
 {
-        Parley__V1__DeadLetter letter = PARLEY__V1__DEAD_LETTER__INIT;
-        Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+        Parley__V1__DeadLetter m = PARLEY__V1__DEAD_LETTER__INIT;
         struct buf bytes = BUF_INIT(PAYLOAD_MAX + 4096);
-        char subject[SUBJECT_MAX], msg_id[SUBJECT_MAX];
-        int64_t now = env_now_ns();
+        Google__Protobuf__Timestamp at;
+        char subject[SUBJECT_MAX];
         int r;
 
-        at.seconds = now / 1000000000;
-        at.nanos = (int32_t)(now % 1000000000);
-        letter.service = (char *)"history";
-        letter.subject = item->subject;
-        letter.seq = item->seq;
-        letter.reason = (char *)item->reason;
-        letter.payload.data = item->data;
-        letter.payload.len = item->len < PAYLOAD_MAX ? item->len : PAYLOAD_MAX;
-        letter.failed_at = &at;
+        time_from_ns(env_now_ns(), &at);
+        m.service = (char *)"history";
+        m.subject = (char *)letter->subject;
+        m.seq = letter->seq;
+        m.reason = (char *)letter->reason;
+        m.payload.data = (uint8_t *)letter->data;
+        m.payload.len = letter->len < PAYLOAD_MAX ? letter->len : PAYLOAD_MAX;
+        m.failed_at = &at;
         subject_dlq(subject, "history");
-        (void)snprintf(msg_id, sizeof(msg_id), "dlq:%.32s:%llu:%llu", in->stream, (unsigned long long)in->epoch,
-                       (unsigned long long)item->seq);
-        r = wire_proto_encode(&letter.base, &bytes);
+        r = wire_proto_encode(&m.base, &bytes);
         if (r == 0)
-                r = bus_publish_stream(in->env->bus, subject, msg_id, bytes.data, bytes.len, NULL, on_ack, in);
+                r = bus_publish_stream(env->bus, subject, msg_id, bytes.data, bytes.len, NULL, handler, userdata);
         buf_done(&bytes);
         return r;
+}
+
+static int publish(struct ingest *in, const struct ingest_item *item)
+{
+        const struct dead_letter letter = {.subject = item->subject,
+                                           .seq = item->seq,
+                                           .reason = item->reason,
+                                           .data = item->data,
+                                           .len = item->len};
+        char msg_id[SUBJECT_MAX];
+
+        (void)snprintf(msg_id, sizeof(msg_id), "dlq:%.32s:%llu:%llu", in->stream, (unsigned long long)in->epoch,
+                       (unsigned long long)item->seq);
+        return dead_letter_publish(in->env, &letter, msg_id, on_ack, in);
 }
 
 void ingest_dead_letters(struct ingest *in)

@@ -9,15 +9,18 @@
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "history/pg.h"
+#include "history/rescue.h"
 
 static const struct pg_stmt stmt_cursor = {"provision_cursor",
-                                           "SELECT epoch, last_seq FROM streams WHERE name = $1::text"};
+                                           "SELECT epoch, last_seq, last_time_ns FROM streams WHERE name = $1::text"};
 static const struct pg_stmt stmt_begin = {
         "provision_begin",
         "INSERT INTO streams (name, epoch, last_seq) VALUES ($1::text, $2::bigint, $3::bigint) ON CONFLICT DO NOTHING"};
 static const struct pg_stmt stmt_epoch = {
         "provision_epoch", "UPDATE streams SET epoch = $2::bigint, last_seq = $3::bigint, updated_at = now() "
                            "WHERE name = $1::text AND epoch = $4::bigint AND last_seq = $5::bigint"};
+
+enum { STEP_LOG = 4 };
 
 static void next(struct provision *p);
 
@@ -41,6 +44,7 @@ static void on_cursor(int error, const struct pg_results *r, void *userdata)
         if (p->cursor.exists) {
                 p->cursor.epoch = (uint64_t)pg_i64(r, 0, 0, 0);
                 p->cursor.last_seq = (uint64_t)pg_i64(r, 0, 0, 1);
+                p->cursor_time_ns = pg_i64(r, 0, 0, 2);
         }
         next(p);
 }
@@ -187,10 +191,38 @@ static void write_cursor(struct provision *p, enum provision_verdict verdict)
         pg_run(p->env->pg_worker, job, 0, on_cursor_written, p);
 }
 
+static void on_rescued(int error, const char *why, void *userdata)
+{
+        struct provision *p = userdata;
+
+        if (error) {
+                fail(p, -EAGAIN, "the log's end", why);
+                return;
+        }
+        p->step = STEP_LOG; /* look at it again */
+        next(p);
+}
+
+static void rescue(struct provision *p)
+{
+        const struct rescue_from from = {.stream = p->stream,
+                                         .ingested_seq = p->cursor.last_seq,
+                                         .ingested_time_ns = p->cursor_time_ns,
+                                         .first_seq = p->log.first_seq,
+                                         .last_seq = p->log.last_seq};
+
+        if (rescue_run(p->env, &from, on_rescued, p) < 0)
+                fail(p, -ENOMEM, "the log's end", strerror(ENOMEM));
+}
+
 static void settle(struct provision *p)
 {
         enum provision_verdict verdict = provision_resume(&p->cursor, &p->log, &p->start);
 
+        if (verdict == PROVISION_LOST_END) {
+                rescue(p);
+                return;
+        }
         if (verdict == PROVISION_REPEATS) {
                 (void)snprintf(
                         p->failure, sizeof(p->failure),
@@ -228,10 +260,10 @@ static void next(struct provision *p)
         case 3:
                 ensure_bucket(p, "KV_" BUCKET_CHANNELS, "$KV." BUCKET_CHANNELS ".>");
                 break;
-        case 4:
+        case STEP_LOG:
                 ensure_log(p);
                 break;
-        case 5:
+        case STEP_LOG + 1:
                 settle(p);
                 break;
         default:

@@ -13,6 +13,7 @@ struct provision {
         uint64_t max_bytes;
         struct log_cursor cursor, start;
         struct log_state log;
+        int64_t cursor_time_ns; /* when the event at the cursor was stored */
         bool created;
         char failure[200];
         void (*done)(int error, void *userdata);

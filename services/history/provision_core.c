@@ -17,7 +17,7 @@ enum provision_verdict provision_resume(const struct log_cursor *cursor, const s
         if (cursor->epoch == log->epoch) {
                 /* JetStream lost what Postgres has: the power failed before it had written it down. */
                 if (log->last_seq < cursor->last_seq)
-                        return PROVISION_REPEATS;
+                        return PROVISION_LOST_END;
                 *ret = *cursor;
                 return PROVISION_CONTINUE;
         }

@@ -24,8 +24,9 @@ enum provision_verdict {
         PROVISION_CONTINUE,  /* the cursor is right */
         PROVISION_BEGIN,     /* there was no cursor: from the stream's first message */
         PROVISION_NEW_EPOCH, /* the stream was recreated above the cursor: from its first message */
-        PROVISION_REPEATS,   /* the stream holds, or will give, sequences that were given before: refuse */
+        PROVISION_LOST_END,  /* the same stream ends before the cursor: it would give sequences again */
+        PROVISION_REPEATS,   /* another stream holds sequences that were given before: refuse */
 };
-/* After the stream is there. ret: the cursor to go on from, unless it repeats. */
+/* After the stream is there. ret: the cursor to go on from, for the first three. */
 enum provision_verdict provision_resume(const struct log_cursor *cursor, const struct log_state *log,
                                         struct log_cursor *ret);

@@ -47,6 +47,7 @@ struct shard {
         struct import *import;
         bool imported;
         unsigned n_stopping;
+        bool checking, released;
         struct ticker *ticker;
         uint64_t again_ms, backoff_ms, bus_lost_ms;
         char trouble[200];
@@ -80,14 +81,23 @@ static void shard_free(struct shard *s)
         free(s);
 }
 
-static void on_released(void *userdata)
+static void maybe_closed(struct shard *s)
 {
-        struct shard *s = userdata;
         void (*done)(void *userdata) = s->close_done;
         void *done_userdata = s->close_userdata;
 
+        if (!s->released || s->checking)
+                return;
         shard_free(s);
         done(done_userdata);
+}
+
+static void on_released(void *userdata)
+{
+        struct shard *s = userdata;
+
+        s->released = true;
+        maybe_closed(s);
 }
 
 static void stopped(struct shard *s)
@@ -174,6 +184,7 @@ static void on_imported(int error, void *userdata)
                 return;
         }
         s->imported = true;
+        general_ensure(s->env);
         outbox_start(s->outbox, ingest_last_seq(s->ingest));
         sweeper_start(s->sweeper);
 }
@@ -248,7 +259,7 @@ static void on_tick(void *userdata)
         /* not before the last work is over: it must not go on beside its own successor */
         if (s->state == SHARD_OFF)
                 lease_want(&s->lease, s->env->migrated && connected);
-        if (s->state == SHARD_RUNNING && s->imported)
+        if (s->state == SHARD_RUNNING && s->imported && !s->env->general_there)
                 general_ensure(s->env);
         if (s->state == SHARD_WAITING && connected && now >= s->again_ms) {
                 enter(s, SHARD_PROVISIONING);
@@ -315,8 +326,26 @@ void shard_wake_outbox(struct shard *s)
                 outbox_wake(s->outbox);
 }
 
+static void on_checked(int error, const struct bus_stream_info *info, const char *text, void *userdata)
+{
+        struct shard *s = userdata;
+
+        (void)text;
+        s->checking = false;
+        if (error == 0 && s->state == SHARD_RUNNING &&
+            (info->epoch != s->provision.start.epoch || info->last_seq < ingest_last_seq(s->ingest))) {
+                log_warn("the log is another one than before", LOG_S("stream", s->stream), LOG_U("epoch", info->epoch),
+                         LOG_U("last_seq", info->last_seq), LOG_U("ingested_seq", ingest_last_seq(s->ingest)));
+                stop(s, false);
+        }
+        maybe_closed(s);
+}
+
 void shard_bus_changed(struct shard *s, bool connected)
 {
+        /* The server may have come back with less than it had, or with a new stream. */
+        if (connected && s->state == SHARD_RUNNING && !s->checking)
+                s->checking = bus_stream_info(s->env->bus, s->stream, on_checked, s) == 0;
         s->bus_lost_ms = connected ? 0 : env_now_ms(s->env);
         if (s->state == SHARD_RUNNING && !s->import)
                 outbox_uncertain(s->outbox);
@@ -324,7 +353,9 @@ void shard_bus_changed(struct shard *s, bool connected)
 
 bool shard_ready(const struct shard *s)
 {
-        return s->state == SHARD_RUNNING || (s->state == SHARD_OFF && s->lease.elsewhere);
+        bool complete = !s->sweeper || s->env->general_there;
+
+        return (s->state == SHARD_RUNNING && complete) || (s->state == SHARD_OFF && s->lease.elsewhere);
 }
 
 const char *shard_trouble(const struct shard *s)

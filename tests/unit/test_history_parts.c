@@ -131,7 +131,7 @@ static void test_provision(void **state)
         assert_int_equal(provision_resume(&at100, &just_above, &next), PROVISION_NEW_EPOCH);
         assert_int_equal(next.last_seq, 100);
         next.last_seq = 1234;
-        assert_int_equal(provision_resume(&at100, &behind, &next), PROVISION_REPEATS);
+        assert_int_equal(provision_resume(&at100, &behind, &next), PROVISION_LOST_END);
         assert_int_equal(provision_resume(&at100, &recreated, &next), PROVISION_REPEATS);
         assert_int_equal(next.last_seq, 1234);
 }
