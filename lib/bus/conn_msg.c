@@ -95,7 +95,10 @@ static void sub_done(struct loop_item *item, bool drop)
         struct conn_sub *s = (struct conn_sub *)item;
         struct conn *c = s->conn;
 
-        (void)drop;
+        /* Not ended by us: a thread of nats.c has closed the connection (no answer to its pings), and `kick` may be seen after this. Whoever
+         * has the sub learns it now and lets it go. */
+        if (!drop && s->sub != NULL)
+                conn_over(c);
         if (s->next != NULL)
                 s->next->prev = s->prev;
         *s->prev = s->next;

@@ -297,13 +297,17 @@ static void run_stopped(unsigned duration_ms, size_t max_send, bool breaks)
         struct worst calls = {0}, turns = {0};
         unsigned full = 0;
         struct got ack = {0};
+        static struct got heard;
+        struct bus_sub *sub;
 
+        heard = (struct got){0};
         memset(stopped_acks, 0, sizeof(stopped_acks));
         server_start(&s, NULL);
         env_init(&e, &s);
         e.options.max_send_bytes = max_send;
         env_connect(&e);
         make_stream(&e, &stream);
+        assert_int_equal(bus_subscribe(e.bus, "heard.again", NULL, got_msg, &heard, &sub), 0);
         server_kill(&s, SIGSTOP);
         unsigned n = flood(&e, duration_ms, &calls, &turns, &full);
         print_message("server stopped for %u ms: %u publishes taken, %u refused as full, %zu bytes wait\n", duration_ms,
@@ -329,6 +333,9 @@ static void run_stopped(unsigned duration_ms, size_t max_send, bool breaks)
         print_message("afterwards %u of them acked\n", stored);
         assert_int_equal(bus_publish_stream(e.bus, "chat.0.general", NULL, "x", 1, NULL, got_ack, &ack), 0);
         env_until(&e, ack.n_ok, 1, 5000);
+        /* what was subscribed to outlives the connection, which here a thread of nats.c gave up */
+        assert_int_equal(bus_publish(e.bus, "heard.again", "x", 1, NULL), 0);
+        env_until(&e, heard.n, 1, 5000);
         env_close(&e);
         server_done(&s);
 }
