@@ -189,7 +189,7 @@ static int fake_publish_stream(void *self, const char *subject, const char *msg_
         if (!f->connected)
                 return BUS_E_DISCONNECTED;
         f->n_published++;
-        for (size_t i = 0; i < f->n_log && !seq; i++)
+        for (size_t i = f->dedupe_from; i < f->n_log && !seq; i++)
                 if (strcmp(f->log[i].msg_id, msg_id) == 0)
                         seq = f->log[i].seq;
         duplicate = seq != 0;
@@ -269,16 +269,12 @@ static int fake_stream_next(void *self, const char *stream, const char *subject,
 static int fake_kv_get(void *self, const char *bucket, const char *key, bus_reply_handler handler, void *userdata)
 {
         struct fake *f = self;
+        const struct fake_key *k;
 
         if (!f->connected)
                 return BUS_E_DISCONNECTED;
-        for (struct fake_key *k = f->keys; k; k = k->next) {
-                if (strcmp(k->bucket, bucket) == 0 && strcmp(k->key, key) == 0) {
-                        fake_reply(f, 0, handler, userdata, k->data, k->len);
-                        return 0;
-                }
-        }
-        fake_reply(f, BUS_E_NOT_FOUND, handler, userdata, NULL, 0);
+        k = fake_key_find(f, bucket, key);
+        fake_reply(f, k ? 0 : BUS_E_NOT_FOUND, handler, userdata, k ? k->data : NULL, k ? k->len : 0);
         return 0;
 }
 
@@ -354,12 +350,30 @@ void fake_run(struct fake *f)
         } while (f->tasks && !f->silent);
 }
 
+void fake_step(struct fake *f)
+{
+        struct fake_task *t = task_take(f);
+
+        assert_non_null(t);
+        core_time(f->core);
+        task_run(t, t->error);
+        free(t);
+}
+
 void fake_fail_tasks(struct fake *f, int error)
 {
-        struct fake_task *t = f->tasks, *next;
+        fake_fail_after(f, 0, error);
+}
 
-        f->tasks = NULL;
-        f->last_task = &f->tasks;
+void fake_fail_after(struct fake *f, unsigned n, int error)
+{
+        struct fake_task **first = &f->tasks, *t, *next;
+
+        while (n-- && *first)
+                first = &(*first)->next;
+        t = *first;
+        *first = NULL;
+        f->last_task = first;
         for (; t; t = next) {
                 next = t->next;
                 task_run(t, error);

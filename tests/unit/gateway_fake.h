@@ -31,6 +31,7 @@ struct fake {
         struct fake_event *log; /* all that was ever stored, by seq */
         size_t n_log, cap_log;
         uint64_t next_seq, first_seq, epoch;
+        size_t dedupe_from; /* index in log: the stream knows the ids from here on */
         struct fake_task *tasks, **last_task;
         struct bus_sub *subs;
         struct fake_key *keys; /* buckets */
@@ -40,6 +41,7 @@ struct fake {
         bool connected;
         bool silent; /* requests are not answered; fake_time_out ends them */
         bool history_down;
+        bool history_empty; /* it answers, and knows no event */
         uint64_t ingested_seq;       /* history knows the log through here; UINT64_MAX: all */
         unsigned lose, repeat, swap; /* of live copies: percent */
         bool lose_acks;              /* stored, and the ack is lost */
@@ -82,6 +84,10 @@ void fake_run(struct fake *f);
 void fake_advance(struct fake *f, uint64_t ms);
 /* Everything unanswered ends with this error */
 void fake_fail_tasks(struct fake *f, int error);
+/* The same, but for the first n */
+void fake_fail_after(struct fake *f, unsigned n, int error);
+/* Answers one thing */
+void fake_step(struct fake *f);
 void fake_reconnect(struct fake *f);
 
 /* Buckets */
@@ -99,6 +105,11 @@ void fake_put_members(struct fake *f, const char *user, uint64_t version, const 
 uint64_t fake_message(struct fake *f, const char *channel, const char *actor, const char *content);
 uint64_t fake_store(struct fake *f, const Parley__V1__Event *event);
 uint64_t fake_left(struct fake *f, const char *channel, const char *user, uint64_t version);
+uint64_t fake_joined(struct fake *f, const char *channel, const char *user, uint64_t version);
+/* The stream is lost and made anew, far above, now */
+void fake_new_stream(struct fake *f);
+/* The client got this event, live or in a replay */
+bool fake_saw(struct fake_client *c, const char *channel, uint64_t seq);
 /* History has taken it out of the log */
 void fake_remove(struct fake *f, uint64_t seq);
 void fake_trim(struct fake *f, uint64_t below_seq);

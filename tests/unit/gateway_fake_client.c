@@ -241,6 +241,16 @@ const Parley__V1__ServerFrame *fake_last(const struct fake_client *c, Parley__V1
         return NULL;
 }
 
+bool fake_saw(struct fake_client *c, const char *channel, uint64_t seq)
+{
+        struct fake_view *v = fake_view(c, channel);
+
+        for (size_t i = 0; i < v->n_seqs; i++)
+                if (v->seqs[i] == seq)
+                        return true;
+        return false;
+}
+
 unsigned fake_count(const struct fake_client *c, Parley__V1__ServerFrame__BodyCase body)
 {
         unsigned n = 0;

@@ -6,12 +6,19 @@
 
 /* --- buckets --- */
 
-static void key_put(struct fake *f, const char *bucket, const char *key, const uint8_t *data, size_t len)
+const struct fake_key *fake_key_find(const struct fake *f, const char *bucket, const char *key)
 {
-        struct fake_key *k = f->keys;
+        const struct fake_key *k = f->keys;
 
         while (k && (strcmp(k->bucket, bucket) != 0 || strcmp(k->key, key) != 0))
                 k = k->next;
+        return k;
+}
+
+static void key_put(struct fake *f, const char *bucket, const char *key, const uint8_t *data, size_t len)
+{
+        struct fake_key *k = (struct fake_key *)fake_key_find(f, bucket, key);
+
         if (!k) {
                 k = calloc(1, sizeof(*k));
                 strcpy(k->bucket, bucket);
@@ -126,6 +133,32 @@ uint64_t fake_left(struct fake *f, const char *channel, const char *user, uint64
         event.body_case = PARLEY__V1__EVENT__BODY_MEMBER_LEFT;
         event.member_left = &left;
         return fake_store(f, &event);
+}
+
+uint64_t fake_joined(struct fake *f, const char *channel, const char *user, uint64_t version)
+{
+        Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
+        Parley__V1__MemberJoined joined = PARLEY__V1__MEMBER_JOINED__INIT;
+        char id[37];
+
+        fake_uuid(f, id);
+        event.channel_id = (char *)channel;
+        event.id = id;
+        event.actor_id = (char *)"system";
+        joined.user_id = (char *)user;
+        joined.role = PARLEY__V1__ROLE__member;
+        joined.version = version;
+        event.body_case = PARLEY__V1__EVENT__BODY_MEMBER_JOINED;
+        event.member_joined = &joined;
+        return fake_store(f, &event);
+}
+
+void fake_new_stream(struct fake *f)
+{
+        fake_trim(f, f->next_seq + (UINT64_C(1) << 32));
+        f->next_seq = f->first_seq;
+        f->epoch = (uint64_t)(f->wall_ns / 1000000000);
+        f->dedupe_from = f->n_log;
 }
 
 void fake_remove(struct fake *f, uint64_t seq)

@@ -3,6 +3,41 @@
 
 #include "bus/subjects.h"
 
+/* Membership of this user after the event, when it was `member` before */
+static bool member_after(const Parley__V1__Event *e, const char *user, bool member)
+{
+        if (e->body_case == PARLEY__V1__EVENT__BODY_MEMBER_JOINED && strcmp(e->member_joined->user_id, user) == 0)
+                return true;
+        if (e->body_case == PARLEY__V1__EVENT__BODY_MEMBER_LEFT && strcmp(e->member_left->user_id, user) == 0)
+                return false;
+        return member;
+}
+
+/* historyVisibility joined: what happened while he was no member. Who did not join by an event was one from the beginning. */
+static bool history_hides(const struct fake *f, const char *user, const char *channel, uint64_t seq)
+{
+        const struct fake_key *key = fake_key_find(f, BUCKET_CHANNELS, channel);
+        Parley__V1__Channel *doc = key ? parley__v1__channel__unpack(NULL, key->len, key->data) : NULL;
+        bool joined_only = doc && doc->history_visibility == PARLEY__V1__CHANNEL__HISTORY_VISIBILITY__joined;
+        bool visible = true;
+
+        if (doc)
+                parley__v1__channel__free_unpacked(doc, NULL);
+        for (size_t i = 0; joined_only && *user && i < f->n_log && f->log[i].seq <= seq; i++) {
+                Parley__V1__Event *e = strcmp(f->log[i].channel, channel)
+                                               ? NULL
+                                               : parley__v1__event__unpack(NULL, f->log[i].len, f->log[i].data);
+                bool member;
+
+                if (!e)
+                        continue;
+                member = member_after(e, user, visible);
+                visible = f->log[i].seq == seq ? visible || member : member;
+                parley__v1__event__free_unpacked(e, NULL);
+        }
+        return !visible;
+}
+
 static void history_events(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata)
 {
         Parley__V1__EventsRequest *q = parley__v1__events_request__unpack(NULL, len, data);
@@ -20,7 +55,8 @@ static void history_events(struct fake *f, const void *data, size_t len, bus_rep
         for (size_t i = 0; i < f->n_log; i++) {
                 const struct fake_event *e = &f->log[i];
 
-                if (e->seq <= q->after_seq || e->seq > through || strcmp(e->channel, q->channel_id) != 0)
+                if (e->seq <= q->after_seq || e->seq > through || strcmp(e->channel, q->channel_id) != 0 ||
+                    history_hides(f, q->user_id, q->channel_id, e->seq))
                         continue;
                 if (a.n_events == q->limit) {
                         a.more = true;
@@ -49,7 +85,7 @@ static void history_lookup(struct fake *f, const void *data, size_t len, bus_rep
 
         f->n_lookups++;
         subject_msg_id(msg_id, q->channel_id, q->actor_id, q->id);
-        for (size_t i = 0; i < f->n_log && !a.event; i++) {
+        for (size_t i = 0; !f->history_empty && i < f->n_log && !a.event; i++) {
                 if (f->log[i].seq <= f->ingested_seq && strcmp(f->log[i].msg_id, msg_id) == 0) {
                         a.event = parley__v1__event__unpack(NULL, f->log[i].len, f->log[i].data);
                         a.event->seq = f->log[i].seq;

@@ -25,6 +25,8 @@ struct fake_key {
         size_t len;
 };
 
+/* What is in a bucket; NULL: nothing */
+const struct fake_key *fake_key_find(const struct fake *f, const char *bucket, const char *key);
 /* An answer to a question; data is copied */
 struct fake_task *fake_reply(struct fake *f, int error, bus_reply_handler handler, void *userdata, const void *data,
                              size_t len);

@@ -72,8 +72,11 @@ static void removed_in_a_burst(uint64_t seed)
         fake_advance(f, 2000);
         fake_check_complete(ada, ROOM);
         assert_true(fake_view(eve, ROOM)->removed);
-        assert_true(fake_view(eve, ROOM)->n_seqs > 0);
-        assert_true(fake_view(eve, ROOM)->seqs[fake_view(eve, ROOM)->n_seqs - 1] <= left);
+        /* all through her own removal, and nothing behind it */
+        assert_int_equal(fake_view(eve, ROOM)->n_seqs, left);
+        assert_true(fake_view(eve, ROOM)->seqs[left - 1] == left);
+        assert_int_equal(fake_view(eve, ROOM)->breaks + fake_view(eve, ROOM)->gaps, 0);
+        assert_int_equal(eve->close_code, 0);
         assert_string_equal(send_error(f, eve), "not_a_member");
         /* a new session of hers does not get it, even while her list is older */
         eve = fake_connect(f, "eve", ENCODING_PROTO);
