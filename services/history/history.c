@@ -153,15 +153,21 @@ static void on_request(const char *method, const char *route, unsigned status, u
 static bool on_ready(struct buf *out, void *userdata)
 {
         const struct history *h = userdata;
-        bool nats = bus_connected(h->env.bus), postgres = pg_up(h->env.pg) && h->env.migrated, log = true;
+        bool nats, postgres, log = true;
         char text[96];
 
+        if (h->stopping) {
+                (void)buf_append_str(out, "\"running\":false");
+                return false;
+        }
+        nats = bus_connected(h->env.bus);
+        postgres = pg_up(h->env.pg) && h->env.migrated;
         for (unsigned i = 0; i < h->n_shards; i++)
                 log = log && shard_ready(h->shards[i]);
         (void)snprintf(text, sizeof(text), "\"nats\":%s,\"postgres\":%s,\"log\":%s", nats ? "true" : "false",
                        postgres ? "true" : "false", log ? "true" : "false");
         (void)buf_append_str(out, text);
-        return nats && postgres && log && !h->stopping;
+        return nats && postgres && log;
 }
 
 static void on_second(uv_timer_t *timer)
@@ -208,6 +214,7 @@ static void part_closed(void *userdata)
 
 static void close_connections(struct history *h)
 {
+        (void)uv_timer_stop(&h->second);
         h->n_parts = 6;
         pg_listener_close(h->listener, part_closed, h);
         pg_migrate_close(h->migrate, part_closed, h);
@@ -231,7 +238,8 @@ static void close_shards(struct history *h)
                 return;
         h->closing = true;
         h->n_parts = h->n_shards;
-        for (unsigned i = 0; i < h->config->shards; i++)
+        h->n_shards = 0; /* nobody is to speak to them any more */
+        for (unsigned i = 0, n = h->n_parts; i < n; i++)
                 shard_close(h->shards[i], on_shard_closed, h);
 }
 

@@ -6,7 +6,7 @@
 #include "base/ident.h"
 #include "history/pg_internal.h"
 
-enum { TICK_MS = 100, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, CONNECTING_MAX = 2, TIMEOUT_DEFAULT_MS = 10000 };
+enum { TICK_MS = 100, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000, CONNECTING_MAX = 2, TIMEOUT_DEFAULT_MS = 10000 };
 
 static uint64_t now_ms(const struct pg *pg)
 {

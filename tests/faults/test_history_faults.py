@@ -311,7 +311,7 @@ async def test_the_log_is_trimmed_behind_ingest(own_stack):
             assert await log.stored(kept)
             await asyncio.sleep(0.2)  # a probe for 2.5 times the age at which it would be trimmed
         stack.start("postgres")
-        await asyncio.to_thread(ingested, stack, kept)
+        await asyncio.to_thread(stack.wait_ingested, "ada", channel, kept)
     events, _ = stack.all_events("ada", channel)
     assert events[0]["prev"] == 0 and any(e.get("message", {}).get("content") == "old" for e in events)
     check_chains(stack)
