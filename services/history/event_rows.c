@@ -124,7 +124,7 @@ int event_rows_read(const struct pg_results *r, unsigned stmt, unsigned first, u
         int e = 0;
 
         *ret = (struct event_rows){0};
-        ret->events = calloc(n + 1, sizeof(struct row_slot *));
+        ret->events = calloc(n + 1, sizeof(*ret->events));
         ret->slots = calloc(n + 1, sizeof(*ret->slots));
         if (!ret->events || !ret->slots)
                 return -ENOMEM;
@@ -190,7 +190,7 @@ int message_rows_read(const struct pg_results *r, unsigned stmt, unsigned first,
         int e = 0;
 
         *ret = (struct message_rows){0};
-        ret->messages = calloc(n + 1, sizeof(struct message_slot *));
+        ret->messages = calloc(n + 1, sizeof(*ret->messages));
         ret->slots = calloc(n + 1, sizeof(*ret->slots));
         if (!ret->messages || !ret->slots)
                 return -ENOMEM;

@@ -35,7 +35,7 @@ static inline struct ingest_batch *ingest_applying(struct ingest *in)
 }
 
 /* ingest.c */
-void ingest_fail(struct ingest *in, enum ingest_end end, const char *what, const char *why);
+void ingest_fail(struct ingest *in, enum ingest_end how, const char *what, const char *why);
 void ingest_part_done(struct ingest *in);
 void ingest_retry_later(struct ingest *in, uint32_t ms);
 

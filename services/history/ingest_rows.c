@@ -313,8 +313,8 @@ static int64_t target_of(const Parley__V1__Event *e)
 static void event_row(struct ingest_rows *r, const struct ingest_item *item, uint64_t prev)
 {
         const Parley__V1__Event *e = item->event;
-        bool whole = item->verdict == INGEST_APPLY;
-        int64_t target = e && whole ? target_of(e) : 0;
+        bool whole = e && item->verdict == INGEST_APPLY;
+        int64_t target = whole ? target_of(e) : 0;
 
         pg_array_text(&r->events.channel, item->channel_id);
         pg_array_i64(&r->events.seq, (int64_t)item->seq);

@@ -41,7 +41,7 @@ struct rest_call {
 
 /* Who asks, within the limits of rate, and whether the database is there; with a {id} in the path also the channel's id. NULL: it was
  * answered already. */
-struct rest_call *rest_begin(struct http_request *rq, void *rest);
+struct rest_call *rest_begin(struct http_request *rq, void *userdata);
 /* The body, as a message of this type. NULL: it was answered already. */
 ProtobufCMessage *rest_body(struct rest_call *c, const ProtobufCMessageDescriptor *type);
 /* Answers */
