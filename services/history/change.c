@@ -296,6 +296,7 @@ static int add_event(struct change *c, struct outbox_rows *rows, Parley__V1__Eve
         e->actor_id = c->actor_id;
         e->created_at = &now;
         r = wire_proto_encode(&e->base, &bytes);
+        e->created_at = NULL;
         pg_array_text(&rows->event_id, w->waiter.event_id);
         pg_array_i16(&rows->kind, (int16_t)e->body_case);
         pg_array_text(&rows->user, m ? m->user_id : "");
