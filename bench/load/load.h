@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "hist.h"
 #include "wsc.h"
@@ -24,9 +25,6 @@ struct options {
         int pid; /* of the server, for memory and CPU time; 0: not looked at */
 };
 
-static inline uint64_t now_ns(void);
-
-#include <time.h>
 static inline uint64_t now_ns(void)
 {
         struct timespec ts;
