@@ -169,7 +169,8 @@ int bus_stream_delete(struct bus *bus, const char *stream, uint64_t seq, bool se
 struct bus_reader;
 /* Messages for one batch arrive, then `batch_end` is called (also after a quiet time, with n = 0): the reader fetches no more until
  * bus_reader_next is called. The first batch begins by itself. error: the stream is not there, or the server makes no consumer; n messages
- * were given all the same; the reader tries again with bus_reader_next (not more often than every 250 ms). */
+ * were given all the same; the reader tries again with bus_reader_next (not more often than every 250 ms). BUS_E_DISCONNECTED or
+ * BUS_E_TIMEOUT (n = 0): nothing came, and it is not known that nothing is there; bus_reader_next just goes on. */
 struct bus_reader_options {
         const char *stream;
         const char *filter; /* subject filter; NULL: all */
@@ -179,7 +180,8 @@ struct bus_reader_options {
         uint32_t
                 linger_ms; /* how long an unfilled batch waits for more after its first message; an empty one waits 5 s */
         bool last_per_subject; /* buckets: begin with the newest of each key (start_seq is ignored), in the order of their sequences; the one with
-                                    * pending 0 is the last of those that were there. An empty bucket ends the first batch at once. */
+                                    * pending 0 is the last of those that were there. An empty bucket ends the first batch at once. After a break
+                                    * all is given again: the bucket may be another one by then. */
         bus_handler handler;
         void (*batch_end)(int error, unsigned n, void *userdata);
         void *userdata;

@@ -93,13 +93,21 @@ static struct held *pop_held(struct bus_reader *r)
         return h;
 }
 
+/* Nothing came: because nothing is there? */
+static int reader_quiet_error(const struct bus_reader *r)
+{
+        if (r->consumer == NULL || r->create != NULL)
+                return BUS_E_DISCONNECTED;
+        return r->waiting > 0 ? BUS_E_TIMEOUT : 0;
+}
+
 /* The held messages begin the batch; otherwise its time is over */
 static void on_timer(uv_timer_t *timer)
 {
         struct bus_reader *r = timer->data;
 
         if (r->held == NULL || r->n > 0) {
-                reader_end_batch(r, 0);
+                reader_end_batch(r, r->n > 0 ? 0 : reader_quiet_error(r));
         } else {
                 /* One batch at most: batch_end may begin the next one, which comes here again */
                 for (unsigned n = r->n_held; n > 0 && r->active && !r->freed && r->held != NULL; n--) {

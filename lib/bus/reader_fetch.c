@@ -67,6 +67,7 @@ static void on_message(struct pending *p, int error, const struct bus_msg *msg, 
                 return;
         }
         r->consumer_seq = d.consumer_seq;
+        r->waiting = d.pending;
         r->failures = 0;
         r->pull_got++;
         if (r->pull_left > 0 && --r->pull_left == 0) { /* nothing more is said about it */
@@ -161,6 +162,7 @@ static void on_created(struct pending *p, int error, const struct bus_msg *msg, 
                 reader_end_batch(r, error);
                 return;
         }
+        r->waiting = waiting;
         reader_fetch(r);
         if (waiting == 0 && r->options.last_per_subject && r->position == 0 && r->held == NULL)
                 reader_end_batch(r, 0); /* an empty bucket is read at once */
@@ -174,6 +176,8 @@ static int create(struct bus_reader *r)
 
         if (e != 0)
                 return e;
+        if (r->options.last_per_subject)
+                r->position = 0; /* the bucket may have been made anew meanwhile: all of it is read again */
         r->consumer->many = true;
         r->consumer->context = r;
         r->consumer->bus = bus;
@@ -184,7 +188,7 @@ static int create(struct bus_reader *r)
                 .name = r->name,
                 .filter = r->filter,
                 .start_seq = r->position + 1,
-                .last_per_subject = r->options.last_per_subject && r->position == 0,
+                .last_per_subject = r->options.last_per_subject,
                 .inactive_ms = INACTIVE_MS,
         };
         _cleanup_free_ char *body = jsapi_consumer_create(&c);

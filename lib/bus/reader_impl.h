@@ -21,6 +21,7 @@ struct bus_reader {
         struct pending *create;   /* a consumer is being made */
         struct pending *consumer; /* takes its messages; its number is part of the consumer's name */
         char name[64];
+        uint64_t waiting;      /* messages for this consumer, as the server said last */
         uint64_t consumer_seq; /* of the last message of this consumer */
         struct pending *pull;  /* takes what the server says about a fetch */
         unsigned pull_left;    /* messages that may still come of it */

@@ -134,6 +134,8 @@ static void on_batch_end(int error, unsigned n, void *userdata)
         struct ingest *in = userdata;
 
         (void)n;
+        if (error == BUS_E_DISCONNECTED || error == BUS_E_TIMEOUT)
+                error = 0; /* the reader goes on by itself */
         if (error && !in->stopping)
                 end(in, INGEST_FAILED, bus_error_text(error));
         if (in->stopping) {

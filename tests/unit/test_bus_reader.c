@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+
 #include "bus_env.h"
 
 static struct server server;
@@ -366,6 +368,55 @@ static void test_throughput(void **state)
 #endif
 }
 
+/* Without a server nothing comes: that is no empty bucket */
+static void test_bucket_while_down(void **state)
+{
+        struct bus_stream_config c = {
+                .name = "KV_DOWN", .subject = "$KV.DOWN.>", .max_per_subject = 1, .replicas = 1, .kv = true};
+        struct read read = {0};
+        unsigned disconnected = e.disconnected, connected = e.connected;
+
+        (void)state;
+        make_stream(&e, &c);
+        call(bus_kv_put(e.bus, "DOWN", "key", "x", 1, BUS_KV_ANY, got_ack, &r));
+        server_kill(&server, SIGTERM);
+        env_until(&e, e.disconnected, disconnected + 1, 5000);
+        start(&read, (struct bus_reader_options){
+                             .stream = "KV_DOWN", .batch = 100, .linger_ms = 10, .last_per_subject = true});
+        env_until(&e, read.batches, 1, 10000);
+        assert_true(read.n == 0 && read.error == BUS_E_DISCONNECTED);
+        bus_reader_next(read.reader);
+        server_again(&server);
+        env_until(&e, e.connected, connected + 1, 5000);
+        env_until(&e, read.n, 1, 10000);
+        bus_reader_free(read.reader);
+}
+
+/* The bucket is lost and made anew, with fewer revisions than were read */
+static void test_bucket_made_anew(void **state)
+{
+        struct bus_stream_config c = {
+                .name = "KV_ANEW", .subject = "$KV.ANEW.>", .max_per_subject = 1, .replicas = 1, .kv = true};
+        struct read read = {.next = true};
+
+        (void)state;
+        make_stream(&e, &c);
+        for (int i = 0; i < 5; i++)
+                call(bus_kv_put(e.bus, "ANEW", "key", &i, sizeof(i), BUS_KV_ANY, got_ack, &r));
+        start(&read, (struct bus_reader_options){
+                             .stream = "KV_ANEW", .batch = 100, .linger_ms = 10, .last_per_subject = true});
+        env_until(&e, read.n, 1, 5000);
+        assert_true(read.last == 5);
+        call(bus_request(e.bus, "$JS.API.STREAM.DELETE.KV_ANEW", "", 0, 0, NULL, got_reply, &r));
+        read.last = 0;
+        make_stream(&e, &c);
+        call(bus_kv_put(e.bus, "ANEW", "other", "x", 1, BUS_KV_ANY, got_ack, &r));
+        env_until(&e, read.n, 2, 10000);
+        assert_true(read.last == 1);
+        assert_string_equal(read.got.subject, "$KV.ANEW.other");
+        bus_reader_free(read.reader);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -375,6 +426,8 @@ int main(void)
                 cmocka_unit_test(test_batch_bytes),
                 cmocka_unit_test(test_consumer_lost),
                 cmocka_unit_test(test_bucket),
+                cmocka_unit_test(test_bucket_while_down),
+                cmocka_unit_test(test_bucket_made_anew),
                 cmocka_unit_test(test_free_within_callbacks),
                 cmocka_unit_test(test_throughput),
         };
