@@ -26,12 +26,14 @@ static const struct pg_stmt stmt_change = {
 /* Changes of one channel's members come one after the other: so their rows in the outbox have the order in which they were decided. */
 static const struct pg_stmt stmt_lock = {
         "change_lock", "SELECT FROM channels WHERE id = $1::text AND version = $2::bigint FOR UPDATE"};
+/* A stay that begins again does so at a sequence that is not known yet. */
 static const struct pg_stmt stmt_members = {
         "change_members",
         "INSERT INTO members AS m (channel_id, user_id, role, version) "
         "SELECT $1::text, b.user_id, b.role, b.version FROM unnest($2::text[], $3::smallint[], $4::bigint[]) AS b(user_id, role, version) "
         "ON CONFLICT (channel_id, user_id) DO UPDATE SET role = EXCLUDED.role, version = EXCLUDED.version, "
-        "had_absence = m.had_absence OR (m.role = 0 AND EXCLUDED.role > 0) WHERE m.version = EXCLUDED.version - 1"};
+        "had_absence = m.had_absence OR (m.role = 0 AND EXCLUDED.role > 0), "
+        "since_seq = CASE WHEN m.role = 0 AND EXCLUDED.role > 0 THEN 0 ELSE m.since_seq END WHERE m.version = EXCLUDED.version - 1"};
 static const struct pg_stmt stmt_users = {
         "change_users",
         "INSERT INTO users (id, name) SELECT * FROM unnest($1::text[], $2::text[]) AS b(id, name) WHERE b.name IS NOT NULL "

@@ -62,3 +62,19 @@ bool members_same_channel(const Parley__V1__Channel *a, const Parley__V1__Channe
                a->history_visibility == b->history_visibility && a->archived == b->archived &&
                a->everyone == b->everyone;
 }
+
+bool members_left(const Parley__V1__Membership *old, uint64_t version, uint64_t left_seq,
+                        Parley__V1__Membership *ret_left)
+{
+        uint64_t known = old && old->role == PARLEY__V1__ROLE__none ? old->left_seq : 0;
+
+        if (old && (old->version > version ||
+                    (old->version == version && known >= left_seq && old->role == PARLEY__V1__ROLE__none)))
+                return false;
+        parley__v1__membership__init(ret_left);
+        ret_left->role = PARLEY__V1__ROLE__none;
+        ret_left->version = version;
+        ret_left->left_seq = left_seq;
+        ret_left->had_absence = old && old->had_absence;
+        return true;
+}

@@ -19,3 +19,8 @@ enum parley_code members_change_channel(Parley__V1__Channel *channel, const Parl
                                         Parley__V1__Role actor, bool admin);
 /* In all that a PATCH can change */
 bool members_same_channel(const Parley__V1__Channel *a, const Parley__V1__Channel *b);
+
+/* The entry of MEMBERS for one channel after a leaving; old: what is there, or NULL. left_seq 0: not known yet. False: what is there
+ * knows as much or more. channel_id is left to the caller. */
+bool members_left(const Parley__V1__Membership *old, uint64_t version, uint64_t left_seq,
+                  Parley__V1__Membership *ret_left);

@@ -147,11 +147,33 @@ static bool earlier_waits(const struct outbox_row *row)
         return false;
 }
 
+void outbox_row_marked(struct outbox_row *row, int error)
+{
+        struct outbox *o = row->outbox;
+
+        o->n_active--;
+        row->state = OUTBOX_WAITING;
+        if (error)
+                log_warn("a bucket cannot be told of a leaving yet", LOG_S("channel", row->channel_id),
+                         LOG_S("user", row->user_id), LOG_I("error", error));
+        if (!o->running)
+                maybe_stopped(o);
+        else if (!error)
+                next(o); /* else with the next tick */
+}
+
 static void publish(struct outbox_row *row)
 {
         struct outbox *o = row->outbox;
         char subject[SUBJECT_MAX], msg_id[SUBJECT_MAX];
 
+        if (outbox_row_must_mark(row)) {
+                if (outbox_row_mark(row) != 0)
+                        return;
+                row->state = OUTBOX_MARKING;
+                o->n_active++;
+                return;
+        }
         subject_chat(subject, o->shard, row->channel_id);
         subject_msg_id(msg_id, row->channel_id, row->actor_id, row->event_id);
         if (bus_publish_stream(o->env->bus, subject, msg_id, row->payload, row->n_payload, NULL, on_ack, row) != 0)

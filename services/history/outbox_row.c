@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "history/bucket.h"
+#include "history/bucket_leave.h"
 #include "history/gateways.h"
 #include "history/waiters.h"
 #include "parley/v1/internal.pb-c.h"
@@ -144,10 +145,32 @@ static void on_confirmed(bool confirmed, void *userdata)
         finished(userdata, confirmed);
 }
 
+static void tell_gateways(struct outbox_row *row)
+{
+        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
+
+        change.channel_id = row->channel_id;
+        change.user_id = row->user_id;
+        change.role = (Parley__V1__Role)row->role;
+        change.seq = row->seq;
+        change.version = row->version;
+        gateways_confirm(row->outbox->env->gateways, &change, on_confirmed, row);
+}
+
+static void on_left_written(int error, void *userdata)
+{
+        struct outbox_row *row = userdata;
+
+        if (error)
+                log_warn("where a membership ended is not in the bucket yet", LOG_S("channel", row->channel_id),
+                         LOG_S("user", row->user_id), LOG_I("error", error));
+        tell_gateways(row);
+}
+
 static void on_synced(int error, void *userdata)
 {
         struct outbox_row *row = userdata;
-        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
+        int r;
 
         /* The entry stays marked and is written later; the gateways are told in any case. */
         if (error)
@@ -157,12 +180,33 @@ static void on_synced(int error, void *userdata)
                 finished(row, error == 0);
                 return;
         }
-        change.channel_id = row->channel_id;
-        change.user_id = row->user_id;
-        change.role = (Parley__V1__Role)row->role;
-        change.seq = row->seq;
-        change.version = row->version;
-        gateways_confirm(row->outbox->env->gateways, &change, on_confirmed, row);
+        if (!error || row->kind != PARLEY__V1__EVENT__BODY_MEMBER_LEFT) {
+                tell_gateways(row);
+                return;
+        }
+        /* Postgres is away: the row itself knows enough */
+        r = bucket_leave(row->outbox->env, row->user_id, row->channel_id, row->version, row->seq, on_left_written, row);
+        if (r != 0)
+                on_left_written(r, row);
+}
+
+static void on_marked(int error, void *userdata)
+{
+        struct outbox_row *row = userdata;
+
+        /* nothing will make it fit, and nobody can read it: the log tells the gateways */
+        if (error == -EBADMSG || error == -E2BIG) {
+                log_error("a leaving cannot be written to a bucket", LOG_S("channel", row->channel_id),
+                          LOG_S("user", row->user_id), LOG_I("error", error));
+                error = 0;
+        }
+        row->marked = error == 0;
+        outbox_row_marked(row, error);
+}
+
+int outbox_row_mark(struct outbox_row *row)
+{
+        return bucket_leave(row->outbox->env, row->user_id, row->channel_id, row->version, 0, on_marked, row);
 }
 
 static void sync_bucket(struct outbox_row *row)

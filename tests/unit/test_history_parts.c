@@ -1,6 +1,7 @@
 /* The small pure parts of history: arrays for Postgres, migrations, where the log goes on, settings, and others. */
 #include "base/text.h"
 #include "history/history_config.h"
+#include "history/members_core.h"
 #include "history/migrations.h"
 #include "history/pg.h"
 #include "history/pg_sqlstate.h"
@@ -285,12 +286,40 @@ static void test_config(void **state)
                         assert_string_not_equal(history_config_items[i].name, history_config_items[k].name);
 }
 
+/* --- an entry of MEMBERS after a leaving: an older value never replaces a newer one --- */
+
+static void test_members_left(void **state)
+{
+        Parley__V1__Membership old = PARLEY__V1__MEMBERSHIP__INIT, left;
+
+        (void)state;
+        assert_true(members_left(NULL, 2, 0, &left));
+        assert_true(left.role == PARLEY__V1__ROLE__none && left.version == 2 && left.left_seq == 0);
+        old.role = PARLEY__V1__ROLE__member;
+        old.version = 1;
+        old.since_seq = 10;
+        old.had_absence = true;
+        assert_true(members_left(&old, 2, 0, &left));
+        assert_true(left.role == PARLEY__V1__ROLE__none && left.since_seq == 0 && left.had_absence);
+        /* said before it was published, and again with its sequence; then nothing more is known of it */
+        assert_false(members_left(&left, 2, 0, &old));
+        assert_true(members_left(&left, 2, 20, &old));
+        assert_true(old.left_seq == 20);
+        assert_false(members_left(&old, 2, 20, &left));
+        assert_false(members_left(&old, 2, 0, &left));
+        /* added again meanwhile */
+        old.role = PARLEY__V1__ROLE__member;
+        old.version = 3;
+        assert_false(members_left(&old, 2, 20, &left));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_arrays),      cmocka_unit_test(test_array_takes_anything),
                 cmocka_unit_test(test_array_limit), cmocka_unit_test(test_migrations),
                 cmocka_unit_test(test_provision),   cmocka_unit_test(test_sqlstate),
+                cmocka_unit_test(test_members_left),
                 cmocka_unit_test(test_waiters),     cmocka_unit_test(test_slug),
                 cmocka_unit_test(test_ratetable),   cmocka_unit_test(test_config),
         };
