@@ -495,3 +495,29 @@ def test_demo_session(stack, name, status):
             assert rest.get("/api/channels/general/messages").status_code == 200
     else:
         assert "name" in answer.json()["detail"]
+
+
+async def test_three_shards(own_stack):
+    """Channels are spread over shards; each has its log, its cursor and its lease, and together they are one service."""
+    stack = own_stack(PARLEY_SHARDS=3)
+    channels = [stack.channel("ada", members=["bob"]) for _ in range(9)]
+    async with Log(stack) as log:
+        sent = {}
+        with stack.rest("ada") as rest:
+            for channel in channels:
+                for text in ("one", "two"):
+                    sent.setdefault(channel, []).append(rest.post(f"/api/channels/{channel}/messages", json={"content": text}).json()["seq"])
+            for channel in channels:
+                stack.wait_ingested("ada", channel, sent[channel][-1])
+                assert [m["seq"] for m in page(stack, "bob", channel)["messages"]] == sent[channel]
+            assert rest.delete(f"/api/channels/{channels[0]}/members/bob").status_code == 204
+            own = {c["channel"]["id"] for c in rest.get("/api/channels", params={"limit": 500}).json()["channels"]}
+            assert own == {*channels, "general"}
+        counts = [(await log.js.stream_info(f"CHAT_{p}")).state.messages for p in range(3)]
+        assert sum(n > 0 for n in counts) >= 2, counts
+        value, _ = await log.memberships("bob")
+        assert {m.channel_id for m in value.memberships if m.role} == set(channels[1:])
+    with database(stack) as db:
+        assert db.execute("SELECT count(*) FROM streams").fetchone() == (3,)
+        assert db.execute("SELECT count(DISTINCT owner), count(*) FROM leases").fetchone() == (1, 3)
+    check_chains(stack)
