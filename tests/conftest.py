@@ -39,6 +39,23 @@ def own_stack(request):
         s.down()
 
 
+@pytest.fixture(scope="module")
+def shared_stack(request):
+    """Stacks for the tests of a module that break them and mend them again, one a build: shared_stack("faults"). What does not run is started."""
+    stacks, failed_before = {}, request.session.testsfailed
+
+    def get(build="release"):
+        if build not in stacks:
+            stacks[build] = Stack(build=build, PARLEY_RATE_LIMITS="off")
+        return stacks[build].up()
+
+    yield get
+    for s in stacks.values():
+        if request.session.testsfailed > failed_before:
+            print(s.logs(40))
+        s.down()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Runs `async def` tests on a loop of their own, with a deadline that no test should need."""

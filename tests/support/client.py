@@ -43,7 +43,8 @@ class Channel:
 class Client:
     def __init__(self, stack, user, url=None, protocol="parley.v1.json", token=None, reconnect=False, from_start=False, hello=None):
         self.stack, self.user = stack, user
-        self.url = url or stack.ws_url
+        self.urls = url if isinstance(url, list) else [url or stack.ws_url]  # several: one after the other
+        self.connected_to = None
         self.protocol = protocol
         self.token = token
         self.reconnect = reconnect
@@ -62,7 +63,7 @@ class Client:
         self._task = None
         self._ws = None
         self._stopping = False
-        self.connections = 0
+        self.connections = self.attempts = 0
 
     # --- life ---
 
@@ -118,9 +119,12 @@ class Client:
         self._refs.clear()
 
     async def _session(self):
-        async with websockets.connect(self.url, subprotocols=[self.protocol] if self.protocol else None, max_size=None,
+        url = self.urls[self.attempts % len(self.urls)]
+        self.attempts += 1
+        async with websockets.connect(url, subprotocols=[self.protocol] if self.protocol else None, max_size=None,
                                       open_timeout=5, close_timeout=2, ping_interval=None, compression=None) as ws:
             self._ws = ws
+            self.connected_to = url
             self.connections += 1
             hello = {"type": "hello", "ref": 0, "token": self.token or self.stack.token(self.user), "client": "tests",
                      "cursors": [{"channelId": c, "epoch": v.epoch, "seq": v.cursor} for c, v in self.channels.items()
@@ -275,6 +279,7 @@ class Client:
 
     async def request(self, frame, timeout=10):
         """Sends a frame and returns the one answer to it; Refused when it is an error."""
+        self.raise_violation()
         if not self._ws:
             raise ConnectionError("not connected")
         self._ref += 1
@@ -324,10 +329,19 @@ class Client:
 
     # --- waiting ---
 
+    def raise_violation(self):
+        """Whatever ended this client for good, but for a close, is an error of the test's subject: say so and not `not connected`."""
+        if self._task and self._task.done() and not self._task.cancelled() and self._task.exception():
+            raise self._task.exception()
+
     async def wait(self, condition, timeout=20, what="condition"):
+        def check():
+            self.raise_violation()
+            return condition()
+
         async def loop():
             async with self.changed:
-                await self.changed.wait_for(condition)
+                await self.changed.wait_for(check)
         try:
             await asyncio.wait_for(loop(), timeout)
         except asyncio.TimeoutError:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import jwt
+import psycopg
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("gateway", "history")
@@ -31,7 +32,7 @@ def wait_until(condition, timeout=20.0, what="condition", interval=0.02):
 
 def free_offset():
     """A port offset at which none of the stack's ports is taken."""
-    base = (8080, 8081, 8082, 9081, 9082, 8422, 8432)
+    base = (8080, 8081, 8082, 8085, 9081, 9082, 9085, 8422, 8432)
     for offset in range(5000 + os.getpid() % 300 * 20, 30000, 20):
         if all(_free(port + offset) for port in base):
             return offset
@@ -93,6 +94,10 @@ class Stack:
         """Ends one part in the orderly way."""
         self._script("down", name)
 
+    def second_gateway(self):
+        """Another gateway of this stack, at other ports; not started."""
+        return SecondGateway(self)
+
     def pid(self, name):
         return int((self.run_dir / "pids" / name).read_text())
 
@@ -152,6 +157,10 @@ class Stack:
             raise AssertionError(f"{service} has no metric {name}")
         return total
 
+    def postgres(self):
+        """A connection to the services' database, to hinder it or to look whether something internal is over."""
+        return psycopg.connect(host=str(self.run_dir / "postgres-socket"), port=8432 + self.offset, user="parley", dbname="parley")
+
     # --- who one is ---
 
     def secret(self):
@@ -199,3 +208,33 @@ class Stack:
                 answer = rest.get(f"/api/channels/{channel}/messages", params={"limit": 1})
                 return answer.status_code == 200 and answer.json()["completeThroughSeq"] >= seq
         wait_until(through, timeout, f"history is complete through {seq}", interval=0.1)
+
+
+class SecondGateway:
+    def __init__(self, stack):
+        self.stack, self.process = stack, None
+        self.ws_url = f"ws://127.0.0.1:{8085 + stack.offset}/ws"
+        self.admin_url = f"http://127.0.0.1:{9085 + stack.offset}"
+
+    def start(self):
+        env = {**self.stack.env, "PARLEY_LISTEN": f"127.0.0.1:{8085 + self.stack.offset}",
+               "PARLEY_ADMIN_LISTEN": f"127.0.0.1:{9085 + self.stack.offset}", "PARLEY_NATS_URL": self.stack.nats_url,
+               "PARLEY_TOKEN_SECRET_FILE": str(self.stack.run_dir / "secret"), "PARLEY_TOKEN_ISSUER": "parley-local",
+               "PARLEY_TOKEN_AUDIENCE": "parley"}
+        binary = Path(self.stack.env["PARLEY_BUILD_DIR"]) / "services/gateway/parley-gateway"
+        with (self.stack.run_dir / "log" / "gateway-2.log").open("a") as log:
+            self.process = subprocess.Popen([str(binary)], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(self._ready, 30, "the second gateway is ready")
+
+    def _ready(self):
+        assert self.process.poll() is None, f"the second gateway ended with {self.process.returncode}"
+        try:
+            return httpx.get(self.admin_url + "/readyz", timeout=3).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
