@@ -73,6 +73,8 @@ static void disconnected(struct bus *bus);
 
 static int sub_start(struct bus_sub *sub)
 {
+        if (sub->direct)
+                return conn_subscribe_direct(sub->bus->conn, sub->subject, sub->handler, sub->userdata, &sub->wire);
         return conn_subscribe(sub->bus->conn, sub->subject, sub->queue, sub->handler, sub->userdata, &sub->wire);
 }
 
@@ -245,8 +247,8 @@ static void sub_free(struct bus_sub *sub)
         free(sub);
 }
 
-int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler handler, void *userdata,
-                  struct bus_sub **ret_sub)
+static int subscribe(struct bus *bus, const char *subject, const char *queue, bool direct, bus_handler handler,
+                     void *userdata, struct bus_sub **ret_sub)
 {
         if (bus->closing || !codec_subject_valid(subject, true) ||
             (queue != NULL && !codec_subject_valid(queue, false)))
@@ -255,7 +257,7 @@ int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_h
         if (sub == NULL)
                 return -ENOMEM;
         *sub = (struct bus_sub){
-                .bus = bus, .handler = handler, .userdata = userdata, .next = bus->subs, .prev = &bus->subs};
+                .bus = bus, .direct = direct, .handler = handler, .userdata = userdata, .next = bus->subs, .prev = &bus->subs};
         if (sub->next != NULL)
                 sub->next->prev = &sub->next;
         bus->subs = sub;
@@ -270,6 +272,18 @@ int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_h
         }
         *ret_sub = sub; /* not connected, or just broken: it is made on the next connection */
         return 0;
+}
+
+int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler handler, void *userdata,
+                  struct bus_sub **ret_sub)
+{
+        return subscribe(bus, subject, queue, false, handler, userdata, ret_sub);
+}
+
+int bus_subscribe_direct(struct bus *bus, const char *subject, bus_handler handler, void *userdata,
+                         struct bus_sub **ret_sub)
+{
+        return subscribe(bus, subject, NULL, true, handler, userdata, ret_sub);
 }
 
 void bus_unsubscribe(struct bus_sub *sub)

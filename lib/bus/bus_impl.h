@@ -12,6 +12,7 @@ struct bus_sub {
         struct bus *bus;
         struct bus_sub *next, **prev;
         char *subject, *queue;
+        bool direct;
         bus_handler handler;
         void *userdata;
         struct conn_sub *wire; /* on the connection of now; NULL without one */

@@ -9,6 +9,7 @@
  * nats.c parses on the loop thread (its read event); what it parsed goes two ways:
  *  - acks of stream publishes (everything sent to ack_prefix) lie in a subscription without a thread and are handed on at once, on the
  *    loop: a serial ack takes 50-80 us instead of 120;
+ *  - so do messages of direct subscriptions (conn_direct.c);
  *  - everything else goes through nats.c's delivery thread, where headers are parsed, into the inbox.
  */
 #pragma once
@@ -75,5 +76,8 @@ int conn_publish(struct conn *c, const char *subject, const char *reply, const s
 size_t conn_backlog(const struct conn *c);
 int conn_subscribe(struct conn *c, const char *subject, const char *queue, bus_handler handler, void *userdata,
                    struct conn_sub **ret_sub);
+/* The same without nats.c's delivery thread: handled on the loop after each read. For few and busy subjects. */
+int conn_subscribe_direct(struct conn *c, const char *subject, bus_handler handler, void *userdata,
+                          struct conn_sub **ret_sub);
 /* The handler is not called again. The sub frees itself when nats.c is done with it. */
 void conn_unsubscribe(struct conn_sub *sub);

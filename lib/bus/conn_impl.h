@@ -34,6 +34,7 @@ struct conn {
         natsMsg *trash[CONN_TRASH_MAX]; /* loop only: to be released */
         unsigned n_trash;
         size_t trash_bytes;
+        unsigned n_direct; /* of subs: conn_direct.c */
         unsigned n_subs; /* of which nats.c has not yet said that it is done */
         uv_work_t work;
         bool working;
@@ -62,6 +63,7 @@ struct conn_sub {
         struct conn_sub *next, **prev; /* in conn->subs */
         natsSubscription *sub;
         bus_handler handler; /* loop only; NULL: unsubscribed */
+        bool direct;         /* conn_direct.c */
         void *userdata;
 };
 
@@ -88,5 +90,11 @@ void conn_trash_empty(struct conn *c);
 int conn_error(natsStatus s);
 int conn_answers_start(struct conn *c);
 void conn_answers_release(struct conn *c);
-void conn_acks_drain(struct conn *c);
+unsigned conn_acks_drain(struct conn *c); /* returns how many */
+void conn_view(natsMsg *msg, struct bus_msg *ret); /* everything points into msg */
+void conn_sub_link(struct conn *c, struct conn_sub *sub);
+void conn_sub_done(struct loop_item *item, bool drop);
+
+/* conn_direct.c */
+unsigned conn_direct_drain(struct conn *c); /* returns how many */
 void conn_subs_release(struct conn *c);

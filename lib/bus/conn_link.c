@@ -119,6 +119,16 @@ static void on_prepare(uv_prepare_t *handle)
         flush(c);
 }
 
+/* What was read and needs no other thread; its turn ends once, so that what it causes leaves together */
+static void take_in(struct conn *c)
+{
+        unsigned n = conn_acks_drain(c);
+
+        n += conn_direct_drain(c);
+        if (n > 0 && c->state == CONN_OPEN)
+                c->options.turn_end(c->options.userdata);
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
         struct conn *c = handle->data;
@@ -129,7 +139,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
                 c->poll_events = 0;
         if (status < 0 || (events & UV_READABLE) != 0) {
                 natsConnection_ProcessReadEvent(c->nc);
-                conn_acks_drain(c);
+                take_in(c);
         }
         if (c->polling && (events & UV_WRITABLE) != 0)
                 flush(c);

@@ -39,8 +39,7 @@ static const char *header(natsMsg *msg, const char *name)
         return natsMsgHeader_Get(msg, name, &value) == NATS_OK ? value : NULL;
 }
 
-/* Everything points into msg */
-static void view(natsMsg *msg, struct bus_msg *ret)
+void conn_view(natsMsg *msg, struct bus_msg *ret)
 {
         const char *operation = header(msg, HEADER_KV_OPERATION);
 
@@ -80,7 +79,7 @@ static void on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, 
         (void)sub;
         if (d != NULL) {
                 *d = (struct delivered){.item.run = delivered_run, .sub = s, .msg = msg};
-                view(msg, &d->view);
+                conn_view(msg, &d->view);
                 d->item.inbox.bytes = d->view.len + ITEM_OVERHEAD;
                 if (inbox_post(o->inbox, &d->item.inbox) == 0)
                         return;
@@ -90,7 +89,7 @@ static void on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, 
         o->lost(o->userdata);
 }
 
-static void sub_done(struct loop_item *item, bool drop)
+void conn_sub_done(struct loop_item *item, bool drop)
 {
         struct conn_sub *s = (struct conn_sub *)item;
         struct conn *c = s->conn;
@@ -103,8 +102,9 @@ static void sub_done(struct loop_item *item, bool drop)
                 s->next->prev = s->prev;
         *s->prev = s->next;
         natsSubscription_Destroy(s->sub);
-        free(s);
         c->n_subs--;
+        c->n_direct -= s->direct;
+        free(s);
         conn_settle(c);
 }
 
@@ -114,6 +114,17 @@ static void on_complete(void *closure)
         struct conn_sub *s = closure;
 
         inbox_post(s->conn->options.inbox, &s->done.inbox);
+}
+
+void conn_sub_link(struct conn *c, struct conn_sub *sub)
+{
+        sub->next = c->subs;
+        sub->prev = &c->subs;
+        if (sub->next != NULL)
+                sub->next->prev = &sub->next;
+        c->subs = sub;
+        c->n_subs++;
+        c->n_direct += sub->direct;
 }
 
 int conn_subscribe(struct conn *c, const char *subject, const char *queue, bus_handler handler, void *userdata,
@@ -126,7 +137,7 @@ int conn_subscribe(struct conn *c, const char *subject, const char *queue, bus_h
         struct conn_sub *sub = calloc(1, sizeof(*sub));
         if (sub == NULL)
                 return -ENOMEM;
-        *sub = (struct conn_sub){.done.run = sub_done, .conn = c, .handler = handler, .userdata = userdata};
+        *sub = (struct conn_sub){.done.run = conn_sub_done, .conn = c, .handler = handler, .userdata = userdata};
         if (queue != NULL)
                 s = natsConnection_QueueSubscribe(&sub->sub, c->nc, subject, queue, on_message, sub);
         else
@@ -139,12 +150,7 @@ int conn_subscribe(struct conn *c, const char *subject, const char *queue, bus_h
                 free(sub);
                 return conn_error(s);
         }
-        sub->next = c->subs;
-        sub->prev = &c->subs;
-        if (sub->next != NULL)
-                sub->next->prev = &sub->next;
-        c->subs = sub;
-        c->n_subs++;
+        conn_sub_link(c, sub);
         *ret_sub = sub;
         return 0;
 }
@@ -154,6 +160,8 @@ void conn_unsubscribe(struct conn_sub *sub)
         sub->handler = NULL;
         natsSubscription_Destroy(sub->sub); /* unsubscribes; on_complete follows */
         sub->sub = NULL;
+        if (sub->direct) /* has no thread that completes it */
+                inbox_post(sub->conn->options.inbox, &sub->done.inbox);
 }
 
 void conn_subs_release(struct conn *c)
@@ -178,7 +186,7 @@ static void view_answer(natsMsg *msg, struct bus_msg *ret, struct conn_extra *re
 {
         const char *subject = header(msg, HEADER_SUBJECT);
 
-        view(msg, ret);
+        conn_view(msg, ret);
         if (subject != NULL) /* of a direct get */
                 ret->subject = subject;
         *ret_extra = (struct conn_extra){
@@ -283,16 +291,15 @@ static bool take_ack(struct conn *c)
         return true;
 }
 
-void conn_acks_drain(struct conn *c)
+unsigned conn_acks_drain(struct conn *c)
 {
         int n = 0, done = 0;
 
         if (natsSubscription_GetPending(c->acks, &n, NULL) != NATS_OK)
-                return;
+                return 0;
         while (done < n && take_ack(c))
                 done++;
-        if (done > 0 && c->state == CONN_OPEN)
-                c->options.turn_end(c->options.userdata);
+        return (unsigned)done;
 }
 
 size_t conn_backlog(const struct conn *c)

@@ -36,6 +36,12 @@ static int link_subscribe(void *self, const char *subject, bus_handler handler, 
         return bus_subscribe(((struct bus_link *)self)->bus, subject, NULL, handler, userdata, ret_sub);
 }
 
+static int link_subscribe_direct(void *self, const char *subject, bus_handler handler, void *userdata,
+                                 struct bus_sub **ret_sub)
+{
+        return bus_subscribe_direct(((struct bus_link *)self)->bus, subject, handler, userdata, ret_sub);
+}
+
 static void link_unsubscribe(void *self, struct bus_sub *sub)
 {
         if (((struct bus_link *)self)->bus) /* else they were freed with it */
@@ -192,6 +198,7 @@ int bus_link_new(struct bus_link **ret_link, uv_loop_t *loop, const struct gatew
                 .self = link,
                 .connected = link_connected,
                 .subscribe = link_subscribe,
+                .subscribe_direct = link_subscribe_direct,
                 .unsubscribe = link_unsubscribe,
                 .publish = link_publish,
                 .request = link_request,

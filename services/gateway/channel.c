@@ -66,11 +66,6 @@ void channel_unref(struct channel *c)
 
 static void channel_stop(struct channel *c)
 {
-        struct core *core = c->core;
-
-        if (c->sub)
-                core->up.unsubscribe(core->up.self, c->sub);
-        c->sub = NULL;
         c->state = CHANNEL_IDLE;
         wheel_disarm(&c->suspect);
         replay_cache_drop(c);
@@ -239,29 +234,19 @@ static void channel_on_head(int error, const struct bus_msg *msg, void *userdata
         channel_step(c, error);
 }
 
-static void channel_on_live(const struct bus_msg *msg, void *userdata)
-{
-        chain_offer(userdata, msg);
-}
-
 static void channel_activate(struct gate_item *item)
 {
         struct channel *c = (struct channel *)((char *)item - offsetof(struct channel, gate));
         struct core *core = c->core;
         char subject[SUBJECT_MAX], stream[SUBJECT_MAX];
-        int r = 0;
 
         c->activation_error = 0;
         c->activating = 3;
         c->verify_again = false;
-        /* listening first, reading the head afterwards: what comes between is held */
-        if (!c->sub) {
-                subject_live(subject, c->shard->number, c->id);
-                r = core->up.subscribe(core->up.self, subject, channel_on_live, c, &c->sub);
-        }
-        if (r || !c->shard->known) {
+        /* the shard listens since the connection was made; what comes before the head is read is held */
+        if (!c->shard->known) {
                 c->activating = 1;
-                channel_step(c, r > 0 ? r : BUS_E_REFUSED);
+                channel_step(c, BUS_E_REFUSED);
                 return;
         }
         up_kv_get(&core->up, BUCKET_CHANNELS, c->id, channel_on_doc, c);

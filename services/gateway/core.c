@@ -159,7 +159,7 @@ void core_connected(struct core *core)
 {
         struct user *u, *tmp;
 
-        if (digest_start(core))
+        if (shards_listen(core) || digest_start(core))
                 log_error("the digests cannot be subscribed to");
         for (uint32_t i = 0; i < core->config->shards; i++)
                 shard_connected(&core->shards[i]);

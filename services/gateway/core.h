@@ -41,6 +41,7 @@ struct shard {
         struct shard_waiter *waiters, *next_waiters; /* of the question under way, of the next */
         struct wheel_timer retry;
         struct bus_sub *digest_sub;
+        struct bus_sub *live_sub; /* all channels of the shard */
 };
 
 struct core_options {

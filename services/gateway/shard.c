@@ -47,11 +47,41 @@ void shards_free(struct core *core)
                 wheel_disarm(&shard->retry);
                 if (shard->digest_sub)
                         core->up.unsubscribe(core->up.self, shard->digest_sub);
+                if (shard->live_sub)
+                        core->up.unsubscribe(core->up.self, shard->live_sub);
                 waiters_free(shard->waiters);
                 waiters_free(shard->next_waiters);
         }
         free(core->shards);
         core->shards = NULL;
+}
+
+/* Most belong to channels that nobody here is a member of: they cost a look into a hash */
+static void shard_on_live(const struct bus_msg *msg, void *userdata)
+{
+        struct shard *shard = userdata;
+        const char *id = subject_channel(msg->subject);
+        struct channel *c = id ? channel_find(shard->core, id) : NULL;
+
+        if (c)
+                chain_offer(c, msg);
+}
+
+int shards_listen(struct core *core)
+{
+        for (uint32_t i = 0; i < core->config->shards; i++) {
+                struct shard *shard = &core->shards[i];
+                char subject[SUBJECT_MAX];
+                int r;
+
+                if (shard->live_sub)
+                        continue;
+                subject_live_all(subject, i);
+                r = core->up.subscribe_direct(core->up.self, subject, shard_on_live, shard, &shard->live_sub);
+                if (r)
+                        return r;
+        }
+        return 0;
 }
 
 struct shard *shard_of(struct core *core, const char *channel_id)

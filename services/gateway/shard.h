@@ -7,6 +7,8 @@
 typedef void (*shard_answer)(struct shard *shard, int error, uint64_t last_seq, void *userdata);
 
 int shards_new(struct core *core);
+/* Subscribes to live.<p>.>; the subscription outlives connections. 0 or an error of the bus */
+int shards_listen(struct core *core);
 void shards_free(struct core *core);
 /* Asks the leader for the stream's state; questions that come while one is under way share the next one. answer is called once, perhaps at once. */
 void shard_ask(struct shard *shard, shard_answer answer, void *userdata);

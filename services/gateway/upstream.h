@@ -15,6 +15,9 @@ struct upstream {
         bool (*connected)(void *self);
         int (*subscribe)(void *self, const char *subject, bus_handler handler, void *userdata,
                          struct bus_sub **ret_sub);
+        /* For few and busy subjects: bus_subscribe_direct */
+        int (*subscribe_direct)(void *self, const char *subject, bus_handler handler, void *userdata,
+                                struct bus_sub **ret_sub);
         void (*unsubscribe)(void *self, struct bus_sub *sub);
         int (*publish)(void *self, const char *subject, const void *data, size_t len);
         int (*request)(void *self, const char *subject, const void *data, size_t len, bus_reply_handler handler,

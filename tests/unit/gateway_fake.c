@@ -103,7 +103,10 @@ static void fake_unsubscribe(void *self, struct bus_sub *sub)
 void fake_live(struct fake *f, const char *subject, const void *data, size_t len, uint64_t seq, uint64_t prev)
 {
         for (struct bus_sub *s = f->subs; s; s = s->next) {
-                if (s->gone || strcmp(s->subject, subject) != 0)
+                size_t n = strlen(s->subject);
+                bool all = n > 0 && s->subject[n - 1] == '>'; /* a wildcard at the end */
+
+                if (s->gone || (all ? strncmp(s->subject, subject, n - 1) != 0 : strcmp(s->subject, subject) != 0))
                         continue;
                 struct fake_task *t = task_new(f, TASK_LIVE, s, NULL, data, len);
 
@@ -445,6 +448,7 @@ void fake_start(struct fake *f)
                 .upstream = {.self = f,
                              .connected = fake_connected,
                              .subscribe = fake_subscribe,
+                             .subscribe_direct = fake_subscribe,
                              .unsubscribe = fake_unsubscribe,
                              .publish = fake_publish,
                              .request = fake_request,
