@@ -45,7 +45,7 @@ const struct config_item gateway_config_items[] = {
         LIMIT("PARLEY_MAX_CONNECTIONS", max_connections, "100000", 1, 10000000, NULL, "Connections of this gateway."),
         LIMIT("PARLEY_MAX_CONNECTIONS_PER_USER", max_connections_per_user, "50", 1, 1000000, NULL,
               "Connections of one user to this gateway."),
-        LIMIT("PARLEY_MAX_CONNECTIONS_PER_ADDRESS", max_connections_per_address, "20000", 1, 10000000, NULL,
+        LIMIT("PARLEY_MAX_CONNECTIONS_PER_ADDRESS", max_connections_per_address, "5000", 1, 10000000, NULL,
               "Connections from one address (many users may share one)."),
         NUMBER("PARLEY_HANDSHAKE_TIMEOUT_MS", handshake_timeout_ms, "5000", 100, 600000, "ms",
                "Time for the upgrade, and then for hello."),

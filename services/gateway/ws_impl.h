@@ -11,6 +11,7 @@
 #define WS_DEFLATE_COST (40 * 1024)
 #define WS_DEFLATE_WINDOW "12"
 #define WS_DEFLATE_MEM_LEVEL "4"
+#define WS_DEFLATE_OUT "14" /* 2 to the power of: one fragment */
 
 struct ws {
         struct lws_context *context;
@@ -31,8 +32,9 @@ struct ws_connection {
         char *close_reason;
         uint16_t close_code; /* not 0: it is to be closed once all is written */
         bool deflate;
-        bool in_writeable; /* the library has just called: it takes a message */
-        bool wrote;        /* and has got one */
+        bool in_writeable;  /* the library has just called: it takes a message */
+        bool wrote;         /* and has got one */
+        uint8_t *deflating; /* a message that the library may not be done with; until its next callback */
         bool dead;
 };
 

@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdio.h>
-#include <string.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -18,6 +18,7 @@ static void connection_deflate(struct ws_connection *c)
         /* the library mixes up both sides' windows where it does not listen itself: this one is ours */
         lws_set_extension_option(c->wsi, "permessage-deflate", "client_max_window_bits", WS_DEFLATE_WINDOW);
         lws_set_extension_option(c->wsi, "permessage-deflate", "mem_level", WS_DEFLATE_MEM_LEVEL);
+        lws_set_extension_option(c->wsi, "permessage-deflate", "tx_buf_size", WS_DEFLATE_OUT);
 }
 
 static int connection_open(struct lws *wsi, struct ws_connection *c, struct ws *ws)
@@ -66,6 +67,8 @@ static void connection_closed(struct ws_connection *c)
         c->session = NULL;
         free(c->close_reason);
         c->close_reason = NULL;
+        free(c->deflating);
+        c->deflating = NULL;
 }
 
 /* Keeps the beginning of a message: only what has come costs memory, whatever length was announced */

@@ -17,21 +17,45 @@ static void ws_kill(struct ws_connection *c)
         lws_set_timeout(c->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
 }
 
-/* Outside of the library's own callbacks, too: one send, no change of what epoll watches. Only when the socket takes no more (the
- * library keeps what is left of a message) it waits for the callback. With permessage-deflate a message may leave in several
- * pieces, which only the callback keeps in order. */
-int ws_write(void *connection, uint8_t *data, size_t n, bool binary)
+/* With permessage-deflate a message may leave in several fragments, which only the library's callback keeps in order. It goes on
+ * reading our bytes until the last one has left, and calls again only then. */
+static int ws_write_deflated(struct ws_connection *c, const uint8_t *data, size_t n, enum lws_write_protocol kind)
 {
-        struct ws_connection *c = connection;
-
-        if (c->dead)
-                return -EPIPE;
-        if (lws_partial_buffered(c->wsi) || (c->deflate && (!c->in_writeable || c->wrote))) {
+        if (!c->in_writeable || c->wrote) {
                 lws_callback_on_writable(c->wsi);
                 return TRANSPORT_E_BUSY;
         }
+        c->deflating = malloc(LWS_PRE + n);
+        if (!c->deflating) {
+                ws_kill(c);
+                return -EPIPE;
+        }
+        memcpy(c->deflating + LWS_PRE, data, n);
         c->wrote = true;
-        if (lws_write(c->wsi, data, n, binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT) >= 0)
+        if (lws_write(c->wsi, c->deflating + LWS_PRE, n, kind) < 0) {
+                ws_kill(c);
+                return -EPIPE;
+        }
+        lws_callback_on_writable(c->wsi);
+        return 0;
+}
+
+/* Outside of the library's own callbacks, too: one send, no change of what epoll watches. Only when the socket takes no more
+ * (the library keeps what is left of a message) it waits for the callback. */
+int ws_write(void *connection, uint8_t *data, size_t n, bool binary)
+{
+        struct ws_connection *c = connection;
+        enum lws_write_protocol kind = binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
+
+        if (c->dead)
+                return -EPIPE;
+        if (lws_partial_buffered(c->wsi)) {
+                lws_callback_on_writable(c->wsi);
+                return TRANSPORT_E_BUSY;
+        }
+        if (c->deflate)
+                return ws_write_deflated(c, data, n, kind);
+        if (lws_write(c->wsi, data, n, kind) >= 0)
                 return 0;
         ws_kill(c);
         return -EPIPE;
@@ -67,6 +91,8 @@ int ws_on_writeable(struct ws_connection *c)
 
         if (!c->session || c->dead)
                 return -1;
+        free(c->deflating); /* it has left, or this would not be called */
+        c->deflating = NULL;
         c->in_writeable = true;
         c->wrote = false;
         empty = session_writable(c->session);
