@@ -165,7 +165,8 @@ int mode_echo(const struct options *o)
         return received == total ? 0 : 1;
 }
 
-/* --- serial JetStream acks, in NATS' own text protocol --- */
+/* --- serial JetStream acks, in NATS' own text protocol, each with a deduplication id as Parley's have; paced, so that it sleeps and wakes as
+ * often as what it is compared with --- */
 
 static char line[1 << 16];
 static size_t have;
@@ -195,27 +196,38 @@ static bool read_ack(int fd)
         }
 }
 
+static void sleep_until(uint64_t ns)
+{
+        struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
 int mode_serial_ack(const struct options *o)
 {
         static const char hello[] =
                 "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true}\r\nSUB raw.ack.* 1\r\n";
         uint64_t total = (uint64_t)(o->rate * o->seconds);
         int fd = tcp(o->host, o->nats_port, false);
-        char *text = malloc((size_t)o->payload + 256);
+        char *text = malloc((size_t)o->payload + 512);
 
         if (!text || recv(fd, line, sizeof(line), 0) <= 0 || send(fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) < 0)
                 die("nats");
-        for (uint64_t i = 0; i < total; i++) {
-                uint64_t start = now_ns();
-                int n = snprintf(text, (size_t)o->payload + 256, "PUB %s raw.ack.%" PRIu64 " %d\r\n%0*d\r\n",
-                                 o->subject, i, o->payload, o->payload, 0);
+        for (uint64_t i = 0, first = now_ns(); i < total; i++) {
+                char header[128];
+                int n_header = snprintf(header, sizeof(header),
+                                        "NATS/1.0\r\nNats-Msg-Id: %" PRIx64 "-%" PRIu64 "\r\n\r\n", first, i);
+                int n = snprintf(text, (size_t)o->payload + 512, "HPUB %s raw.ack.%" PRIu64 " %d %d\r\n%s%0*d\r\n",
+                                 o->subject, i, n_header, n_header + o->payload, header, o->payload, 0);
 
+                sleep_until(first + (uint64_t)((double)i * 1e9 / o->rate));
+                uint64_t start = now_ns();
                 if (send(fd, text, (size_t)n, MSG_NOSIGNAL) < 0 || !read_ack(fd)) {
                         fprintf(stderr, "parley-bench: publish %" PRIu64 " to %s was not acked\n", i, o->subject);
                         return 1;
                 }
                 hist_add(&latencies, now_ns() - start);
         }
-        print_latencies("serial-ack", 0, total, latencies.n);
+        print_latencies("serial-ack", o->rate, total, latencies.n);
         return 0;
 }

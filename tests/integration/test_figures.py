@@ -7,6 +7,7 @@ import sys
 
 import nats
 import pytest
+from nats.js.api import RePublish, StreamConfig
 from support.stack import ROOT, wait_until
 
 
@@ -37,7 +38,9 @@ def tokens(stack, n, prefix="u"):
 
 async def raw_stream(stack):
     connection = await nats.connect(stack.nats_url)
-    await connection.jetstream().add_stream(name="RAW", subjects=["raw.x"])
+    await connection.jetstream().add_stream(StreamConfig(  # as the log is configured
+        name="RAW", subjects=["raw.x"], duplicate_window=120, allow_direct=True,
+        republish=RePublish(src="raw.x", dest="raw.live")))
     await connection.close()
 
 
