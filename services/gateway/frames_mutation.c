@@ -6,45 +6,31 @@
 #include "gateway/mutation.h"
 #include "gateway/user.h"
 #include "gateway/wiretime.h"
+#include "policy/message.h"
 #include "policy/policy.h"
 
-#define MENTIONS_MAX 50
 #define BUSY_RETRY_MS 500
 #define HINT_MAX_MS 10000
 
-static bool check_content(struct session *s, uint32_t ref, const char *field, const char *content)
+/* The message, or an edit's new content; prefix: where in the frame it is */
+static bool check_message(struct session *s, uint32_t ref, const char *prefix, const struct message_fields *message)
 {
-        size_t n = strlen(content), most = s->core->config->max_content_bytes;
+        const struct gateway_config *config = s->core->config;
+        const struct message_limits limits = {.max_content_bytes = config->max_content_bytes,
+                                              .max_mentions = config->max_mentions};
+        char what[128];
+        enum parley_code code = message_check(message, &limits, what, sizeof(what));
 
-        if (n == 0)
-                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "%s is empty", field);
-        else if (n > most)
-                session_error(s, ref, PARLEY_TOO_LARGE, 0, "%s has %zu bytes; at most %zu are taken", field, n, most);
-        return n > 0 && n <= most;
+        if (code != PARLEY_OK)
+                session_error(s, ref, code, 0, "%s%s", prefix, what);
+        return code == PARLEY_OK;
 }
 
-static bool check_mentions(struct session *s, uint32_t ref, const char *field, char *const *mentions, size_t n)
+static bool check_id(struct session *s, uint32_t ref, const char *id)
 {
-        if (n > MENTIONS_MAX) {
-                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "%s: at most %d", field, MENTIONS_MAX);
-                return false;
-        }
-        for (size_t i = 0; i < n; i++) {
-                if (!ident_valid(mentions[i])) {
-                        session_error(s, ref, PARLEY_BAD_REQUEST, 0, "%s[%zu] is no user id", field, i);
-                        return false;
-                }
-        }
-        return true;
-}
-
-static bool check_uuid(struct session *s, uint32_t ref, const char *field, const char *id, bool optional)
-{
-        if (optional && !id[0])
-                return true;
         if (uuid_valid(id))
                 return true;
-        session_error(s, ref, PARLEY_BAD_REQUEST, 0, "%s must be a UUID", field);
+        session_error(s, ref, PARLEY_BAD_REQUEST, 0, "id must be a UUID");
         return false;
 }
 
@@ -121,51 +107,36 @@ static void event_author(struct session *s, struct channel *c, char *id, Parley_
         event->created_at = at;
 }
 
-static bool check_message(struct session *s, uint32_t ref, const Parley__V1__OutgoingMessage *message)
-{
-        if (!message) {
-                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "message is missing");
-                return false;
-        }
-        if (message->type == PARLEY__V1__MESSAGE__TYPE__system) {
-                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "message.type: text, image or file");
-                return false;
-        }
-        return check_uuid(s, ref, "message.id", message->id, false) &&
-               check_content(s, ref, "message.content", message->content) &&
-               check_uuid(s, ref, "message.threadId", message->thread_id, true) &&
-               check_uuid(s, ref, "message.replyTo", message->reply_to, true) &&
-               check_mentions(s, ref, "message.mentions", message->mentions, message->n_mentions);
-}
-
 void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
 {
         const Parley__V1__Send *send = frame->send;
         const Parley__V1__OutgoingMessage *out = send->message;
-        Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
-        Parley__V1__Message message = PARLEY__V1__MESSAGE__INIT;
+        struct message_fields fields;
+        Parley__V1__Event event;
+        Parley__V1__Message message;
         Google__Protobuf__Timestamp at;
         struct channel *c;
 
-        if (!check_message(s, frame->ref, out))
+        if (!out) {
+                session_error(s, frame->ref, PARLEY_BAD_REQUEST, 0, "message is missing");
+                return;
+        }
+        fields = (struct message_fields){.id = out->id,
+                                         .content = out->content,
+                                         .thread_id = out->thread_id,
+                                         .reply_to = out->reply_to,
+                                         .type = out->type,
+                                         .mentions = out->mentions,
+                                         .n_mentions = out->n_mentions};
+        if (!check_message(s, frame->ref, "message.", &fields))
                 return;
         c = check_channel(s, frame->ref, send->channel_id, POLICY_SEND);
         if (!c || !check_capacity(s, frame->ref))
                 return;
-        event_author(s, c, out->id, &event, &at);
-        message.id = out->id;
-        message.channel_id = c->id;
-        message.sender_id = s->user->id;
-        message.sender_name = s->name;
-        message.content = out->content;
-        message.type = out->type;
-        message.thread_id = out->thread_id;
-        message.reply_to = out->reply_to;
-        message.mentions = out->mentions;
-        message.n_mentions = out->n_mentions;
-        message.created_at = &at;
-        event.body_case = PARLEY__V1__EVENT__BODY_MESSAGE;
-        event.message = &message;
+        wiretime_set(&at, s->core->wall_ns);
+        message_event(&fields,
+                      &(struct message_author){.channel_id = c->id, .user_id = s->user->id, .name = s->name, .at = &at},
+                      &event, &message);
         mutation_begin(s, c, &event,
                        &(struct mutation_options){.ref = frame->ref,
                                                   .retry = send->retry,
@@ -189,9 +160,14 @@ void frame_edit(struct session *s, const Parley__V1__ClientFrame *frame)
         Google__Protobuf__Timestamp at;
         struct channel *c;
 
-        if (!check_uuid(s, frame->ref, "id", edit->id, false) || !check_target(s, frame->ref, edit->target_seq) ||
-            !check_content(s, frame->ref, "content", edit->content) ||
-            !check_mentions(s, frame->ref, "mentions", edit->mentions, edit->n_mentions))
+        if (!check_message(s, frame->ref, "",
+                           &(struct message_fields){.id = edit->id,
+                                                    .content = edit->content,
+                                                    .thread_id = "",
+                                                    .reply_to = "",
+                                                    .mentions = edit->mentions,
+                                                    .n_mentions = edit->n_mentions}) ||
+            !check_target(s, frame->ref, edit->target_seq))
                 return;
         c = check_channel(s, frame->ref, edit->channel_id, POLICY_EDIT_OWN);
         if (!c || !check_capacity(s, frame->ref))
@@ -220,7 +196,7 @@ void frame_delete(struct session *s, const Parley__V1__ClientFrame *frame)
         struct channel *c;
         bool any;
 
-        if (!check_uuid(s, frame->ref, "id", delete->id, false) || !check_target(s, frame->ref, delete->target_seq))
+        if (!check_id(s, frame->ref, delete->id) || !check_target(s, frame->ref, delete->target_seq))
                 return;
         c = check_channel(s, frame->ref, delete->channel_id, POLICY_DELETE_OWN);
         if (!c || !check_capacity(s, frame->ref))

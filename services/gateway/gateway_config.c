@@ -56,6 +56,7 @@ const struct config_item gateway_config_items[] = {
         NUMBER("PARLEY_MAX_FRAME_BYTES", max_frame_bytes, "131072", 1024, 16777216, "bytes",
                "Size of one WebSocket message from a client."),
         NUMBER("PARLEY_MAX_CONTENT_BYTES", max_content_bytes, "16384", 1, 524288, "bytes", "Content of one message."),
+        NUMBER("PARLEY_MAX_MENTIONS", max_mentions, "50", 0, 1000, "users", "Mentions in one message."),
         NUMBER("PARLEY_MAX_RECEIVE_BYTES", max_receive_bytes, "67108864", 65536, 17179869184, "bytes",
                "Incomplete WebSocket messages of all clients together."),
         NUMBER("PARLEY_SESSION_MAX_QUEUE_BYTES", session_max_queue_bytes, "1048576", 16384, 1073741824, "bytes",

@@ -12,6 +12,7 @@
 #include "history/pages.h"
 #include "history/rest.h"
 #include "parley/v1/client.pb-c.h"
+#include "policy/message.h"
 #include "wire/event.h"
 
 struct sending {
@@ -59,27 +60,27 @@ static void stored(struct rest_call *c, const Parley__V1__Event *event, const ui
 
 /* --- publishing --- */
 
+static struct message_fields fields(const struct sending *s)
+{
+        return (struct message_fields){.id = s->id,
+                                       .content = s->body->content,
+                                       .thread_id = s->body->thread_id,
+                                       .reply_to = s->body->reply_to,
+                                       .type = s->body->type,
+                                       .mentions = s->body->mentions,
+                                       .n_mentions = s->body->n_mentions};
+}
+
 static void fill(const struct rest_call *c, Parley__V1__Event *e, Parley__V1__Message *m,
                  Google__Protobuf__Timestamp *at)
 {
         const struct sending *s = c->own;
+        const struct message_fields of = fields(s);
+        const struct message_author author = {
+                .channel_id = c->channel_id, .user_id = c->claims.user_id, .name = c->claims.name, .at = at};
 
-        parley__v1__event__init(e);
-        parley__v1__message__init(m);
         time_from_ns(s->created_ns, at);
-        m->id = e->id = (char *)s->id;
-        m->channel_id = e->channel_id = (char *)c->channel_id;
-        m->sender_id = e->actor_id = (char *)c->claims.user_id;
-        m->created_at = e->created_at = at;
-        m->sender_name = (char *)c->claims.name;
-        m->content = s->body->content;
-        m->type = s->body->type;
-        m->thread_id = s->body->thread_id;
-        m->reply_to = s->body->reply_to;
-        m->mentions = s->body->mentions;
-        m->n_mentions = s->body->n_mentions;
-        e->body_case = PARLEY__V1__EVENT__BODY_MESSAGE;
-        e->message = m;
+        message_event(&of, &author, e, m);
 }
 
 static void on_identity(int error, const struct lookup_result *r, void *userdata)
@@ -199,42 +200,27 @@ static void permitted(struct rest_call *c)
 
 /* --- the request --- */
 
-static bool uuid_or_empty(const char *s)
-{
-        return !*s || uuid_valid(s);
-}
-
 /* Whether it was answered */
 static bool refuse(struct rest_call *c, const char *key)
 {
         const struct history_config *config = c->rest->env->config;
-        const Parley__V1__SendRequest *b = ((const struct sending *)c->own)->body;
+        const struct message_limits limits = {.max_content_bytes = config->max_content_bytes,
+                                              .max_mentions = config->max_mentions};
+        const struct sending *s = c->own;
+        struct message_fields m = fields(s);
+        char what[128];
+        enum parley_code code;
 
-        if (!uuid_or_empty(b->id))
-                rest_problem(c, PARLEY_BAD_REQUEST, "id must be a UUID");
-        else if (key && (!uuid_valid(key) || (*b->id && strcmp(key, b->id) != 0)))
+        m.id = s->body->id;
+        m.id_optional = true;
+        code = message_check(&m, &limits, what, sizeof(what));
+        if (code != PARLEY_OK)
+                rest_problem(c, code, "%s", what);
+        else if (key && (!uuid_valid(key) || (*m.id && strcmp(key, m.id) != 0)))
                 rest_problem(c, PARLEY_BAD_REQUEST,
                              "Idempotency-Key must be a UUID, the same as id where both are given");
-        else if (!*b->content)
-                rest_problem(c, PARLEY_BAD_REQUEST, "content must not be empty");
-        else if (strlen(b->content) > config->max_content_bytes)
-                rest_problem(c, PARLEY_TOO_LARGE, "content must be at most %llu bytes",
-                             (unsigned long long)config->max_content_bytes);
-        else if (b->type == PARLEY__V1__MESSAGE__TYPE__system)
-                rest_problem(c, PARLEY_BAD_REQUEST, "type must be text, image or file");
-        else if (!uuid_or_empty(b->thread_id) || !uuid_or_empty(b->reply_to))
-                rest_problem(c, PARLEY_BAD_REQUEST, "threadId and replyTo must be UUIDs of messages");
-        else if (b->n_mentions > config->max_mentions)
-                rest_problem(c, PARLEY_BAD_REQUEST, "mentions must be at most %llu",
-                             (unsigned long long)config->max_mentions);
-        else {
-                for (size_t i = 0; i < b->n_mentions; i++)
-                        if (!ident_valid(b->mentions[i])) {
-                                rest_problem(c, PARLEY_BAD_REQUEST, "mentions must be ids of users");
-                                return true;
-                        }
+        else
                 return false;
-        }
         return true;
 }
 

@@ -1,0 +1,75 @@
+#include "policy/message.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ident.h"
+
+static bool uuid_or_empty(const char *s)
+{
+        return !*s || uuid_valid(s);
+}
+
+static enum parley_code check_mentions(const struct message_fields *m, const struct message_limits *limits,
+                                       char *ret_what, size_t n_what)
+{
+        if (m->n_mentions > limits->max_mentions) {
+                (void)snprintf(ret_what, n_what, "mentions has %zu entries; at most %llu are taken", m->n_mentions,
+                               (unsigned long long)limits->max_mentions);
+                return PARLEY_BAD_REQUEST;
+        }
+        for (size_t i = 0; i < m->n_mentions; i++) {
+                if (!ident_valid(m->mentions[i])) {
+                        (void)snprintf(ret_what, n_what, "mentions[%zu] is no user id", i);
+                        return PARLEY_BAD_REQUEST;
+                }
+        }
+        return PARLEY_OK;
+}
+
+enum parley_code message_check(const struct message_fields *m, const struct message_limits *limits, char *ret_what,
+                               size_t n_what)
+{
+        size_t n = strlen(m->content);
+        const char *wrong = NULL;
+
+        if (!uuid_valid(m->id) && !(m->id_optional && !*m->id))
+                wrong = "id must be a UUID";
+        else if (n == 0)
+                wrong = "content is empty";
+        if (!wrong && n > limits->max_content_bytes) {
+                (void)snprintf(ret_what, n_what, "content has %zu bytes; at most %llu are taken", n,
+                               (unsigned long long)limits->max_content_bytes);
+                return PARLEY_TOO_LARGE;
+        }
+        if (!wrong && m->type == PARLEY__V1__MESSAGE__TYPE__system)
+                wrong = "type must be text, image or file";
+        else if (!wrong && !uuid_or_empty(m->thread_id))
+                wrong = "threadId must be a UUID";
+        else if (!wrong && !uuid_or_empty(m->reply_to))
+                wrong = "replyTo must be a UUID";
+        if (!wrong)
+                return check_mentions(m, limits, ret_what, n_what);
+        (void)snprintf(ret_what, n_what, "%s", wrong);
+        return PARLEY_BAD_REQUEST;
+}
+
+void message_event(const struct message_fields *m, const struct message_author *author, Parley__V1__Event *ret_event,
+                   Parley__V1__Message *ret_message)
+{
+        parley__v1__event__init(ret_event);
+        parley__v1__message__init(ret_message);
+        ret_message->id = ret_event->id = (char *)m->id;
+        ret_message->channel_id = ret_event->channel_id = (char *)author->channel_id;
+        ret_message->sender_id = ret_event->actor_id = (char *)author->user_id;
+        ret_message->created_at = ret_event->created_at = (Google__Protobuf__Timestamp *)author->at;
+        ret_message->sender_name = (char *)author->name;
+        ret_message->content = (char *)m->content;
+        ret_message->type = m->type;
+        ret_message->thread_id = (char *)m->thread_id;
+        ret_message->reply_to = (char *)m->reply_to;
+        ret_message->mentions = (char **)m->mentions;
+        ret_message->n_mentions = m->n_mentions;
+        ret_event->body_case = PARLEY__V1__EVENT__BODY_MESSAGE;
+        ret_event->message = ret_message;
+}

@@ -1,0 +1,36 @@
+/* What a message may be, and the event that it becomes: the same for every door that takes messages. Pure. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/codes.h"
+#include "parley/v1/event.pb-c.h"
+
+/* The services' settings */
+struct message_limits {
+        uint64_t max_content_bytes; /* PARLEY_MAX_CONTENT_BYTES */
+        uint64_t max_mentions;      /* PARLEY_MAX_MENTIONS */
+};
+
+/* As the client sent it, or its edit. No string is NULL. */
+struct message_fields {
+        const char *id, *content, *thread_id, *reply_to;
+        Parley__V1__Message__Type type;
+        char *const *mentions;
+        size_t n_mentions;
+        bool id_optional; /* whoever asks makes one */
+};
+
+struct message_author {
+        const char *channel_id, *user_id, *name;
+        const Google__Protobuf__Timestamp *at;
+};
+
+/* PARLEY_OK, or why not; ret_what then begins with the name of the field, as clients write it. */
+enum parley_code message_check(const struct message_fields *m, const struct message_limits *limits, char *ret_what,
+                               size_t n_what);
+/* The event of a new message. Borrows every string, and ret_message; each is initialised here. */
+void message_event(const struct message_fields *m, const struct message_author *author, Parley__V1__Event *ret_event,
+                   Parley__V1__Message *ret_message);

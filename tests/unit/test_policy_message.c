@@ -1,0 +1,118 @@
+/* What a message may be, at each limit and one beyond it. */
+#include "base/ident.h"
+#include "policy/message.h"
+#include "unit.h"
+
+#define ID "00000000-0000-4000-8000-000000000001"
+
+static const struct message_limits limits = {.max_content_bytes = 5, .max_mentions = 2};
+
+static struct message_fields message(void)
+{
+        return (struct message_fields){.id = ID, .content = "hello", .thread_id = "", .reply_to = ""};
+}
+
+static void expect(const struct message_fields *m, enum parley_code code, const char *what)
+{
+        char text[128] = "";
+
+        assert_int_equal(message_check(m, &limits, text, sizeof(text)), code);
+        assert_string_equal(text, what);
+}
+
+static void test_ids(void **state)
+{
+        struct message_fields m = message();
+
+        (void)state;
+        expect(&m, PARLEY_OK, "");
+        m.id = "";
+        expect(&m, PARLEY_BAD_REQUEST, "id must be a UUID");
+        m.id_optional = true;
+        expect(&m, PARLEY_OK, "");
+        m.id = "x";
+        expect(&m, PARLEY_BAD_REQUEST, "id must be a UUID");
+        m = message();
+        m.thread_id = m.reply_to = ID;
+        expect(&m, PARLEY_OK, "");
+        m.thread_id = "x";
+        expect(&m, PARLEY_BAD_REQUEST, "threadId must be a UUID");
+        m.thread_id = "";
+        m.reply_to = "x";
+        expect(&m, PARLEY_BAD_REQUEST, "replyTo must be a UUID");
+}
+
+static void test_content(void **state)
+{
+        struct message_fields m = message();
+
+        (void)state;
+        m.content = "";
+        expect(&m, PARLEY_BAD_REQUEST, "content is empty");
+        m.content = "hello!";
+        expect(&m, PARLEY_TOO_LARGE, "content has 6 bytes; at most 5 are taken");
+        m = message();
+        m.type = PARLEY__V1__MESSAGE__TYPE__file;
+        expect(&m, PARLEY_OK, "");
+        m.type = PARLEY__V1__MESSAGE__TYPE__system;
+        expect(&m, PARLEY_BAD_REQUEST, "type must be text, image or file");
+}
+
+static void test_mentions(void **state)
+{
+        char ada[] = "ada", bad[] = "a,b";
+        char *mentions[] = {ada, ada, bad};
+        struct message_fields m = message();
+
+        (void)state;
+        m.mentions = mentions;
+        m.n_mentions = 2;
+        expect(&m, PARLEY_OK, "");
+        m.n_mentions = 3;
+        expect(&m, PARLEY_BAD_REQUEST, "mentions has 3 entries; at most 2 are taken");
+        m.mentions = mentions + 1;
+        m.n_mentions = 2;
+        expect(&m, PARLEY_BAD_REQUEST, "mentions[1] is no user id");
+}
+
+static void test_event(void **state)
+{
+        Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+        const struct message_author author = {.channel_id = "c", .user_id = "ada", .name = "Ada", .at = &at};
+        struct message_fields m = message();
+        Parley__V1__Message body;
+        Parley__V1__Event e;
+
+        (void)state;
+        m.thread_id = "t";
+        m.reply_to = "r";
+        m.type = PARLEY__V1__MESSAGE__TYPE__image;
+        message_event(&m, &author, &e, &body);
+        assert_int_equal(e.body_case, PARLEY__V1__EVENT__BODY_MESSAGE);
+        assert_ptr_equal(e.message, &body);
+        assert_string_equal(e.id, ID);
+        assert_string_equal(body.id, ID);
+        assert_string_equal(e.channel_id, "c");
+        assert_string_equal(body.channel_id, "c");
+        assert_string_equal(e.actor_id, "ada");
+        assert_string_equal(body.sender_id, "ada");
+        assert_string_equal(body.sender_name, "Ada");
+        assert_string_equal(body.content, "hello");
+        assert_string_equal(body.thread_id, "t");
+        assert_string_equal(body.reply_to, "r");
+        assert_int_equal(body.type, PARLEY__V1__MESSAGE__TYPE__image);
+        assert_ptr_equal(e.created_at, &at);
+        assert_ptr_equal(body.created_at, &at);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_ids),
+                cmocka_unit_test(test_content),
+                cmocka_unit_test(test_mentions),
+                cmocka_unit_test(test_event),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
