@@ -260,6 +260,54 @@ static void test_new_epoch(void **state)
         fake_free(f);
 }
 
+/* A disaster: every replica went down before the end was on disk. What comes now has sequences that were seen before. */
+static void test_the_log_lost_its_end(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+        struct fake_view *v = fake_view(c, ROOM);
+
+        (void)state;
+        for (unsigned i = 0; i < 10; i++)
+                fake_message(f, ROOM, "bob", "x");
+        fake_run(f);
+        assert_true(v->cursor == 10);
+        f->connected = false;
+        while (f->n_log > 7)
+                free(f->log[--f->n_log].data);
+        f->next_seq = 8;
+        fake_reconnect(f);
+        fake_advance(f, 1000);
+        assert_int_equal(v->gaps, 1);
+        assert_string_equal(fake_last(c, PARLEY__V1__SERVER_FRAME__BODY_GAP)->gap->reason, "cursor_ahead");
+        assert_true(v->cursor == 7);
+        /* the new eighth is not taken for the old one */
+        fake_message(f, ROOM, "bob", "another eighth");
+        fake_run(f);
+        assert_true(v->cursor == 8);
+        assert_int_equal(v->breaks, 0);
+        fake_free(f);
+}
+
+/* A sequence is heard of that the stream does not have: what comes later must not be taken for known */
+static void test_a_false_digest(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        fake_message(f, ROOM, "bob", "1");
+        fake_run(f);
+        chain_expect(channel_find(f->core, ROOM), 50, 10);
+        fake_advance(f, 2000);
+        for (unsigned i = 0; i < 5; i++)
+                fake_message(f, ROOM, "bob", "x");
+        fake_run(f);
+        fake_check_complete(c, ROOM);
+        assert_int_equal(fake_view(c, ROOM)->n_seqs, 6);
+        fake_free(f);
+}
+
 static void test_held_copies_are_bounded(void **state)
 {
         struct fake *f = world();
@@ -327,6 +375,8 @@ int main(void)
                 cmocka_unit_test(test_trimmed_while_away_comes_from_history),
                 cmocka_unit_test(test_what_cannot_be_mended_is_said),
                 cmocka_unit_test(test_new_epoch),
+                cmocka_unit_test(test_the_log_lost_its_end),
+                cmocka_unit_test(test_a_false_digest),
                 cmocka_unit_test(test_held_copies_are_bounded),
                 cmocka_unit_test(test_unreadable_event_keeps_the_chain),
                 cmocka_unit_test(test_model),

@@ -115,6 +115,22 @@ static void test_announced_before_the_event(void **state)
         fake_free(f);
 }
 
+/* The event of the removal cannot be read: its announced sequence alone ends what comes */
+static void test_announced_and_never_told(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *eve = fake_connect(f, "eve", ENCODING_PROTO);
+
+        (void)state;
+        announce(f, "eve", NONE, 2, 2);
+        for (unsigned i = 0; i < 5; i++)
+                fake_message(f, ROOM, "ada", "x");
+        fake_run(f);
+        assert_int_equal(fake_view(eve, ROOM)->n_seqs, 2);
+        assert_true(fake_view(eve, ROOM)->removed);
+        fake_free(f);
+}
+
 static void test_stale_list_undoes_nothing(void **state)
 {
         struct fake *f = world();
@@ -133,6 +149,25 @@ static void test_stale_list_undoes_nothing(void **state)
         fake_run(f);
         assert_string_equal(send_error(f, eve), "not_a_member");
         assert_int_equal(fake_count(eve, PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_ADDED), 0);
+        fake_free(f);
+}
+
+/* Somebody who comes only after his removal, while his list in the bucket is still the old one */
+static void test_stale_list_of_a_latecomer(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *eve;
+
+        (void)state;
+        fake_connect(f, "ada", ENCODING_PROTO);
+        fake_left(f, ROOM, "eve", 2);
+        fake_run(f);
+        eve = fake_connect(f, "eve", ENCODING_PROTO);
+        assert_int_equal(fake_last(eve, PARLEY__V1__SERVER_FRAME__BODY_READY)->ready->n_channels, 0);
+        assert_string_equal(send_error(f, eve), "not_a_member");
+        fake_message(f, ROOM, "ada", "not for eve");
+        fake_run(f);
+        assert_int_equal(fake_count(eve, PARLEY__V1__SERVER_FRAME__BODY_EVENT), 0);
         fake_free(f);
 }
 
@@ -282,7 +317,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_removed_in_a_burst),
                 cmocka_unit_test(test_announced_before_the_event),
+                cmocka_unit_test(test_announced_and_never_told),
                 cmocka_unit_test(test_stale_list_undoes_nothing),
+                cmocka_unit_test(test_stale_list_of_a_latecomer),
                 cmocka_unit_test(test_added),
                 cmocka_unit_test(test_added_before_the_event_is_here),
                 cmocka_unit_test(test_left_and_back),

@@ -269,6 +269,26 @@ static void test_storm(void **state)
         fake_free(f);
 }
 
+/* What was made for one who came before is not given to one who comes after more has happened */
+static void test_shared_frames_are_of_now(void **state)
+{
+        struct fake *f = world_with(100, false);
+        struct fake_client *first = fake_connect(f, "ada", ENCODING_PROTO),
+                           *second = fake_connect(f, "eve", ENCODING_PROTO);
+
+        (void)state;
+        messages(f, 20);
+        fake_client_resume(first, ROOM, FAKE_EPOCH, 10);
+        fake_run(f);
+        fake_check_complete(first, ROOM);
+        messages(f, 1);
+        fake_client_resume(second, ROOM, FAKE_EPOCH, 10);
+        fake_run(f);
+        fake_check_complete(second, ROOM);
+        assert_int_equal(fake_view(second, ROOM)->n_seqs, 11);
+        fake_free(f);
+}
+
 /* While a replay is being fetched live events go on; nobody gets a break */
 static void test_live_meanwhile(void **state)
 {
@@ -446,6 +466,7 @@ int main(void)
                 cmocka_unit_test(test_cursor_between_events),
                 cmocka_unit_test(test_other_epoch),
                 cmocka_unit_test(test_storm),
+                cmocka_unit_test(test_shared_frames_are_of_now),
                 cmocka_unit_test(test_live_meanwhile),
                 cmocka_unit_test(test_absence),
                 cmocka_unit_test(test_before_joining),
