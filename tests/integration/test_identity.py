@@ -12,7 +12,7 @@ WINDOW_MS = 2000
 @pytest.fixture(scope="module")
 def short(request):
     from support.stack import Stack
-    s = Stack(PARLEY_DEDUPE_WINDOW_MS=WINDOW_MS)
+    s = Stack(PARLEY_DEDUPE_WINDOW_MS=WINDOW_MS, PARLEY_RATE_LIMITS="off")
     try:
         yield s.up()
     finally:
@@ -65,14 +65,48 @@ async def test_other_content_under_one_id_is_an_error(short):
         assert refused.value.code == "id_conflict"
 
 
+async def again(client, frame):
+    """Retries as a client does it: until history has caught up the answer may be `unavailable`, and nothing else."""
+    while True:
+        try:
+            return await client.request({**frame, "retry": True})
+        except Refused as refused:
+            assert refused.code == "unavailable" and refused.retry_ms > 0
+            await asyncio.sleep(0.1)  # history is behind by a batch; the test has a deadline
+
+
 async def test_retry_of_edit_and_delete(short):
     channel = short.channel("ada")
     async with Client(short, "ada") as ada:
         message = await ada.send(channel, "one")
         edit = {"type": "edit", "channelId": channel, "id": str(uuid.uuid4()), "targetSeq": message["seq"], "content": "two"}
-        assert (await ada.request(edit))["seq"] == (await ada.request({**edit, "retry": True}))["seq"]
+        assert (await ada.request(edit))["seq"] == (await again(ada, edit))["seq"]
         delete = {"type": "delete", "channelId": channel, "id": str(uuid.uuid4()), "targetSeq": message["seq"]}
-        assert (await ada.request(delete))["seq"] == (await ada.request({**delete, "retry": True}))["seq"]
+        assert (await ada.request(delete))["seq"] == (await again(ada, delete))["seq"]
+
+
+async def test_retry_of_edit_and_delete_before_they_are_ingested(short):
+    """The target is changed already, by this very mutation: while that cannot be known it is not refused for it."""
+    channel = short.channel("ada")
+    async with Client(short, "ada") as ada:
+        message = await ada.send(channel, "one")
+        short.wait_ingested("ada", channel, message["seq"])
+        edit = {"type": "edit", "channelId": channel, "id": str(uuid.uuid4()), "targetSeq": message["seq"], "content": "two"}
+        delete = {"type": "delete", "channelId": channel, "id": str(uuid.uuid4()), "targetSeq": message["seq"]}
+        short.stop("postgres")
+        try:
+            acks = [await ada.request(edit), await ada.request(delete)]
+            for frame in (edit, delete):
+                with pytest.raises(Refused) as refused:
+                    await ada.request({**frame, "retry": True})
+                assert refused.value.code == "unavailable" and refused.value.retry_ms > 0
+        finally:
+            short.start("postgres")
+        for frame, ack in zip((edit, delete), acks, strict=True):
+            repeated = await again(ada, frame)
+            assert repeated["seq"] == ack["seq"] and repeated["duplicate"]
+    events, _ = short.all_events("ada", channel)
+    assert [e["id"] for e in events].count(edit["id"]) == 1 and [e["id"] for e in events].count(delete["id"]) == 1
 
 
 async def test_a_retry_that_nothing_covers_is_unavailable(short):

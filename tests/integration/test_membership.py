@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import signal
 
 import pytest
 from support.client import Client, Refused
+from support.stack import wait_until
 
 
 async def test_removed_in_a_burst(stack):
@@ -37,9 +39,12 @@ async def test_removed_in_a_burst(stack):
         await bob.wait_seq(channel, last["seq"])
         assert sent > 300
         left = next(e for e in bob.channels[channel].events if e.get("memberLeft", {}).get("userId") == "eve")
-        # eve's last event is at most her own removal
-        assert all(e["seq"] <= left["seq"] for e in eve.channels[channel].events)
+        # eve's last event is her own removal: nothing later, and nothing before it is missing
+        assert eve.channels[channel].events[-1]["seq"] == left["seq"]
+        assert eve.channels[channel].breaks == 0 and eve.channels[channel].gaps == 0
         assert not eve.channels[channel].live
+        assert eve.close_code is None and eve.connections == 1
+        await eve.request({"type": "ping"})
         assert len(bob.messages(channel)) == sent + 2 and bob.channels[channel].breaks == 0
         # a new session of hers does not get it either
         async with Client(stack, "eve") as again:
@@ -62,6 +67,8 @@ async def test_absence(stack, visibility):
         after = await ada.send(channel, "welcome back")
         await ada.wait_seq(channel, after["seq"])
         await eve.wait_seq(channel, after["seq"])
+        # her device that was there all the time saw of the absence what she may see, and no more
+        assert ("while she was away" in json.dumps(eve.channels[channel].events)) == (visibility == "all")
         # a device of hers that was off meanwhile proves completeness from its old cursor
         stack.wait_ingested("ada", channel, after["seq"])
         late = Client(stack, "eve", from_start=True)
@@ -80,6 +87,62 @@ async def test_absence(stack, visibility):
             assert ("while she was away" in single) == (visibility == "all")
         events, through = stack.all_events("eve", channel)
         assert ("while she was away" in json.dumps(events)) == (visibility == "all") and through >= after["seq"]
+
+
+def changed(answer):
+    """In force, or accepted: the gateway may not be there to confirm it."""
+    assert answer.status_code in (200, 201, 202, 204), answer.text
+
+
+async def test_absence_while_nats_was_away(stack):
+    """The gateway hears of removal and return at once, from the list, before it has any of the events of between."""
+    channel = stack.channel("ada", members=["eve"], historyVisibility="joined")
+    async with Client(stack, "ada", from_start=True) as ada, Client(stack, "eve", from_start=True) as eve:
+        before = await ada.send(channel, "before")
+        await eve.wait_seq(channel, before["seq"])
+        stack.kill("gateway", signal.SIGSTOP)
+        try:
+            stack.kill("nats-server")
+            stack.start("nats-server")
+            with stack.rest("ada") as rest:
+                wait_until(lambda: rest.delete(f"/api/channels/{channel}/members/eve").status_code in (200, 202, 204), what="the removal")
+                # accepted; it counts from its place in the log on
+                wait_until(lambda: "memberLeft" in json.dumps(stack.all_events("ada", channel)[0]), what="its event")
+                wait_until(lambda: rest.post(f"/api/channels/{channel}/messages", json={"content": "while she was away"}).status_code == 201,
+                           what="a message of between")
+                changed(rest.post(f"/api/channels/{channel}/members", json={"userId": "eve", "role": "member"}))
+        finally:
+            stack.kill("gateway", signal.SIGCONT)
+        after = await ada.send_until_acked(channel, "welcome back")
+        await ada.wait_seq(channel, after["seq"])
+        await eve.wait_seq(channel, after["seq"])
+        assert "while she was away" in json.dumps(ada.channels[channel].events)
+        assert "while she was away" not in json.dumps(eve.channels[channel].events)
+        assert {"before", "welcome back"} <= {m["content"] for m in eve.messages(channel)}
+        assert [f for f in eve.frames if f["type"] == "channelRemoved" and f["channelId"] == channel]
+
+
+async def test_removed_and_then_postgres_is_away(stack):
+    """A gateway that starts afterwards knows of the removal from the bucket alone."""
+    channel = stack.channel("ada", members=["eve"])
+    async with Client(stack, "ada") as ada:
+        await ada.send(channel, "x")
+    with stack.rest("ada") as rest:
+        assert rest.delete(f"/api/channels/{channel}/members/eve").status_code in (200, 204)
+    stack.stop("postgres")
+    try:
+        stack.stop("gateway")
+        stack.start("gateway")
+        async with Client(stack, "ada") as ada, Client(stack, "eve") as eve:
+            assert channel in ada.channels and channel not in eve.channels
+            await ada.send(channel, "not for eve")
+            with pytest.raises(Refused) as refused:
+                await eve.send(channel, "let me in")
+            assert refused.value.code == "not_a_member"
+    finally:
+        stack.start("postgres")
+        with stack.rest("ada") as rest:  # history finds it again by itself
+            wait_until(lambda: rest.get("/api/channels").status_code == 200, what="history answers")
 
 
 async def test_added_member_goes_live_at_once(stack):
