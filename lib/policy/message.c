@@ -1,9 +1,44 @@
 #include "policy/message.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/ident.h"
+
+/* Everything of an event that is neither content nor mention: eight ids, a name of 128 bytes, two times, lengths and tags. As JSON it has
+ * only the part that the client sends, but names of fields. */
+#define MESSAGE_REST 1024
+/* A mention with its tag and length, or its quotes and comma */
+#define MENTION_REST 4
+/* \u0000, the longest that JSON makes of one byte */
+#define JSON_ESCAPE 6
+
+uint64_t message_event_max(const struct message_limits *limits)
+{
+        return MESSAGE_REST + limits->max_content_bytes + limits->max_mentions * (IDENT_MAX + MENTION_REST);
+}
+
+uint64_t message_json_max(const struct message_limits *limits)
+{
+        return MESSAGE_REST + limits->max_content_bytes * JSON_ESCAPE +
+               limits->max_mentions * (IDENT_MAX + MENTION_REST);
+}
+
+int message_limits_check(const struct message_limits *limits, uint64_t max_event_bytes, char *ret_error, size_t n_error)
+{
+        uint64_t need = message_event_max(limits);
+
+        if (need <= max_event_bytes)
+                return 0;
+        (void)snprintf(
+                ret_error, n_error,
+                "PARLEY_MAX_EVENT_BYTES=%llu must be at least %llu for messages of PARLEY_MAX_CONTENT_BYTES=%llu "
+                "with PARLEY_MAX_MENTIONS=%llu",
+                (unsigned long long)max_event_bytes, (unsigned long long)need,
+                (unsigned long long)limits->max_content_bytes, (unsigned long long)limits->max_mentions);
+        return -EINVAL;
+}
 
 static bool uuid_or_empty(const char *s)
 {

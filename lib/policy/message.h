@@ -28,6 +28,14 @@ struct message_author {
         const Google__Protobuf__Timestamp *at;
 };
 
+/* The longest event of a message within the limits, and the longest JSON text of its request, in bytes */
+uint64_t message_event_max(const struct message_limits *limits);
+uint64_t message_json_max(const struct message_limits *limits);
+/* 0, or -EINVAL with a line that names the settings: what is acknowledged must never be too large for the log's reader.
+ * max_event_bytes: PARLEY_MAX_EVENT_BYTES */
+int message_limits_check(const struct message_limits *limits, uint64_t max_event_bytes, char *ret_error,
+                         size_t n_error);
+
 /* PARLEY_OK, or why not; ret_what then begins with the name of the field, as clients write it. */
 enum parley_code message_check(const struct message_fields *m, const struct message_limits *limits, char *ret_what,
                                size_t n_what);

@@ -15,9 +15,7 @@
 /* The message, or an edit's new content; prefix: where in the frame it is */
 static bool check_message(struct session *s, uint32_t ref, const char *prefix, const struct message_fields *message)
 {
-        const struct gateway_config *config = s->core->config;
-        const struct message_limits limits = {.max_content_bytes = config->max_content_bytes,
-                                              .max_mentions = config->max_mentions};
+        const struct message_limits limits = gateway_config_message(s->core->config);
         char what[128];
         enum parley_code code = message_check(message, &limits, what, sizeof(what));
 

@@ -1,5 +1,8 @@
 #include "gateway/gateway_config.h"
 
+#include <errno.h>
+#include <stdio.h>
+
 #define MEMBER(m) offsetof(struct gateway_config, m)
 #define STRING(n, m, d, h)                                                                                             \
         {                                                                                                              \
@@ -57,6 +60,8 @@ const struct config_item gateway_config_items[] = {
                "Size of one WebSocket message from a client."),
         NUMBER("PARLEY_MAX_CONTENT_BYTES", max_content_bytes, "16384", 1, 524288, "bytes", "Content of one message."),
         NUMBER("PARLEY_MAX_MENTIONS", max_mentions, "50", 0, 1000, "users", "Mentions in one message."),
+        NUMBER("PARLEY_MAX_EVENT_BYTES", max_event_bytes, "262144", 1024, 67108864, "bytes",
+               "Size of one event of the log; the same for all services, and below max_payload of the NATS server."),
         NUMBER("PARLEY_MAX_RECEIVE_BYTES", max_receive_bytes, "67108864", 65536, 17179869184, "bytes",
                "Incomplete WebSocket messages of all clients together."),
         NUMBER("PARLEY_SESSION_MAX_QUEUE_BYTES", session_max_queue_bytes, "1048576", 16384, 1073741824, "bytes",
@@ -103,3 +108,26 @@ const struct config_item gateway_config_items[] = {
                "The same, at once."),
 };
 const size_t gateway_config_n_items = sizeof(gateway_config_items) / sizeof(gateway_config_items[0]);
+
+struct message_limits gateway_config_message(const struct gateway_config *config)
+{
+        return (struct message_limits){.max_content_bytes = config->max_content_bytes,
+                                       .max_mentions = config->max_mentions};
+}
+
+int gateway_config_check(const struct gateway_config *config, char *ret_error, size_t n_error)
+{
+        const struct message_limits limits = gateway_config_message(config);
+        int r = message_limits_check(&limits, config->max_event_bytes, ret_error, n_error);
+
+        if (r == 0 && config->max_frame_bytes < message_event_max(&limits)) {
+                (void)snprintf(ret_error, n_error,
+                               "PARLEY_MAX_FRAME_BYTES=%llu must be at least %llu for messages of "
+                               "PARLEY_MAX_CONTENT_BYTES=%llu with PARLEY_MAX_MENTIONS=%llu",
+                               (unsigned long long)config->max_frame_bytes,
+                               (unsigned long long)message_event_max(&limits),
+                               (unsigned long long)config->max_content_bytes, (unsigned long long)config->max_mentions);
+                r = -EINVAL;
+        }
+        return r;
+}

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "policy/message.h"
 
 struct gateway_config {
         char *listen, *admin_listen;
@@ -21,7 +22,7 @@ struct gateway_config {
         /* sessions */
         uint64_t max_connections, max_connections_per_user, max_connections_per_address;
         uint64_t handshake_timeout_ms, heartbeat_ms, loading_timeout_ms;
-        uint64_t max_frame_bytes, max_content_bytes, max_mentions, max_receive_bytes;
+        uint64_t max_frame_bytes, max_content_bytes, max_mentions, max_event_bytes, max_receive_bytes;
         uint64_t session_max_queue_bytes, session_max_pending, max_cursors;
         uint64_t max_pending;
         uint64_t deflate_budget_bytes;
@@ -42,3 +43,7 @@ struct gateway_config {
 
 extern const struct config_item gateway_config_items[];
 extern const size_t gateway_config_n_items;
+
+struct message_limits gateway_config_message(const struct gateway_config *config);
+/* 0, or -EINVAL with a line that names the settings that contradict each other */
+int gateway_config_check(const struct gateway_config *config, char *ret_error, size_t n_error);

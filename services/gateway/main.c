@@ -33,6 +33,11 @@ int main(int argc, char **argv)
                 fprintf(stderr, "parley-gateway: %s\n", error);
                 return 1;
         }
+        if (gateway_config_check(&config, error, sizeof(error))) {
+                fprintf(stderr, "parley-gateway: %s\n", error);
+                config_done(gateway_config_items, gateway_config_n_items, &config);
+                return 1;
+        }
         if (log_level_parse(config.log_level, &level)) {
                 fprintf(stderr, "parley-gateway: PARLEY_LOG_LEVEL=%s: debug, info, warn or error\n", config.log_level);
                 config_done(gateway_config_items, gateway_config_n_items, &config);

@@ -191,6 +191,12 @@ static void publish_send(struct mutation *m)
                 mutation_fail(m, code, 0, "not allowed in %s any more", m->channel->id);
                 return;
         }
+        /* history would not take it: then it must not be acknowledged */
+        if (n > core->config->max_event_bytes) {
+                mutation_fail(m, PARLEY_TOO_LARGE, 0, "the event has %zu bytes; at most %llu are taken", n,
+                              (unsigned long long)core->config->max_event_bytes);
+                return;
+        }
         if (FAILPOINT("gateway.before_publish")) {
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "failpoint");
                 return;

@@ -384,10 +384,11 @@ static int open_work(struct history *h)
 static int open_http(struct history *h)
 {
         const struct history_config *c = h->config;
+        struct http_route routes[REST_ROUTES];
         const struct http_options options = {.loop = h->loop,
                                              .listen = c->listen,
-                                             .routes = rest_routes,
-                                             .n_routes = rest_n_routes,
+                                             .routes = routes,
+                                             .n_routes = REST_ROUTES,
                                              .max_connections = (unsigned)c->max_connections,
                                              .max_connections_per_ip = (unsigned)c->max_connections_per_ip,
                                              .cors_origin = c->cors_origin,
@@ -396,8 +397,10 @@ static int open_http(struct history *h)
                                              .userdata = &h->rest};
         const struct http_admin_options admin = {
                 .loop = h->loop, .listen = c->admin_listen, .ready = on_ready, .userdata = h};
-        int r = http_server_new(&h->http, &options);
+        int r;
 
+        rest_routes(c, routes);
+        r = http_server_new(&h->http, &options);
         if (r < 0)
                 log_error("cannot listen", LOG_S("setting", "PARLEY_LISTEN"), LOG_S("value", c->listen),
                           LOG_S("why", strerror(-r)));

@@ -241,7 +241,7 @@ const struct config_item history_config_items[] = {
          .min = 1024,
          .max = 64 * MIB,
          .unit = "bytes",
-         .help = "Size of one event of the log; larger ones become dead letters."},
+         .help = "Size of one event of the log; the same for all services, and below max_payload of the NATS server. Larger ones become dead letters."},
         {.name = "PARLEY_MAX_CONTENT_BYTES",
          .type = CONFIG_U64,
          .offset = AT(max_content_bytes),
@@ -295,6 +295,19 @@ const struct config_item history_config_items[] = {
          .help = "The lowest level that is logged: debug, info, warn or error."},
 };
 const size_t n_history_config_items = sizeof(history_config_items) / sizeof(*history_config_items);
+
+struct message_limits history_config_message(const struct history_config *config)
+{
+        return (struct message_limits){.max_content_bytes = config->max_content_bytes,
+                                       .max_mentions = config->max_mentions};
+}
+
+int history_config_check(const struct history_config *config, char *ret_error, size_t n_error)
+{
+        const struct message_limits limits = history_config_message(config);
+
+        return message_limits_check(&limits, config->max_event_bytes, ret_error, n_error);
+}
 
 int64_t history_config_keep_ns(const struct history_config *config)
 {

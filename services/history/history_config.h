@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "policy/message.h"
 
 struct history_config {
         char *nats_url, *nats_user, *nats_password, *nats_tls_ca;
@@ -37,5 +38,8 @@ struct history_config {
 extern const struct config_item history_config_items[];
 extern const size_t n_history_config_items;
 
+struct message_limits history_config_message(const struct history_config *config);
+/* 0, or -EINVAL with a line that names the settings that contradict each other */
+int history_config_check(const struct history_config *config, char *ret_error, size_t n_error);
 /* For how long the log is kept behind ingest, in nanoseconds; 0: for ever */
 int64_t history_config_keep_ns(const struct history_config *config);

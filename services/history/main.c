@@ -33,6 +33,11 @@ int main(int argc, char **argv)
                 (void)fprintf(stderr, "parley-history: %s\n", error);
                 return 2;
         }
+        if (history_config_check(&config, error, sizeof(error)) < 0) {
+                (void)fprintf(stderr, "parley-history: %s\n", error);
+                config_done(history_config_items, n_history_config_items, &config);
+                return 2;
+        }
         if (log_level_parse(config.log_level, &level) < 0) {
                 (void)fprintf(stderr, "parley-history: PARLEY_LOG_LEVEL must be debug, info, warn or error, not %s\n",
                               config.log_level);

@@ -12,17 +12,10 @@
 #include "bus/bus.h"
 #include "history/pg.h"
 
-/* BODY_SEND: text of PARLEY_MAX_CONTENT_BYTES at its longest, escaped; what is above the setting is refused by name */
-enum {
-        RETRY_MS = 1000,
-        CONFLICTS_MAX = 5,
-        BODY_SMALL = 16 << 10,
-        BODY_CREATE = 128 << 10,
-        BODY_SEND = 256 << 10,
-        JSON_MAX = 64 << 20
-};
+enum { RETRY_MS = 1000, CONFLICTS_MAX = 5, BODY_SMALL = 16 << 10, BODY_CREATE = 128 << 10, JSON_MAX = 64 << 20 };
 
-const struct http_route rest_routes[] = {
+/* The body of rest_send depends on the settings. */
+static const struct http_route routes[] = {
         {"GET", "/api/me", rest_me, 0},
         {"POST", "/api/demo/session", rest_demo_session, BODY_SMALL},
         {"GET", "/api/channels", rest_list_channels, 0},
@@ -35,11 +28,23 @@ const struct http_route rest_routes[] = {
         {"POST", "/api/channels/{id}/members", rest_add_member, BODY_SMALL},
         {"DELETE", "/api/channels/{id}/members/{userId}", rest_remove_member, BODY_SMALL},
         {"GET", "/api/channels/{id}/messages", rest_list_messages, 0},
-        {"POST", "/api/channels/{id}/messages", rest_send, BODY_SEND},
+        {"POST", "/api/channels/{id}/messages", rest_send, 0},
         {"GET", "/api/channels/{id}/messages/{message}", rest_get_message, 0},
         {"GET", "/api/channels/{id}/events", rest_list_events, 0},
 };
-const unsigned rest_n_routes = ARRAY_SIZE(rest_routes);
+_Static_assert(ARRAY_SIZE(routes) == REST_ROUTES, "rest.h says how many there are");
+
+void rest_routes(const struct history_config *config, struct http_route ret_routes[REST_ROUTES])
+{
+        const struct message_limits limits = history_config_message(config);
+
+        memcpy(ret_routes, routes, sizeof(routes));
+        for (unsigned i = 0; i < REST_ROUTES; i++) {
+                /* room for a content beyond its limit, so that it is refused by name */
+                if (ret_routes[i].handler == rest_send)
+                        ret_routes[i].max_body = BODY_SMALL + (size_t)message_json_max(&limits);
+        }
+}
 
 /* --- answers --- */
 
@@ -186,11 +191,11 @@ struct rest_call *rest_begin(struct http_request *rq, void *userdata)
 
 ProtobufCMessage *rest_body(struct rest_call *c, const ProtobufCMessageDescriptor *type)
 {
-        const struct wire_limits limits = {.max_bytes = BODY_SEND, .max_elements = 2000};
         struct wire_error error = {0};
         ProtobufCMessage *m;
         size_t n;
-        const uint8_t *body = http_body(c->rq, &n);
+        const uint8_t *body = http_body(c->rq, &n); /* within its route's limit */
+        const struct wire_limits limits = {.max_bytes = n, .max_elements = 2000};
         int r = wire_json_decode(type, (const char *)body, n, &limits, &m, &error);
 
         if (r == 0)

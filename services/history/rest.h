@@ -21,8 +21,8 @@ struct rest {
         struct ratetable *by_user, *by_address;
 };
 
-extern const struct http_route rest_routes[];
-extern const unsigned rest_n_routes;
+#define REST_ROUTES 15
+void rest_routes(const struct history_config *config, struct http_route ret_routes[REST_ROUTES]);
 
 /* One request. Lives until it is answered: after rest_json, rest_problem… it must not be touched. */
 struct rest_call {

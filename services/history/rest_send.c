@@ -141,7 +141,8 @@ static void publish(struct rest_call *c)
 {
         const struct sending *s = c->own;
         char subject[SUBJECT_MAX], msg_id[SUBJECT_MAX];
-        struct buf bytes = BUF_INIT(1 << 20);
+        size_t max = (size_t)c->rest->env->config->max_event_bytes;
+        struct buf bytes = BUF_INIT(max + 4096);
         Google__Protobuf__Timestamp at;
         Parley__V1__Message m;
         Parley__V1__Event e;
@@ -151,6 +152,11 @@ static void publish(struct rest_call *c)
         subject_chat(subject, subject_shard(c->channel_id, (uint32_t)c->rest->env->config->shards), c->channel_id);
         subject_msg_id(msg_id, c->channel_id, c->claims.user_id, s->id);
         r = wire_proto_encode(&e.base, &bytes);
+        if (r == 0 && bytes.len > max) { /* ingest would not take it: then it must not be acknowledged */
+                rest_problem(c, PARLEY_TOO_LARGE, "the event has %zu bytes; at most %zu are taken", bytes.len, max);
+                buf_done(&bytes);
+                return;
+        }
         if (r == 0)
                 r = bus_publish_stream(c->rest->env->bus, subject, msg_id, bytes.data, bytes.len, http_trace_id(c->rq),
                                        on_ack, c);
@@ -203,9 +209,7 @@ static void permitted(struct rest_call *c)
 /* Whether it was answered */
 static bool refuse(struct rest_call *c, const char *key)
 {
-        const struct history_config *config = c->rest->env->config;
-        const struct message_limits limits = {.max_content_bytes = config->max_content_bytes,
-                                              .max_mentions = config->max_mentions};
+        const struct message_limits limits = history_config_message(c->rest->env->config);
         const struct sending *s = c->own;
         struct message_fields m = fields(s);
         char what[128];

@@ -110,12 +110,51 @@ static void test_pending_is_bounded(void **state)
         fake_free(f);
 }
 
+/* What history would not take is not acknowledged. */
+static void test_size_of_an_event(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+        size_t before = f->n_log;
+        char id[37];
+        uint32_t ref;
+
+        (void)state;
+        f->config.max_event_bytes = 100;
+        fake_uuid(f, id);
+        ref = fake_client_message(c, ROOM, id, "x", false);
+        fake_run(f);
+        assert_string_equal(code_of(c, ref), "too_large");
+        assert_int_equal(f->n_log, before);
+        assert_int_equal(f->core->n_pending, 0);
+        fake_free(f);
+}
+
+static void test_contradictions(void **state)
+{
+        struct fake *f = world();
+        struct gateway_config config = f->config;
+        char error[256];
+
+        (void)state;
+        assert_int_equal(gateway_config_check(&config, error, sizeof(error)), 0);
+        config.max_content_bytes = 524288;
+        assert_true(gateway_config_check(&config, error, sizeof(error)) < 0);
+        assert_non_null(strstr(error, "PARLEY_MAX_EVENT_BYTES=262144"));
+        config.max_event_bytes = 1 << 20;
+        assert_true(gateway_config_check(&config, error, sizeof(error)) < 0);
+        assert_non_null(strstr(error, "PARLEY_MAX_FRAME_BYTES=131072"));
+        config.max_frame_bytes = 4 << 20;
+        assert_int_equal(gateway_config_check(&config, error, sizeof(error)), 0);
+        fake_free(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_rate_of_a_user),
-                cmocka_unit_test(test_frames_of_a_connection),
-                cmocka_unit_test(test_pending_is_bounded),
+                cmocka_unit_test(test_rate_of_a_user),     cmocka_unit_test(test_frames_of_a_connection),
+                cmocka_unit_test(test_pending_is_bounded), cmocka_unit_test(test_size_of_an_event),
+                cmocka_unit_test(test_contradictions),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,6 +281,13 @@ static void test_config(void **state)
         assert_true(config_load(history_config_items, n_history_config_items, &c, only_pg, (void *)wrong, error,
                                 sizeof(error)) < 0);
         assert_non_null(strstr(error, "PARLEY_PG_POOL"));
+        assert_int_equal(
+                config_load(history_config_items, n_history_config_items, &c, only_pg, NULL, error, sizeof(error)), 0);
+        assert_int_equal(history_config_check(&c, error, sizeof(error)), 0);
+        c.max_content_bytes = c.max_event_bytes;
+        assert_true(history_config_check(&c, error, sizeof(error)) < 0);
+        assert_non_null(strstr(error, "PARLEY_MAX_CONTENT_BYTES=262144"));
+        config_done(history_config_items, n_history_config_items, &c);
         for (size_t i = 0; i < n_history_config_items; i++)
                 for (size_t k = 0; k < i; k++)
                         assert_string_not_equal(history_config_items[i].name, history_config_items[k].name);

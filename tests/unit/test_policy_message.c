@@ -105,13 +105,56 @@ static void test_event(void **state)
         assert_ptr_equal(body.created_at, &at);
 }
 
+static char *text_of(size_t n)
+{
+        char *text = malloc(n + 1);
+
+        assert_non_null(text);
+        memset(text, 'x', n);
+        text[n] = '\0';
+        return text;
+}
+
+/* The longest event that can be made fits what is said of it, and that is not much more. */
+static void test_event_max(void **state)
+{
+        const struct message_limits most = {.max_content_bytes = 524288, .max_mentions = 1000};
+        Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+        char *content = text_of(524288), *ident = text_of(IDENT_MAX), *name = text_of(128), *mentions[1000];
+        const struct message_author author = {.channel_id = ident, .user_id = ident, .name = name, .at = &at};
+        struct message_fields m = {.id = ID, .content = content, .thread_id = ID, .reply_to = ID};
+        Parley__V1__Message body;
+        Parley__V1__Event e;
+        char error[256] = "";
+        size_t n;
+
+        (void)state;
+        for (unsigned i = 0; i < 1000; i++)
+                mentions[i] = ident;
+        m.mentions = mentions;
+        m.n_mentions = 1000;
+        m.type = PARLEY__V1__MESSAGE__TYPE__file;
+        at.seconds = INT64_C(253402300799);
+        at.nanos = 999999999;
+        message_event(&m, &author, &e, &body);
+        e.seq = e.prev = UINT64_MAX;
+        n = parley__v1__event__get_packed_size(&e);
+        assert_in_range(message_event_max(&most), n, n + 4096);
+        assert_int_equal(message_limits_check(&most, message_event_max(&most), error, sizeof(error)), 0);
+        assert_true(message_limits_check(&most, message_event_max(&most) - 1, error, sizeof(error)) < 0);
+        assert_non_null(strstr(error, "PARLEY_MAX_EVENT_BYTES"));
+        assert_non_null(strstr(error, "PARLEY_MAX_CONTENT_BYTES=524288"));
+        assert_true(message_json_max(&most) >= 6 * 524288 + 1000 * (IDENT_MAX + 3));
+        free(content);
+        free(ident);
+        free(name);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ids),
-                cmocka_unit_test(test_content),
-                cmocka_unit_test(test_mentions),
-                cmocka_unit_test(test_event),
+                cmocka_unit_test(test_ids),   cmocka_unit_test(test_content),   cmocka_unit_test(test_mentions),
+                cmocka_unit_test(test_event), cmocka_unit_test(test_event_max),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
