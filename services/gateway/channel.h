@@ -75,7 +75,7 @@ struct channel {
         size_t held_bytes;
 
         Parley__V1__Channel *doc; /* NULL: not read yet */
-        struct replay *replays; /* under way */
+        struct replay *replays;   /* under way */
         struct replay_cache *replay_cache;
         struct wheel_timer timer;   /* to be dropped, or to try again */
         struct wheel_timer suspect; /* known_head should have come by then */

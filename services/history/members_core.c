@@ -64,7 +64,7 @@ bool members_same_channel(const Parley__V1__Channel *a, const Parley__V1__Channe
 }
 
 bool members_left(const Parley__V1__Membership *old, uint64_t version, uint64_t left_seq,
-                        Parley__V1__Membership *ret_left)
+                  Parley__V1__Membership *ret_left)
 {
         uint64_t known = old && old->role == PARLEY__V1__ROLE__none ? old->left_seq : 0;
 

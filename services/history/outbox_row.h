@@ -27,7 +27,7 @@ struct outbox_row {
         uint8_t *payload;
         size_t n_payload;
         enum outbox_state state;
-        bool marked; /* MEMBERS was told */
+        bool marked;       /* MEMBERS was told */
         UT_hash_handle hh; /* by id; in their order */
 };
 

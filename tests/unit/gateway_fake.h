@@ -41,7 +41,7 @@ struct fake {
         bool connected;
         bool silent; /* requests are not answered; fake_time_out ends them */
         bool history_down;
-        bool history_empty; /* it answers, and knows no event */
+        bool history_empty;          /* it answers, and knows no event */
         uint64_t ingested_seq;       /* history knows the log through here; UINT64_MAX: all */
         unsigned lose, repeat, swap; /* of live copies: percent */
         bool lose_acks;              /* stored, and the ack is lost */

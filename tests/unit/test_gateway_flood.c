@@ -166,10 +166,8 @@ static void test_rate(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_one_frame),
-                cmocka_unit_test(test_many_frames),
-                cmocka_unit_test(test_gone_meanwhile),
-                cmocka_unit_test(test_repairs_do_not_wait),
+                cmocka_unit_test(test_one_frame),      cmocka_unit_test(test_many_frames),
+                cmocka_unit_test(test_gone_meanwhile), cmocka_unit_test(test_repairs_do_not_wait),
                 cmocka_unit_test(test_rate),
         };
 

@@ -202,8 +202,7 @@ static void test_edit_behind_the_deletion(void **state)
         fake_check_complete(eve, ROOM);
         for (size_t i = 0; i < eve->n_frames; i++)
                 if (eve->frames[i]->body_case == PARLEY__V1__SERVER_FRAME__BODY_EVENT)
-                        assert_int_not_equal(eve->frames[i]->event->body_case,
-                                             PARLEY__V1__EVENT__BODY_MESSAGE_EDITED);
+                        assert_int_not_equal(eve->frames[i]->event->body_case, PARLEY__V1__EVENT__BODY_MESSAGE_EDITED);
         fake_client_resume(eve, ROOM, FAKE_EPOCH, target + 1);
         fake_run(f);
         replay = fake_last(eve, PARLEY__V1__SERVER_FRAME__BODY_REPLAY)->replay;

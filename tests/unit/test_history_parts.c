@@ -323,12 +323,12 @@ static void test_members_left(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_arrays),      cmocka_unit_test(test_array_takes_anything),
-                cmocka_unit_test(test_array_limit), cmocka_unit_test(test_migrations),
-                cmocka_unit_test(test_provision),   cmocka_unit_test(test_sqlstate),
-                cmocka_unit_test(test_members_left),
-                cmocka_unit_test(test_waiters),     cmocka_unit_test(test_slug),
-                cmocka_unit_test(test_ratetable),   cmocka_unit_test(test_config),
+                cmocka_unit_test(test_arrays),       cmocka_unit_test(test_array_takes_anything),
+                cmocka_unit_test(test_array_limit),  cmocka_unit_test(test_migrations),
+                cmocka_unit_test(test_provision),    cmocka_unit_test(test_sqlstate),
+                cmocka_unit_test(test_members_left), cmocka_unit_test(test_waiters),
+                cmocka_unit_test(test_slug),         cmocka_unit_test(test_ratetable),
+                cmocka_unit_test(test_config),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
