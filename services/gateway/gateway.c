@@ -8,7 +8,9 @@
 #include <time.h>
 #include <uv.h>
 
+#include "auth/auth.h"
 #include "auth/jwks.h"
+#include "auth/open.h"
 #include "base/log.h"
 #include "gateway/bus_link.h"
 #include "gateway/core.h"
@@ -20,7 +22,6 @@
 #define TICK_MS 50
 /* WebSocket messages that one turn writes; the rest follows in the next, so that what comes in meanwhile is not kept waiting */
 #define WRITES_PER_TURN 1024
-#define JWKS_INTERVAL_S 300
 /* How long the answers of the admin port may take at the end */
 #define ADMIN_GRACE_MS 500
 
@@ -137,26 +138,11 @@ static void on_keys(int error, const char *text, void *userdata)
 
 static int gateway_auth(struct gateway *g)
 {
-        const struct gateway_config *config = g->config;
-        struct auth_options options = {
-                .secret = config->token_secret,
-                .issuer = config->token_issuer,
-                .audience = config->token_audience,
-                .leeway_s = (uint32_t)config->token_leeway_s,
-                .require_exp = false,
-        };
-        char error[256] = "";
-        int r;
+        char error[256];
+        int r = auth_open(&g->auth, &g->jwks, &g->loop, &g->config->auth, on_keys, g, error, sizeof(error));
 
-        if (!config->token_secret && !config->token_jwks_url) {
-                log_error("PARLEY_TOKEN_SECRET or PARLEY_TOKEN_JWKS_URL must be set");
-                return -EINVAL;
-        }
-        r = auth_new(&g->auth, &options, error, sizeof(error));
         if (r)
-                log_error("the token secret cannot be used", LOG_S("error", error));
-        if (r == 0 && config->token_jwks_url)
-                r = jwks_new(&g->jwks, &g->loop, g->auth, config->token_jwks_url, JWKS_INTERVAL_S, on_keys, g);
+                log_error(error);
         return r;
 }
 

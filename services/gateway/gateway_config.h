@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/open.h"
 #include "base/config.h"
 #include "policy/message.h"
 
@@ -15,8 +16,7 @@ struct gateway_config {
         char *allowed_origins; /* comma separated, or "*" */
         char *trusted_proxies;
         char *nats_url, *nats_user, *nats_password, *nats_tls_ca;
-        char *token_secret, *token_issuer, *token_audience, *token_jwks_url;
-        uint64_t token_leeway_s;
+        struct auth_config auth;
         uint64_t shards;
 
         /* sessions */

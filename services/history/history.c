@@ -9,6 +9,7 @@
 
 #include "auth/auth.h"
 #include "auth/jwks.h"
+#include "auth/open.h"
 #include "base/ident.h"
 #include "base/log.h"
 #include "bus/bus.h"
@@ -280,28 +281,11 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static int open_auth(struct history *h)
 {
-        const struct history_config *c = h->config;
-        const struct auth_options options = {.secret = c->token_secret,
-                                             .issuer = c->token_issuer,
-                                             .audience = c->token_audience,
-                                             .leeway_s = (uint32_t)c->token_leeway_s,
-                                             .require_exp = true};
-        char error[160] = "";
-        int r;
+        char error[256];
+        int r = auth_open(&h->auth, &h->rest.jwks, h->loop, &h->config->auth, on_jwks, h, error, sizeof(error));
 
-        if (!c->token_secret && !c->token_jwks_url) {
-                log_error("neither PARLEY_TOKEN_SECRET nor PARLEY_TOKEN_JWKS_URL is set: nobody could come in");
-                return -EINVAL;
-        }
-        r = auth_new(&h->auth, &options, error, sizeof(error));
         if (r < 0)
-                log_error("tokens cannot be checked", LOG_S("why", *error ? error : strerror(-r)));
-        if (r == 0 && c->token_jwks_url) {
-                r = jwks_new(&h->rest.jwks, h->loop, h->auth, c->token_jwks_url, (uint32_t)c->token_jwks_interval_s,
-                             on_jwks, h);
-                if (r < 0)
-                        log_error("PARLEY_TOKEN_JWKS_URL cannot be used", LOG_S("why", strerror(-r)));
-        }
+                log_error(error);
         return r;
 }
 

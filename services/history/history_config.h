@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/open.h"
 #include "base/config.h"
 #include "policy/message.h"
 
@@ -15,8 +16,7 @@ struct history_config {
         char *listen, *admin_listen;
         uint64_t max_connections, max_connections_per_ip;
         char *cors_origin, *trusted_proxies;
-        char *token_secret, *token_issuer, *token_audience, *token_jwks_url;
-        uint64_t token_jwks_interval_s, token_leeway_s;
+        struct auth_config auth;
         bool demo_signin;
         uint64_t demo_token_ttl_s;
         uint64_t shards;

@@ -9,6 +9,10 @@
 
 #include <cmocka.h>
 
+#include <uv.h>
+
+#include "auth/jwks.h"
+#include "auth/open.h"
 #include "auth_tokens.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -192,14 +196,43 @@ static void test_long_names(void **state)
         auth_free(a);
 }
 
+/* What every service does with its settings; a token without exp comes in everywhere, as docs/protocol.md says. */
+static void test_open(void **state)
+{
+        struct auth_config config = {.leeway_s = 5};
+        struct auth *a = NULL;
+        struct jwks *jwks = NULL;
+        char error[256] = "";
+        uv_loop_t loop;
+
+        (void)state;
+        assert_int_equal(uv_loop_init(&loop), 0);
+        assert_true(auth_open(&a, &jwks, &loop, &config, NULL, NULL, error, sizeof(error)) < 0);
+        assert_non_null(strstr(error, "PARLEY_TOKEN_JWKS_URL"));
+        config.secret = (char *)"short";
+        assert_true(auth_open(&a, &jwks, &loop, &config, NULL, NULL, error, sizeof(error)) < 0);
+        assert_non_null(strstr(error, "PARLEY_TOKEN_SECRET cannot be used"));
+        config.secret = (char *)FIXTURE_SECRET;
+        config.jwks_url = (char *)"ftp://keys";
+        assert_true(auth_open(&a, &jwks, &loop, &config, NULL, NULL, error, sizeof(error)) < 0);
+        assert_non_null(strstr(error, "PARLEY_TOKEN_JWKS_URL cannot be used"));
+        assert_true(!a && !jwks);
+        config.jwks_url = NULL;
+        assert_int_equal(auth_open(&a, &jwks, &loop, &config, NULL, NULL, error, sizeof(error)), 0);
+        assert_null(jwks);
+        assert_int_equal(verify(a, make_token(HEADER, "{\"sub\":\"a\"}"), NOW), 0);
+        assert_int_equal(verify(a, make_token(HEADER, "{\"sub\":\"a\",\"exp\":100}"), NOW), AUTH_E_EXPIRED);
+        auth_free(a);
+        uv_run(&loop, UV_RUN_DEFAULT);
+        assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_times),
-                cmocka_unit_test(test_exp_required),
-                cmocka_unit_test(test_issuer_and_audience),
-                cmocka_unit_test(test_who),
-                cmocka_unit_test(test_long_names),
+                cmocka_unit_test(test_open),         cmocka_unit_test(test_times),
+                cmocka_unit_test(test_exp_required), cmocka_unit_test(test_issuer_and_audience),
+                cmocka_unit_test(test_who),          cmocka_unit_test(test_long_names),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
