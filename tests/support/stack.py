@@ -30,12 +30,20 @@ def wait_until(condition, timeout=20.0, what="condition", interval=0.02):
         time.sleep(interval)  # the interval of a poll with a deadline, not a wait for luck
 
 
-def free_offset():
-    """A port offset at which none of the stack's ports is taken."""
+def take_offset():
+    """A port offset at which none of the stack's ports is taken, and a socket that keeps it from other tests until it is closed."""
     base = (8080, 8081, 8082, 8085, 9081, 9082, 9085, 8422, 8432)
     for offset in range(5000 + os.getpid() % 300 * 20, 30000, 20):
+        # what is free now may be another's that is about to start, or whose part was just killed: its name tells
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0parley-test-offset-{offset}")
+        except OSError:
+            mark.close()
+            continue
         if all(_free(port + offset) for port in base):
-            return offset
+            return offset, mark
+        mark.close()
     raise RuntimeError("no free ports")
 
 
@@ -53,7 +61,7 @@ class Stack:
     """scripts/up and scripts/down with own ports, own data, and PARLEY_* settings of one test."""
 
     def __init__(self, build="release", **env):
-        self.offset = free_offset()
+        self.offset, self.mark = take_offset()
         self.dir = Path(tempfile.mkdtemp(prefix="parley-test-"))
         # Postgres runs as another user than root and has to reach its socket folder
         self.dir.chmod(0o755)
@@ -83,6 +91,7 @@ class Stack:
         try:
             self._script("down")
         finally:
+            self.mark.close()
             if not os.environ.get("PARLEY_KEEP_TEST_DATA"):
                 shutil.rmtree(self.dir, ignore_errors=True)
 
