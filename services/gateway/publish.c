@@ -9,21 +9,13 @@
 #include "gateway/mutation.h"
 #include "gateway/user.h"
 #include "gateway/wiretime.h"
+#include "policy/retry.h"
 
 #define RETRY_MS 1000
 /* A live copy follows its ack within this time, or it is fetched */
 #define LIVE_COPY_MS 500
-/* The longest that clocks and the way to the server are trusted to differ */
-#define MARGIN_MAX_MS 5000
 
 static void publish_send(struct mutation *m);
-
-static uint64_t dedupe_margin(const struct core *core)
-{
-        uint64_t margin = core->config->dedupe_window_ms / 10;
-
-        return margin < MARGIN_MAX_MS ? margin : MARGIN_MAX_MS;
-}
 
 /* --- an identity that is stored already --- */
 
@@ -47,16 +39,12 @@ void publish_answer_stored(struct mutation *m, const Parley__V1__Event *stored, 
         mutation_ack(m, stored->seq, stored->created_at, true);
 }
 
-/* From when on the log itself knows the ids that were published, in unix ms: its memory of them ends with the window, and begins with
- * the stream. Clocks are trusted within a margin. */
-static int64_t dedupe_since_ms(const struct mutation *m)
+/* Since when what was published is known to the log */
+static int64_t known_since_ms(const struct mutation *m)
 {
         const struct core *core = m->core;
-        int64_t margin = (int64_t)dedupe_margin(core), window = (int64_t)core->config->dedupe_window_ms,
-                begin = (int64_t)(m->channel->shard->epoch + 1) * 1000 + margin,
-                since = core->wall_ns / 1000000 - window + margin;
 
-        return begin > since ? begin : since;
+        return dedupe_since_ms(core->config->dedupe_window_ms, m->channel->shard->epoch, core->wall_ns / 1000000);
 }
 
 static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdata)
@@ -79,7 +67,7 @@ static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdat
         } else if (m->target_error) {
                 mutation_fail(m, m->target_error, 0, "the target of this %s cannot be changed (any more)",
                               m->event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED ? "edit" : "deletion");
-        } else if (wiretime_ns(answer->ingested_through) / 1000000 >= dedupe_since_ms(m)) {
+        } else if (wiretime_ns(answer->ingested_through) / 1000000 >= known_since_ms(m)) {
                 publish_send(m); /* what history has not ingested, the log's own memory covers */
         } else {
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "history is too far behind to know this id");
@@ -217,7 +205,7 @@ void publish_start(struct mutation *m)
         int64_t sent_ms = m->core->wall_ns / 1000000 - (int64_t)m->retry_age_ms;
 
         /* a retry that the log's own memory covers needs nobody else */
-        if (!m->retry || (m->retry_age_ms && sent_ms > dedupe_since_ms(m)))
+        if (!m->retry || (m->retry_age_ms && sent_ms > known_since_ms(m)))
                 publish_send(m);
         else
                 publish_lookup(m);

@@ -15,7 +15,7 @@
 #define CLOCK_MARGIN_NS INT64_C(250000000)
 
 #define FOUND                                                                                                          \
-        "SELECT s.last_seq, s.last_time_ns, x.* FROM (SELECT last_seq, last_time_ns FROM streams WHERE name = $1::text) s LEFT JOIN LATERAL ("
+        "SELECT s.last_seq, s.last_time_ns, s.epoch, x.* FROM (SELECT last_seq, last_time_ns, epoch FROM streams WHERE name = $1::text) s LEFT JOIN LATERAL ("
 static const struct pg_stmt stmt_identity = {"lookup_identity",
                                              FOUND "SELECT " EVENT_COLUMNS " FROM " EVENT_TABLES
                                                    " WHERE e.channel_id = $2::text AND e.actor_id = $3::text "
@@ -43,15 +43,16 @@ static void on_found(int error, const struct pg_results *r, void *userdata)
         size_t n;
 
         if (!error)
-                error = event_rows_read(r, 0, 0, pg_rows(r, 0), 2, &rows);
+                error = event_rows_read(r, 0, 0, pg_rows(r, 0), 3, &rows);
         if (!error && pg_rows(r, 0)) {
                 result.ingested_seq = (uint64_t)pg_i64(r, 0, 0, 0);
                 result.ingested_through_ns = pg_i64(r, 0, 0, 1);
+                result.epoch = (uint64_t)pg_i64(r, 0, 0, 2);
                 if (l->log_known && result.ingested_seq >= l->log_seq)
                         result.ingested_through_ns = l->asked_ns - CLOCK_MARGIN_NS;
         }
         if (rows.n) {
-                const uint8_t *fingerprint = pg_bytes(r, 0, 0, 2 + EVENT_COLUMN_FINGERPRINT, &n);
+                const uint8_t *fingerprint = pg_bytes(r, 0, 0, 3 + EVENT_COLUMN_FINGERPRINT, &n);
 
                 result.event = rows.events[0];
                 result.fingerprint = n == FINGERPRINT_LEN ? fingerprint : NULL;

@@ -9,7 +9,7 @@
 struct lookup_result {
         const Parley__V1__Event *event; /* NULL: not in the ingested range */
         const uint8_t *fingerprint;     /* of the original request; NULL when it is not known */
-        uint64_t ingested_seq;
+        uint64_t ingested_seq, epoch;
         int64_t ingested_through_ns; /* everything stored before this time is ingested; 0: unknown */
 };
 /* r is valid during the callback; NULL on error (PG_E_*, -ENOMEM, -EBADMSG) */

@@ -13,6 +13,7 @@
 #include "history/rest.h"
 #include "parley/v1/client.pb-c.h"
 #include "policy/message.h"
+#include "policy/retry.h"
 #include "wire/event.h"
 
 struct sending {
@@ -171,18 +172,18 @@ static void publish(struct rest_call *c)
 static void on_looked_up(int error, const struct lookup_result *r, void *userdata)
 {
         struct rest_call *c = userdata;
-        int64_t window_ns = (int64_t)c->rest->env->config->dedupe_window_ms * 1000000;
+        uint64_t window_ms = c->rest->env->config->dedupe_window_ms;
 
         if (error)
                 rest_unavailable(c, error);
         else if (r->event)
                 stored(c, r->event, r->fingerprint);
-        /* What history does not know yet the log's window must still know, with a tenth of it to spare. */
-        else if (r->ingested_through_ns < env_now_ns() - window_ns + window_ns / 10)
+        /* What history does not know yet, the log must still know. */
+        else if (r->ingested_through_ns / 1000000 < dedupe_since_ms(window_ms, r->epoch, env_now_ns() / 1000000))
                 rest_problem(c, PARLEY_UNAVAILABLE,
                              "history is behind: it is not known whether this id is stored; try again");
         else
-                publish(c);
+                rest_access_for(c, POLICY_SEND, publish); /* the look-up took a while: he may have been removed */
 }
 
 static void permitted(struct rest_call *c)
