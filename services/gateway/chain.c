@@ -194,7 +194,7 @@ static void repair_give_up(struct channel *c)
         tail_done(c);
         c->tail_base = c->floor;
         c->epoch_due = false; /* the gap names it, too */
-        deliver_gap(c, from, "unavailable");
+        deliver_gap(c, from, PARLEY_GAP_UNAVAILABLE);
         channel_check_links(c);
 }
 
@@ -295,7 +295,7 @@ static void chain_rewind(struct channel *c, uint64_t last_seq)
         c->head = c->verified_head;
         c->floor = c->tail_base = last_seq;
         c->known_head = last_seq;
-        deliver_gap(c, from, "cursor_ahead");
+        deliver_gap(c, from, PARLEY_GAP_CURSOR_AHEAD);
 }
 
 static void verify_on_end(struct shard *shard, int error, uint64_t last_seq, void *userdata)

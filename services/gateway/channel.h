@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "base/gap_reasons.h"
 #include "base/ident.h"
 #include "gateway/core.h"
 #include "gateway/fetch.h"
@@ -150,6 +151,6 @@ void tail_done(struct channel *c);
 /* Queues one event for everybody who may get it */
 void deliver_event(struct channel *c, Parley__V1__Event *event);
 /* Tells all who are live that too much is missing */
-void deliver_gap(struct channel *c, uint64_t from, const char *reason);
+void deliver_gap(struct channel *c, uint64_t from, enum parley_gap reason);
 /* Tells all who are live the stream's new epoch */
 void deliver_epoch(struct channel *c);

@@ -90,7 +90,7 @@ static void deliver_to_live(struct channel *c, const Parley__V1__ServerFrame *me
         encoded_done(&e);
 }
 
-void deliver_gap(struct channel *c, uint64_t from, const char *reason)
+void deliver_gap(struct channel *c, uint64_t from, enum parley_gap reason)
 {
         Parley__V1__ServerFrame message = PARLEY__V1__SERVER_FRAME__INIT;
         Parley__V1__Gap gap = PARLEY__V1__GAP__INIT;
@@ -99,7 +99,7 @@ void deliver_gap(struct channel *c, uint64_t from, const char *reason)
         gap.epoch = c->shard->epoch;
         gap.from_seq = from;
         gap.head_seq = channel_position(c);
-        gap.reason = (char *)reason;
+        gap.reason = (char *)parley_gap_text(reason);
         message.body_case = PARLEY__V1__SERVER_FRAME__BODY_GAP;
         message.gap = &gap;
         deliver_to_live(c, &message);

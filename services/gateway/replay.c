@@ -35,7 +35,7 @@ struct replay {
 
 static int replay_fetch(struct replay *r);
 
-static void replay_gap(struct session *s, struct link *l, const char *reason)
+static void replay_gap(struct session *s, struct link *l, enum parley_gap reason)
 {
         struct channel *c = l->channel;
         Parley__V1__ServerFrame message = PARLEY__V1__SERVER_FRAME__INIT;
@@ -45,7 +45,7 @@ static void replay_gap(struct session *s, struct link *l, const char *reason)
         gap.epoch = c->shard->epoch;
         gap.from_seq = l->cursor;
         gap.head_seq = channel_position(c);
-        gap.reason = (char *)reason;
+        gap.reason = (char *)parley_gap_text(reason);
         message.body_case = PARLEY__V1__SERVER_FRAME__BODY_GAP;
         message.gap = &gap;
         session_link_set(s, l, LINK_LIVE);
@@ -61,7 +61,7 @@ static void replay_serve(struct session *s, struct link *l, const struct replay_
 
         /* what would overflow its queue would close it, and it would come back for the same */
         if (!frames || s->queue_bytes + frames->bytes > s->core->config->session_max_queue_bytes * 3 / 4) {
-                replay_gap(s, l, error && error != -E2BIG ? "unavailable" : "too_long");
+                replay_gap(s, l, error && error != -E2BIG ? PARLEY_GAP_UNAVAILABLE : PARLEY_GAP_TOO_LONG);
                 return;
         }
         session_link_set(s, l, LINK_LIVE);
@@ -130,9 +130,9 @@ static void replay_finish(struct replay *r, enum fetch_result result)
                 if (result == FETCH_OK)
                         replay_serve(s, l, &r->source, !r->private);
                 else if (result == FETCH_TOO_LONG)
-                        replay_gap(s, l, "too_long");
+                        replay_gap(s, l, PARLEY_GAP_TOO_LONG);
                 else
-                        replay_gap(s, l, l->epoch_changed ? "epoch_changed" : "unavailable");
+                        replay_gap(s, l, l->epoch_changed ? PARLEY_GAP_EPOCH_CHANGED : PARLEY_GAP_UNAVAILABLE);
         }
         replay_free(r);
         channel_unref(c);
@@ -239,12 +239,12 @@ static void replay_wait(struct session *s, struct link *l, const struct replay_s
 
         if (r) {
                 if (!replay_join(r, s, l))
-                        replay_gap(s, l, "unavailable");
+                        replay_gap(s, l, PARLEY_GAP_UNAVAILABLE);
                 return;
         }
         r = replay_new(s, l, source);
         if (!r) {
-                replay_gap(s, l, "unavailable");
+                replay_gap(s, l, PARLEY_GAP_UNAVAILABLE);
                 return;
         }
         r->history_through = history_through;
@@ -272,9 +272,9 @@ static void ahead_answer(struct shard *shard, int error, uint64_t last_seq, void
 
         (void)shard;
         if (l && error)
-                replay_gap(s, l, "unavailable");
+                replay_gap(s, l, PARLEY_GAP_UNAVAILABLE);
         else if (l && r->source.from > last_seq)
-                replay_gap(s, l, "cursor_ahead");
+                replay_gap(s, l, PARLEY_GAP_CURSOR_AHEAD);
         else if (l)
                 replay_serve(s, l, &r->source, false);
         if (!error && r->source.from <= last_seq)
@@ -291,7 +291,7 @@ static void ahead_ask(struct session *s, struct link *l, const struct replay_sou
         if (r)
                 shard_ask(c->shard, ahead_answer, r);
         else
-                replay_gap(s, l, "unavailable");
+                replay_gap(s, l, PARLEY_GAP_UNAVAILABLE);
 }
 
 void replay_begin(struct session *s, struct link *l, uint64_t epoch, uint64_t seq)

@@ -4,6 +4,7 @@
 
 #include "base/close_codes.h"
 #include "base/codes.h"
+#include "base/gap_reasons.h"
 #include "parley/v1/client.pb-c.h"
 #include "unit.h"
 #include "wire/plan.h"
@@ -143,6 +144,26 @@ static void test_codes(void **state)
         assert_string_equal(parley_close_text((enum parley_close)4999), "");
 }
 
+static void test_gap_reasons(void **state)
+{
+        static const enum parley_gap reasons[] = {
+#define X(name, text) PARLEY_GAP_##name,
+                PARLEY_GAP_MAP(X)
+#undef X
+        };
+        char *text = section("`gap`");
+
+        (void)state;
+        assert_non_null(text);
+        for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+                const char *reason = parley_gap_text(reasons[i]);
+
+                if (!mentions(text, reason, strlen(reason)))
+                        fail_msg("docs/protocol.md, ### `gap`: no reason `%s`", reason);
+        }
+        free(text);
+}
+
 /* Frames of both directions that had an example, by index of the field */
 static bool seen[2][64];
 
@@ -246,9 +267,8 @@ static void test_no_hidden_fields(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_fields),
-                cmocka_unit_test(test_codes),
-                cmocka_unit_test(test_examples),
+                cmocka_unit_test(test_fields),           cmocka_unit_test(test_codes),
+                cmocka_unit_test(test_gap_reasons),      cmocka_unit_test(test_examples),
                 cmocka_unit_test(test_no_hidden_fields),
         };
         return cmocka_run_group_tests_name("wire/protocol.md", tests, load_page, free_page);
