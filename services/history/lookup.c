@@ -10,9 +10,12 @@
 #include "history/event_rows.h"
 #include "history/pages.h"
 #include "history/pg.h"
+#include "history/ticker.h"
 
 /* How far the clocks of NATS and of this machine may differ */
 #define CLOCK_MARGIN_NS INT64_C(250000000)
+/* What was stored a moment ago is ingested in the next: so often is looked once more before "not there" is said */
+enum { TRIES_MAX = 10, TRY_MS = 50 };
 
 #define FOUND                                                                                                          \
         "SELECT s.last_seq, s.last_time_ns, s.epoch, x.* FROM (SELECT last_seq, last_time_ns, epoch FROM streams WHERE name = $1::text) s LEFT JOIN LATERAL ("
@@ -31,9 +34,37 @@ struct lookup {
         int64_t asked_ns;
         bool log_known;
         uint64_t log_seq; /* the log's end, not before asked_ns */
+        unsigned tries;
+        struct ticker *ticker;
         lookup_handler handler;
         void *userdata;
 };
+
+static void lookup_free(struct lookup *l)
+{
+        ticker_free(l->ticker);
+        free(l);
+}
+
+static void find(struct lookup *l);
+
+static void on_tick(void *userdata)
+{
+        find(userdata);
+}
+
+/* Not there, and ingest has not reached the end that the log had when we were asked */
+static bool look_again(struct lookup *l, const struct lookup_result *result)
+{
+        if (result->event || !l->log_known || result->ingested_seq >= l->log_seq || ++l->tries > TRIES_MAX)
+                return false;
+        if (!l->ticker)
+                l->ticker = ticker_new(l->env->loop, on_tick, l);
+        if (!l->ticker)
+                return false;
+        ticker_start(l->ticker, TRY_MS, 0);
+        return true;
+}
 
 static void on_found(int error, const struct pg_results *r, void *userdata)
 {
@@ -57,9 +88,11 @@ static void on_found(int error, const struct pg_results *r, void *userdata)
                 result.event = rows.events[0];
                 result.fingerprint = n == FINGERPRINT_LEN ? fingerprint : NULL;
         }
-        l->handler(error, error ? NULL : &result, l->userdata);
+        if (error || !look_again(l, &result)) {
+                l->handler(error, error ? NULL : &result, l->userdata);
+                lookup_free(l);
+        }
         event_rows_done(&rows);
-        free(l);
 }
 
 static void find(struct lookup *l)
@@ -68,7 +101,7 @@ static void find(struct lookup *l)
 
         if (!job) {
                 l->handler(-ENOMEM, NULL, l->userdata);
-                free(l);
+                lookup_free(l);
                 return;
         }
         pg_job_add(job, &stmt_identity);

@@ -86,7 +86,7 @@ void pg_arg_array(struct pg_job *job, const struct pg_array *a); /* copied */
 void pg_job_expect(struct pg_job *job, uint64_t rows);
 /* Called when all statements are through and before COMMIT; anything but 0 rolls back and becomes the job's error */
 void pg_job_before_commit(struct pg_job *job, int (*check)(void *userdata));
-/* Takes the job. handler is called exactly once, later, never from within. timeout_ms covers waiting and running; 0: 10 s. */
+/* Takes the job. handler is called exactly once, later, never from within. timeout_ms covers waiting and running; 0: 6 s. */
 void pg_run(struct pg *pg, struct pg_job *job, uint32_t timeout_ms, pg_handler handler, void *userdata);
 
 /* --- results: stmt counts the job's statements from 0 --- */

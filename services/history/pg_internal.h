@@ -96,7 +96,7 @@ struct pg {
         struct pg_job *failed, **failed_tail; /* refused: reported from the loop, not from pg_run */
         uv_timer_t tick, report;
         unsigned n_open_handles;
-        uint64_t retry_at_ms;
+        uint64_t retry_at_ms, failed_ms;
         uint32_t backoff_ms;
         bool tried; /* at least one attempt to connect has ended */
         bool closing;

@@ -6,7 +6,15 @@
 #include "base/ident.h"
 #include "history/pg_internal.h"
 
-enum { TICK_MS = 100, BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 2000, CONNECTING_MAX = 2, TIMEOUT_DEFAULT_MS = 10000 };
+/* ASKED_MS: who asks for a connection gets a try of his own, when the last one was so long ago */
+enum {
+        TICK_MS = 100,
+        BACKOFF_MIN_MS = 100,
+        BACKOFF_MAX_MS = 2000,
+        ASKED_MS = 100,
+        CONNECTING_MAX = 2,
+        TIMEOUT_DEFAULT_MS = 6000
+};
 
 static uint64_t now_ms(const struct pg *pg)
 {
@@ -14,6 +22,7 @@ static uint64_t now_ms(const struct pg *pg)
 }
 
 static void maybe_closed(struct pg *pg);
+static void connect_some(struct pg *pg);
 
 /* --- jobs --- */
 
@@ -75,6 +84,18 @@ static void fail_queue(struct pg *pg)
                 fail_later(pg, job, PG_E_UNAVAILABLE);
 }
 
+/* Whether there is a connection, or soon may be: a database that is there again is not to be denied until the backoff has passed */
+static bool worth_waiting(struct pg *pg)
+{
+        if (pg->n_ready || pg->n_connecting || !pg->tried)
+                return true;
+        if (now_ms(pg) < pg->failed_ms + ASKED_MS)
+                return false;
+        pg->retry_at_ms = 0;
+        connect_some(pg);
+        return pg->n_connecting > 0;
+}
+
 void pg_run(struct pg *pg, struct pg_job *job, uint32_t timeout_ms, pg_handler handler, void *userdata)
 {
         job->handler = handler;
@@ -84,7 +105,7 @@ void pg_run(struct pg *pg, struct pg_job *job, uint32_t timeout_ms, pg_handler h
                 fail_later(pg, job, job->build_error);
                 return;
         }
-        if (pg->closing || pg->n_queued >= pg->options.max_queue || (pg->tried && pg->n_ready == 0)) {
+        if (pg->closing || pg->n_queued >= pg->options.max_queue || !worth_waiting(pg)) {
                 fail_later(pg, job, PG_E_UNAVAILABLE);
                 return;
         }
@@ -125,7 +146,8 @@ static void on_connected(PGconn *pq, void *userdata)
 
                 pg_first_line(text, sizeof(text), pq ? PQerrorMessage(pq) : "out of memory");
                 PQfinish(pq);
-                pg->retry_at_ms = now_ms(pg) + next_backoff(pg);
+                pg->failed_ms = now_ms(pg);
+                pg->retry_at_ms = pg->failed_ms + next_backoff(pg);
                 if (first) {
                         fail_queue(pg);
                         if (pg->options.on_state && !pg->closing)
