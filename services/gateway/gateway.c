@@ -12,6 +12,7 @@
 #include "auth/jwks.h"
 #include "auth/open.h"
 #include "base/log.h"
+#include "base/turn.h"
 #include "gateway/bus_link.h"
 #include "gateway/core.h"
 #include "gateway/stats.h"
@@ -29,7 +30,7 @@ struct gateway {
         const struct gateway_config *config;
         uv_loop_t loop;
         uv_timer_t tick;
-        uv_prepare_t prepare;
+        struct turn *turn;
         uv_check_t check;
         uv_idle_t busy; /* keeps the loop turning while something is left to write */
         uv_signal_t term, interrupt;
@@ -42,8 +43,6 @@ struct gateway {
         struct core *core;
         struct door *door;
         struct http_server *admin;
-        uint64_t turn_ended, idle_before;
-        bool started; /* the first turn has begun */
         bool stopping;
 };
 
@@ -73,19 +72,9 @@ static void on_check(uv_check_t *handle)
                 uv_idle_stop(&g->busy);
 }
 
-/* The end of a turn: how long did it take, without the waiting? */
-static void on_prepare(uv_prepare_t *handle)
+static void on_turn(double seconds, void *userdata)
 {
-        struct gateway *g = handle->data;
-        uint64_t now = uv_hrtime(), idle = uv_metrics_idle_time(&g->loop);
-        double seconds = (double)(now - g->turn_ended - (idle - g->idle_before)) / 1e9;
-
-        g->turn_ended = now;
-        g->idle_before = idle;
-        if (!g->started) {
-                g->started = true;
-                return;
-        }
+        (void)userdata;
         metric_observe(&stat_turn_seconds, seconds);
         if (seconds > stat_loop_turn_max.value)
                 metric_set(&stat_loop_turn_max, seconds);
@@ -249,7 +238,7 @@ static void gateway_stop(struct gateway *g)
         if (g->jwks)
                 jwks_close(g->jwks);
         uv_close((uv_handle_t *)&g->tick, NULL);
-        uv_close((uv_handle_t *)&g->prepare, NULL);
+        turn_close(g->turn);
         uv_close((uv_handle_t *)&g->check, NULL);
         uv_close((uv_handle_t *)&g->busy, NULL);
         uv_close((uv_handle_t *)&g->term, NULL);
@@ -259,18 +248,16 @@ static void gateway_stop(struct gateway *g)
 static void gateway_handles(struct gateway *g)
 {
         uv_timer_init(&g->loop, &g->tick);
-        uv_prepare_init(&g->loop, &g->prepare);
         uv_check_init(&g->loop, &g->check);
         uv_idle_init(&g->loop, &g->busy);
         uv_signal_init(&g->loop, &g->term);
         uv_signal_init(&g->loop, &g->interrupt);
-        g->tick.data = g->prepare.data = g->check.data = g->term.data = g->interrupt.data = g;
+        g->tick.data = g->check.data = g->term.data = g->interrupt.data = g;
 }
 
 static void gateway_handles_start(struct gateway *g)
 {
         uv_timer_start(&g->tick, on_tick, TICK_MS, TICK_MS);
-        uv_prepare_start(&g->prepare, on_prepare);
         uv_check_start(&g->check, on_check);
         uv_signal_start(&g->term, on_signal, SIGTERM);
         uv_signal_start(&g->interrupt, on_signal, SIGINT);
@@ -300,9 +287,10 @@ int gateway_run(const struct gateway_config *config)
         r = uv_loop_init(&g.loop);
         if (r)
                 return r;
-        uv_loop_configure(&g.loop, UV_METRICS_IDLE_TIME);
         gateway_handles(&g);
-        r = gateway_build(&g);
+        r = turn_new(&g.turn, &g.loop, on_turn, NULL);
+        if (r == 0)
+                r = gateway_build(&g);
         if (r == 0) {
                 gateway_handles_start(&g);
                 log_info("listening", LOG_S("listen", config->listen), LOG_S("admin", config->admin_listen),

@@ -12,6 +12,7 @@
 #include "auth/open.h"
 #include "base/ident.h"
 #include "base/log.h"
+#include "base/turn.h"
 #include "bus/bus.h"
 #include "history/env.h"
 #include "history/gateways.h"
@@ -49,9 +50,7 @@ struct history {
         unsigned n_shards, n_parts; /* that are being closed */
         uv_signal_t signals[2];
         uv_timer_t second;
-        uv_prepare_t before_poll;
-        uv_check_t after_poll;
-        uint64_t turn_began_ns;
+        struct turn *turn;
         bool stopping, http_closed, closing;
 };
 
@@ -181,21 +180,11 @@ static void on_second(uv_timer_t *timer)
         metric_set(&metric_pg_queued, a.queued + b.queued);
 }
 
-/* A turn is what happens between two waits for the kernel. */
-static void on_after_poll(uv_check_t *check)
+static void on_turn(double seconds, void *userdata)
 {
-        struct history *h = check->data;
-
-        h->turn_began_ns = uv_hrtime();
-}
-
-static void on_before_poll(uv_prepare_t *prepare)
-{
-        const struct history *h = prepare->data;
-        double took = (double)(uv_hrtime() - h->turn_began_ns) / 1e9;
-
-        if (h->turn_began_ns && took > metric_turn_max.value)
-                metric_set(&metric_turn_max, took);
+        (void)userdata;
+        if (seconds > metric_turn_max.value)
+                metric_set(&metric_turn_max, seconds);
 }
 
 /* --- stopping, in the reverse order: who asks, who works, what they use --- */
@@ -209,8 +198,7 @@ static void part_closed(void *userdata)
         for (unsigned i = 0; i < 2; i++)
                 uv_close((uv_handle_t *)&h->signals[i], NULL);
         uv_close((uv_handle_t *)&h->second, NULL);
-        uv_close((uv_handle_t *)&h->before_poll, NULL);
-        uv_close((uv_handle_t *)&h->after_poll, NULL);
+        turn_close(h->turn);
 }
 
 static void close_connections(struct history *h)
@@ -409,11 +397,6 @@ static void open_loop_handles(struct history *h)
         (void)uv_timer_init(h->loop, &h->second);
         h->second.data = h;
         (void)uv_timer_start(&h->second, on_second, 1000, 1000);
-        (void)uv_prepare_init(h->loop, &h->before_poll);
-        (void)uv_check_init(h->loop, &h->after_poll);
-        h->before_poll.data = h->after_poll.data = h;
-        (void)uv_prepare_start(&h->before_poll, on_before_poll);
-        (void)uv_check_start(&h->after_poll, on_after_poll);
 }
 
 static void name_instance(struct env *env)
@@ -433,7 +416,9 @@ int history_run(const struct history_config *config)
         h.env = (struct env){.loop = h.loop, .config = config, .waiters = &h.waiters};
         name_instance(&h.env);
         history_metrics_register();
-        r = open_auth(&h);
+        r = turn_new(&h.turn, h.loop, on_turn, NULL);
+        if (r == 0)
+                r = open_auth(&h);
         if (r == 0)
                 r = open_postgres(&h);
         if (r == 0)

@@ -37,6 +37,7 @@ ADAPTERS = [
     "lib/base/inbox.c",
     "lib/base/log.c",  # stamps its lines
     "lib/base/failpoint.c",  # blocks on purpose
+    "lib/base/turn.c",  # measures the loop
     "lib/bus/*",
     "lib/http/*",
     "lib/auth/jwks*",
