@@ -85,6 +85,7 @@ struct core {
         struct fetch *fetches;      /* list */
         unsigned n_pending;         /* mutations */
         struct mutation *mutations; /* list */
+        size_t pending_bytes;       /* of mutations, and of cursors before `ready` */
 
         struct session **dirty; /* sessions with something to write */
         unsigned n_dirty, cap_dirty;

@@ -61,7 +61,7 @@ static bool check_capacity(struct session *s, uint32_t ref)
                               s->n_pending);
                 return false;
         }
-        if (core->n_pending >= config->max_pending) {
+        if (core->n_pending >= config->max_pending || core->pending_bytes >= config->max_pending_bytes) {
                 session_error(s, ref, PARLEY_UNAVAILABLE, BUSY_RETRY_MS, "too many mutations wait for the log");
                 return false;
         }

@@ -32,16 +32,23 @@ static bool cursors_check(struct session *s, uint32_t ref, Parley__V1__Cursor *c
 /* Kept until `ready` has gone out */
 static bool cursors_keep(struct session *s, uint32_t ref, Parley__V1__Cursor *const *cursors, size_t n)
 {
+        struct core *core = s->core;
         struct cursor *kept;
 
         if (!n)
                 return true;
+        if (core->pending_bytes + n * sizeof(*kept) > core->config->max_pending_bytes) {
+                session_fail(s, ref, PARLEY_UNAVAILABLE, PARLEY_CLOSE_TRY_AGAIN_LATER,
+                             "too many cursors of all clients wait");
+                return false;
+        }
         kept = realloc(s->cursors, (s->n_cursors + n) * sizeof(*kept));
         if (!kept) {
                 session_error(s, ref, PARLEY_INTERNAL, 1000, "no memory");
                 return false;
         }
         s->cursors = kept;
+        core->pending_bytes += n * sizeof(*kept);
         for (size_t i = 0; i < n; i++) {
                 struct cursor *cursor = &kept[s->n_cursors++];
 

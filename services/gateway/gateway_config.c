@@ -64,6 +64,8 @@ const struct config_item gateway_config_items[] = {
                "Unanswered mutations of one session."),
         NUMBER("PARLEY_MAX_CURSORS", max_cursors, "5000", 1, 100000, NULL, "Resume cursors of one session."),
         NUMBER("PARLEY_MAX_PENDING", max_pending, "50000", 1, 10000000, NULL, "Unanswered mutations of this gateway."),
+        NUMBER("PARLEY_MAX_PENDING_BYTES", max_pending_bytes, "268435456", 1048576, 17179869184, "bytes",
+               "Memory of all clients' unanswered mutations, and of cursors that wait for ready."),
         NUMBER("PARLEY_DEFLATE_BUDGET_BYTES", deflate_budget_bytes, "16777216", 0, 17179869184, "bytes",
                "Memory for connections that ask for permessage-deflate; beyond it they are not compressed."),
         NUMBER("PARLEY_LINGER_MS", linger_ms, "30000", 0, 3600000, "ms",

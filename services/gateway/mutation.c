@@ -7,6 +7,10 @@
 #include "base/log.h"
 #include "gateway/stats.h"
 
+/* What an event takes in memory: its structs, and each string and mention in an allocation of its own */
+#define UNPACKED_REST 1024
+#define UNPACKED_FACTOR 2
+
 static void mutation_free(struct mutation *m)
 {
         struct core *core = m->core;
@@ -15,6 +19,7 @@ static void mutation_free(struct mutation *m)
         if (s)
                 s->n_pending--;
         core->n_pending--;
+        core->pending_bytes -= m->bytes;
         metric_set(&stat_pending, core->n_pending);
         if (m->prev)
                 m->prev->next = m->next;
@@ -115,6 +120,8 @@ void mutation_begin(struct session *s, struct channel *c, const Parley__V1__Even
         core_trace_id(core, m->trace_id);
         s->n_pending++;
         core->n_pending++;
+        m->bytes = sizeof(*m) + UNPACKED_REST + UNPACKED_FACTOR * parley__v1__event__get_packed_size(event);
+        core->pending_bytes += m->bytes;
         metric_set(&stat_pending, core->n_pending);
         m->next = core->mutations;
         if (m->next)

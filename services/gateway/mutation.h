@@ -33,6 +33,7 @@ struct mutation {
         uint64_t stored_seq;           /* of an identity that was stored before */
         enum parley_code target_error; /* why it cannot be, unless the identity is stored already */
         Parley__V1__Event *event;
+        size_t bytes; /* of it all, about */
         uint8_t fingerprint[FINGERPRINT_LEN];
         char trace_id[33];
 };

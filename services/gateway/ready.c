@@ -78,6 +78,7 @@ void ready_resume(struct session *s, bool answer_all)
                 ready_resume_one(s, &s->cursors[i], answer_all);
         for (uint32_t i = 0; i < s->n_links; i++)
                 s->links[i].resumed = false;
+        s->core->pending_bytes -= s->n_cursors * sizeof(*s->cursors);
         free(s->cursors);
         s->cursors = NULL;
         s->n_cursors = 0;

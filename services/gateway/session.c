@@ -280,6 +280,7 @@ static void session_release(struct session *s)
         session_enter(s, SESSION_CLOSING);
         session_links_done(s);
         user_detach(s);
+        s->core->pending_bytes -= s->n_cursors * sizeof(*s->cursors);
         free(s->cursors);
         s->cursors = NULL;
         s->n_cursors = 0;

@@ -110,6 +110,57 @@ static void test_pending_is_bounded(void **state)
         fake_free(f);
 }
 
+/* Few large ones count as many small ones. */
+static void test_pending_bytes_are_bounded(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+        char id[37], content[10001];
+        unsigned refused = 0;
+
+        (void)state;
+        memset(content, 'x', sizeof(content) - 1);
+        content[sizeof(content) - 1] = '\0';
+        f->config.max_pending_bytes = 100000;
+        f->silent = true;
+        for (unsigned i = 0; i < 20; i++) {
+                uint32_t ref;
+
+                fake_uuid(f, id);
+                ref = fake_client_message(c, ROOM, id, content, false);
+                fake_run(f);
+                if (fake_answer(c, ref)) {
+                        assert_string_equal(code_of(c, ref), "unavailable");
+                        refused++;
+                }
+        }
+        assert_in_range(refused, 10, 19);
+        assert_in_range(f->core->pending_bytes, 100000, 130000);
+        f->silent = false;
+        fake_run(f);
+        fake_free(f);
+}
+
+static void test_cursors_are_in_the_same_budget(void **state)
+{
+        static const char hello[] = "{\"type\":\"hello\",\"cursors\":[{\"channelId\":\"room\",\"epoch\":1,\"seq\":1}]}";
+        struct fake *f = world();
+        struct fake_client *c = fake_connect_raw(f, ENCODING_JSON, false);
+
+        (void)state;
+        f->config.max_pending_bytes = 1;
+        fake_client_text(c, hello);
+        fake_run(f);
+        assert_int_equal(c->close_code, 1013);
+        f->config.max_pending_bytes = 1 << 20;
+        c = fake_connect_raw(f, ENCODING_JSON, false);
+        fake_client_text(c, hello); /* is kept, and refused as it has no token: given back */
+        fake_run(f);
+        assert_int_equal(c->close_code, 4001);
+        assert_int_equal(f->core->pending_bytes, 0);
+        fake_free(f);
+}
+
 /* What history would not take is not acknowledged. */
 static void test_size_of_an_event(void **state)
 {
@@ -127,6 +178,7 @@ static void test_size_of_an_event(void **state)
         assert_string_equal(code_of(c, ref), "too_large");
         assert_int_equal(f->n_log, before);
         assert_int_equal(f->core->n_pending, 0);
+        assert_int_equal(f->core->pending_bytes, 0);
         fake_free(f);
 }
 
@@ -152,8 +204,12 @@ static void test_contradictions(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_rate_of_a_user),     cmocka_unit_test(test_frames_of_a_connection),
-                cmocka_unit_test(test_pending_is_bounded), cmocka_unit_test(test_size_of_an_event),
+                cmocka_unit_test(test_rate_of_a_user),
+                cmocka_unit_test(test_frames_of_a_connection),
+                cmocka_unit_test(test_pending_is_bounded),
+                cmocka_unit_test(test_size_of_an_event),
+                cmocka_unit_test(test_pending_bytes_are_bounded),
+                cmocka_unit_test(test_cursors_are_in_the_same_budget),
                 cmocka_unit_test(test_contradictions),
         };
 
