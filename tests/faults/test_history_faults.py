@@ -262,6 +262,24 @@ async def test_a_stale_ingester_is_fenced(own_stack):
     check_chains(stack)
 
 
+async def test_the_cursor_fences(own_stack):
+    """Whoever moves the cursor, the transaction that began from another place is rolled back, and nothing is applied twice."""
+    stack = own_stack()
+    channel = stack.channel("ada")
+    async with Log(stack) as log:
+        last = await burst(log, [channel], 50)
+        await asyncio.to_thread(ingested, stack, last)
+        with database(stack) as db:
+            db.execute("UPDATE streams SET last_seq = last_seq - 20")
+        last = await burst(log, [channel], 50)
+        await asyncio.to_thread(ingested, stack, last)
+    assert stack.metric("history", "parley_history_fenced_total") == 1
+    assert stack.metric("history", "parley_history_duplicates_total") == 0
+    assert count(stack, "SELECT count(*) FROM messages WHERE channel_id = %s", channel) == 100
+    assert count(stack, "SELECT count(*) FROM events WHERE channel_id = %s AND removed IS NOT NULL", channel) == 0
+    check_chains(stack)
+
+
 async def test_two_side_by_side(own_stack):
     """Each serves; one ingests; a change that comes to the other is confirmed as well; when the first ends the second goes on at once."""
     stack = own_stack(PARLEY_LEASE_MS=60000)  # so long that only the end of the connections can give it free
