@@ -65,9 +65,8 @@ unsigned http_server_port(const struct http_server *server);
 const char *http_param(const struct http_request *rq, const char *name);  /* of the path; NULL: no such name */
 const char *http_query(const struct http_request *rq, const char *name);  /* NULL: not given */
 const char *http_header(const struct http_request *rq, const char *name); /* NULL: not given, or not UTF-8 */
-const char *http_method(const struct http_request *rq);
-const char *http_path(const struct http_request *rq);                   /* as it was sent, without the query */
-const uint8_t *http_body(const struct http_request *rq, size_t *ret_n); /* never NULL; bytes as they came */
+const char *http_path(const struct http_request *rq);                     /* as it was sent, without the query */
+const uint8_t *http_body(const struct http_request *rq, size_t *ret_n);   /* never NULL; bytes as they came */
 /* The client's address: the last one of X-Forwarded-For that is not a trusted proxy's, where the peer is one; else the
  * peer. Loopback is trusted. */
 const char *http_peer(const struct http_request *rq);
@@ -77,7 +76,6 @@ const char *http_bearer(const struct http_request *rq);
 const char *http_trace_id(const struct http_request *rq);
 /* One pointer for the handler's own use, and how it is released when the request ends */
 void http_set_context(struct http_request *rq, void *context, void (*free_func)(void *));
-void *http_context(const struct http_request *rq);
 
 /* Extra header of the answer; before responding. Replaces the default Cache-Control: no-store when it is that one. A
  * name or value that cannot stand in a header (a line break in it) turns the answer into a 500. */

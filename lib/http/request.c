@@ -185,11 +185,6 @@ const char *http_header(const struct http_request *rq, const char *name)
         return value && utf8_valid(value, strlen(value)) ? value : NULL;
 }
 
-const char *http_method(const struct http_request *rq)
-{
-        return rq->method;
-}
-
 const char *http_path(const struct http_request *rq)
 {
         return rq->target.path;
@@ -220,9 +215,4 @@ void http_set_context(struct http_request *rq, void *context, void (*free_func)(
 {
         rq->context = context;
         rq->context_free = free_func;
-}
-
-void *http_context(const struct http_request *rq)
-{
-        return rq->context;
 }

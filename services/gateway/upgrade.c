@@ -19,11 +19,6 @@ static const char *const protocol_names[] = {
         [UPGRADE_PROTO] = "parley.v1.proto",
 };
 
-const char *upgrade_protocol_name(enum upgrade_protocol protocol)
-{
-        return protocol_names[protocol];
-}
-
 /* What was found in the head */
 struct head {
         struct text target, host, origin, version, key;

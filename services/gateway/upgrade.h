@@ -40,4 +40,3 @@ void upgrade_done(struct upgrade *u);
 int upgrade_write(const struct upgrade *u, struct buf *out);
 /* The answer that refuses */
 int upgrade_refuse(unsigned status, const char *problem, unsigned retry_s, struct buf *out);
-const char *upgrade_protocol_name(enum upgrade_protocol protocol); /* "" for none */

@@ -243,11 +243,6 @@ void ingest_retry_later(struct ingest *in, uint32_t ms)
         ticker_start(in->retry, ms, 0);
 }
 
-bool ingest_running(const struct ingest *in)
-{
-        return in->running;
-}
-
 uint64_t ingest_last_seq(const struct ingest *in)
 {
         return in->last_seq;

@@ -31,5 +31,4 @@ void ingest_free(struct ingest *in);
 void ingest_start(struct ingest *in, uint64_t epoch, uint64_t last_seq);
 /* Ends after the transaction that is under way; `ended` says when, also when it was not running */
 void ingest_stop(struct ingest *in);
-bool ingest_running(const struct ingest *in);
 uint64_t ingest_last_seq(const struct ingest *in);

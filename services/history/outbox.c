@@ -246,11 +246,6 @@ void outbox_uncertain(struct outbox *o)
         outbox_wake(o);
 }
 
-bool outbox_idle(const struct outbox *o)
-{
-        return o->running && o->barrier == OUTBOX_BARRIER_PASSED && o->empty && outbox_rows_waiting(o) == 0;
-}
-
 /* --- life --- */
 
 int outbox_new(struct outbox **ret_outbox, struct env *env, unsigned shard)

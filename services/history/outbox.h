@@ -26,5 +26,3 @@ void outbox_wake(struct outbox *o);
 void outbox_ingested(struct outbox *o, uint64_t last_seq);
 /* The connection to NATS was lost or is there again: what was published is uncertain */
 void outbox_uncertain(struct outbox *o);
-/* Everything that was in the table when it was looked at last is published */
-bool outbox_idle(const struct outbox *o);

@@ -80,7 +80,6 @@ void pg_arg_i64(struct pg_job *job, int64_t v);
 void pg_arg_i32(struct pg_job *job, int32_t v);
 void pg_arg_i16(struct pg_job *job, int16_t v);
 void pg_arg_bool(struct pg_job *job, bool v);
-void pg_arg_bytes(struct pg_job *job, const void *p, size_t n);  /* p NULL: null */
 void pg_arg_array(struct pg_job *job, const struct pg_array *a); /* copied */
 /* The last added statement must return or touch so many rows, else the job is rolled back with PG_E_EXPECT */
 void pg_job_expect(struct pg_job *job, uint64_t rows);

@@ -105,11 +105,6 @@ void pg_arg_bool(struct pg_job *job, bool v)
         add_number(job, v, 1);
 }
 
-void pg_arg_bytes(struct pg_job *job, const void *p, size_t n)
-{
-        add_arg(job, p, n);
-}
-
 void pg_arg_array(struct pg_job *job, const struct pg_array *a)
 {
         struct pg_array copy = *a; /* finishing only writes numbers into the header */
