@@ -31,17 +31,18 @@ int main(int argc, char **argv)
                 return usage(stderr);
         if (config_load(history_config_items, n_history_config_items, &config, NULL, NULL, error, sizeof(error)) < 0) {
                 (void)fprintf(stderr, "parley-history: %s\n", error);
-                return 2;
+                return 1;
         }
         if (history_config_check(&config, error, sizeof(error)) < 0) {
                 (void)fprintf(stderr, "parley-history: %s\n", error);
                 config_done(history_config_items, n_history_config_items, &config);
-                return 2;
+                return 1;
         }
         if (log_level_parse(config.log_level, &level) < 0) {
                 (void)fprintf(stderr, "parley-history: PARLEY_LOG_LEVEL must be debug, info, warn or error, not %s\n",
                               config.log_level);
-                return 2;
+                config_done(history_config_items, n_history_config_items, &config);
+                return 1;
         }
         log_init("history", level);
         if (*option) {
