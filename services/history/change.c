@@ -34,10 +34,11 @@ static const struct pg_stmt stmt_members = {
         "ON CONFLICT (channel_id, user_id) DO UPDATE SET role = EXCLUDED.role, version = EXCLUDED.version, "
         "had_absence = m.had_absence OR (m.role = 0 AND EXCLUDED.role > 0), "
         "since_seq = CASE WHEN m.role = 0 AND EXCLUDED.role > 0 THEN 0 ELSE m.since_seq END WHERE m.version = EXCLUDED.version - 1"};
+/* Only who acts may change a name that is known: his own. */
 static const struct pg_stmt stmt_users = {
         "change_users",
         "INSERT INTO users (id, name) SELECT * FROM unnest($1::text[], $2::text[]) AS b(id, name) WHERE b.name IS NOT NULL "
-        "ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name WHERE users.name <> EXCLUDED.name"};
+        "ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name WHERE users.id = $3::text AND users.name <> EXCLUDED.name"};
 static const struct pg_stmt stmt_dirty_users = {
         "change_dirty_users", "SELECT history_mark_dirty('user', id) FROM unnest($1::text[]) AS b(id)"};
 static const struct pg_stmt stmt_dirty_channel = {"change_dirty_channel",
@@ -272,6 +273,7 @@ static void add_members(struct pg_job *job, const struct change *c)
         pg_job_add(job, &stmt_users);
         pg_arg_array(job, &user);
         pg_arg_array(job, &name);
+        pg_arg_text(job, c->actor_id);
         pg_array_done(&user);
         pg_array_done(&role);
         pg_array_done(&version);

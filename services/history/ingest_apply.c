@@ -64,9 +64,10 @@ static const struct pg_stmt stmt_members = {
         "SELECT history_apply_members($1::smallint[], $2::text[], $3::bigint[], $4::text[], $5::smallint[], $6::bigint[])"};
 static const struct pg_stmt stmt_users = {
         "ingest_users",
-        "INSERT INTO users (id, name) SELECT b.id, b.name FROM unnest($1::text[], $2::text[]) AS b(id, name) "
-        "WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = b.id AND u.name = b.name) "
-        "ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name"};
+        "INSERT INTO users (id, name) SELECT b.id, b.name FROM unnest($1::text[], $2::text[], $3::smallint[]) AS b(id, name, own) "
+        "WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = b.id AND (u.name = b.name OR b.own = 0)) "
+        "ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name WHERE EXISTS ("
+        "SELECT FROM unnest($1::text[], $3::smallint[]) AS o(id, own) WHERE o.id = EXCLUDED.id AND o.own <> 0)"};
 static const struct pg_stmt stmt_outbox = {
         "ingest_outbox",
         "DELETE FROM outbox o USING unnest($1::text[], $2::text[], $3::text[]) AS b(channel_id, actor_id, event_id) "
@@ -175,6 +176,7 @@ static void add_channels_members_users(struct pg_job *job, const struct ingest_r
                 pg_job_add(job, &stmt_users);
                 pg_arg_array(job, &r->users.id);
                 pg_arg_array(job, &r->users.name);
+                pg_arg_array(job, &r->users.own);
         }
         if (r->outbox.n) {
                 pg_job_add(job, &stmt_outbox);

@@ -85,7 +85,7 @@ struct ingest_rows {
                 unsigned n;
         } channels;
         struct {
-                struct pg_array id, name;
+                struct pg_array id, name, own; /* own: 1 where the user himself says it, 0 where somebody else does */
                 unsigned n;
         } users;
         struct {

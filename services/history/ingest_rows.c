@@ -66,6 +66,7 @@
         X(r->channels.created_by, PG_TEXT)                                                                             \
         X(r->users.id, PG_TEXT)                                                                                        \
         X(r->users.name, PG_TEXT)                                                                                      \
+        X(r->users.own, PG_INT2 )                                                                                      \
         X(r->outbox.channel, PG_TEXT)                                                                                  \
         X(r->outbox.actor, PG_TEXT)                                                                                    \
         X(r->outbox.id, PG_TEXT)
@@ -108,6 +109,7 @@ struct channel_state {
 
 struct user_state {
         const char *id, *name;
+        bool own; /* it is he who says it */
         UT_hash_handle hh;
 };
 
@@ -131,7 +133,8 @@ static struct channel_state *channel_of(struct build *b, const char *id)
         return c;
 }
 
-static void user_named(struct build *b, const char *id, const char *name)
+/* What others call somebody counts only as long as he has not said it himself. */
+static void user_named(struct build *b, const char *id, const char *name, bool own)
 {
         struct user_state *u;
 
@@ -143,7 +146,10 @@ static void user_named(struct build *b, const char *id, const char *name)
                 *u = (struct user_state){.id = id};
                 HASH_ADD_KEYPTR(hh, b->users, u->id, strlen(u->id), u);
         }
+        if (u->own && !own)
+                return;
         u->name = name;
+        u->own = own;
 }
 
 /* --- rows of one event --- */
@@ -203,7 +209,7 @@ static int message_row(struct build *b, const struct ingest_item *item, struct c
         else
                 pg_array_null(&r->messages.n_offset);
         r->messages.n++;
-        user_named(b, item->event->actor_id, m->sender_name);
+        user_named(b, item->event->actor_id, m->sender_name, true);
         return 0;
 }
 
@@ -281,7 +287,8 @@ static int body_rows(struct build *b, const struct ingest_item *item, struct cha
                 return mutation_row(b, item);
         case PARLEY__V1__EVENT__BODY_MEMBER_JOINED:
                 member_row(b, item, e->member_joined->user_id, (int)e->member_joined->role, e->member_joined->version);
-                user_named(b, e->member_joined->user_id, e->member_joined->name);
+                user_named(b, e->member_joined->user_id, e->member_joined->name,
+                           strcmp(e->member_joined->user_id, e->actor_id) == 0);
                 break;
         case PARLEY__V1__EVENT__BODY_MEMBER_LEFT:
                 member_row(b, item, e->member_left->user_id, PARLEY__V1__ROLE__none, e->member_left->version);
@@ -389,6 +396,7 @@ static void summary_rows(struct build *b)
         for (struct user_state *u = b->users; u; u = u->hh.next) {
                 pg_array_text(&r->users.id, u->id);
                 pg_array_text(&r->users.name, u->name);
+                pg_array_i16(&r->users.own, u->own);
                 r->users.n++;
         }
 }

@@ -23,6 +23,27 @@ enum parley_code members_may_remove(const Parley__V1__Channel *channel, Parley__
         return target >= actor ? PARLEY_FORBIDDEN : PARLEY_OK;
 }
 
+/* U+0080 to U+009F (C1), U+2028 to U+202E (separators of lines, embeddings), U+2066 to U+2069 (isolates) */
+static bool unwanted(const unsigned char *p)
+{
+        if (*p < 0x20 || *p == 0x7f)
+                return true;
+        if (*p == 0xc2)
+                return p[1] >= 0x80 && p[1] <= 0x9f;
+        return *p == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
+                              (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
+bool members_text_valid(const char *text, size_t max)
+{
+        const unsigned char *p = (const unsigned char *)text;
+
+        for (; *p; p++)
+                if (unwanted(p))
+                        return false;
+        return (size_t)(p - (const unsigned char *)text) <= max;
+}
+
 enum parley_code members_change_channel(Parley__V1__Channel *channel, const Parley__V1__ChangeChannelRequest *request,
                                         Parley__V1__Role actor, bool admin)
 {

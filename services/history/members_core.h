@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "parley/v1/rest.pb-c.h"
 #include "policy/policy.h"
@@ -13,6 +14,10 @@ enum parley_code members_may_add(const Parley__V1__Channel *channel, Parley__V1_
 /* Removing somebody else: who stands below; an owner also other owners */
 enum parley_code members_may_remove(const Parley__V1__Channel *channel, Parley__V1__Role actor, bool admin,
                                     Parley__V1__Role target);
+
+/* A name or topic: at most max bytes, and no control characters, nor those that turn the direction of text (they make one name look like
+ * another). text is UTF-8. */
+bool members_text_valid(const char *text, size_t max);
 
 /* Applies a PATCH to channel (borrowing from the request), or says why not. Taking a channel out of the archive comes first. */
 enum parley_code members_change_channel(Parley__V1__Channel *channel, const Parley__V1__ChangeChannelRequest *request,

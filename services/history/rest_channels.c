@@ -156,10 +156,7 @@ static const char *create_owner(const struct rest_call *c)
 
 static bool name_valid(const char *name)
 {
-        for (const char *p = name; *p; p++)
-                if ((unsigned char)*p < 0x20 || *p == 0x7f)
-                        return false;
-        return *name && strlen(name) <= NAME_MAX_BYTES;
+        return *name && members_text_valid(name, NAME_MAX_BYTES);
 }
 
 /* NULL, or what is wrong with it */
@@ -169,8 +166,8 @@ static const char *check_create(const Parley__V1__CreateChannelRequest *b, bool 
                 return "id must be 1 to 64 of A-Z a-z 0-9 _ -";
         if (!name_valid(b->name))
                 return "name must be 1 to 128 bytes without control characters";
-        if (strlen(b->topic) > TOPIC_MAX_BYTES)
-                return "topic must be at most 1024 bytes";
+        if (!members_text_valid(b->topic, TOPIC_MAX_BYTES))
+                return "topic must be at most 1024 bytes without control characters";
         if (*b->owner_id && (!admin || !ident_valid(b->owner_id)))
                 return "ownerId must be the id of a user, and only an administrator may give it";
         if (b->everyone && (!admin || b->kind != PARLEY__V1__CHANNEL__KIND__open))
@@ -353,8 +350,8 @@ void rest_change_channel(struct http_request *rq, void *userdata)
                 rest_problem(c, PARLEY_BAD_REQUEST, "name must be 1 to 128 bytes without control characters");
                 return;
         }
-        if (b->new_topic_case && strlen(b->topic) > TOPIC_MAX_BYTES) {
-                rest_problem(c, PARLEY_BAD_REQUEST, "topic must be at most 1024 bytes");
+        if (b->new_topic_case && !members_text_valid(b->topic, TOPIC_MAX_BYTES)) {
+                rest_problem(c, PARLEY_BAD_REQUEST, "topic must be at most 1024 bytes without control characters");
                 return;
         }
         c->start = start_change;

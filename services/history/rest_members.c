@@ -144,12 +144,20 @@ static const Parley__V1__AddMemberRequest *add_body(const struct rest_call *c)
         return c->own;
 }
 
+/* Nobody says what somebody else is called, except an administrator. */
+static const char *name_given(const struct rest_call *c)
+{
+        const Parley__V1__AddMemberRequest *b = add_body(c);
+
+        return c->claims.admin || strcmp(b->user_id, c->claims.user_id) == 0 ? b->name : "";
+}
+
 static void answer_member(struct rest_call *c, unsigned status, Parley__V1__Role role, uint64_t since_seq)
 {
         Parley__V1__Member member = PARLEY__V1__MEMBER__INIT;
 
         member.user_id = add_body(c)->user_id;
-        member.name = add_body(c)->name;
+        member.name = (char *)name_given(c);
         member.role = role;
         member.since_seq = since_seq;
         rest_json(c, status, &member.base);
@@ -189,7 +197,7 @@ static void add(struct rest_call *c)
                 m = member_of(&a->targets[0]);
                 m.role = wanted;
                 m.joins = present == PARLEY__V1__ROLE__none;
-                memcpy(m.name, b->name, strlen(b->name) + 1);
+                memcpy(m.name, name_given(c), strlen(name_given(c)) + 1);
                 run_change(c, &m, added);
         }
 }
@@ -216,8 +224,9 @@ void rest_add_member(struct http_request *rq, void *userdata)
                              IDENT_MAX);
                 return;
         }
-        if (strlen(add_body(c)->name) > CHANGE_NAME_MAX) {
-                rest_problem(c, PARLEY_BAD_REQUEST, "name must be at most %d bytes", CHANGE_NAME_MAX);
+        if (!members_text_valid(add_body(c)->name, CHANGE_NAME_MAX)) {
+                rest_problem(c, PARLEY_BAD_REQUEST, "name must be at most %d bytes without control characters",
+                             CHANGE_NAME_MAX);
                 return;
         }
         c->start = start_add;

@@ -45,6 +45,9 @@ static void test_members_and_channels(void **state)
         assert_int_equal(rows.users.n, 2);
         expect_text(&rows.users.id, 0, "ada");
         expect_text(&rows.users.name, 1, "Bob");
+        /* ada says her own name by writing, and bob's by inviting him */
+        expect_number(&rows.users.own, 0, 1);
+        expect_number(&rows.users.own, 1, 0);
         ingest_rows_done(&rows);
         /* one that cannot be applied is not published for ever */
         ingest_reject(&b.items[3], "no");

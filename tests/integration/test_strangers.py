@@ -1,0 +1,49 @@
+"""What others can do to somebody who did nothing: nothing that lasts."""
+
+import uuid
+
+
+def members(rest, channel):
+    return {m["userId"]: m["name"] for m in rest.get(f"/api/channels/{channel}/members").json()["members"]}
+
+
+def someone(prefix):
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def test_nobody_names_another(stack):
+    victim, late = someone("victim"), someone("late")
+    channel = stack.channel("ada", kind="open")
+    with stack.rest("ada") as ada, stack.rest("root", admin=True) as root:
+        with stack.rest(token=stack.token(victim, name="Victor")) as rest:
+            rest.post(f"/api/channels/{channel}/join").raise_for_status()
+        assert members(ada, channel)[victim] == "Victor"
+        for admin, name in ((ada, "ADMIN"), (root, "Root's word")):
+            other = stack.channel("root" if admin is root else "ada", kind="open")
+            added = admin.post(f"/api/channels/{other}/members", json={"userId": victim, "name": name})
+            assert added.status_code == 201 and added.json()["name"] == ("" if admin is ada else name)
+            stack.wait_ingested("root" if admin is root else "ada", other, int(added.json()["sinceSeq"]))
+            event = [e for e in admin.get(f"/api/channels/{other}/events").json()["events"] if e.get("memberJoined", {}).get("userId") == victim]
+            assert event[0]["memberJoined"]["name"] == ("" if admin is ada else name)
+            assert members(admin, other)[victim] == "Victor"
+        # whoever is not known yet may be named by an administrator, and by nobody else
+        assert ada.post(f"/api/channels/{channel}/members", json={"userId": late, "name": "Late"}).json()["name"] == ""
+        assert members(ada, channel)[late] == ""
+        new = someone("new")
+        assert root.post(f"/api/channels/{channel}/members", json={"userId": new, "name": "Nora"}).status_code == 201
+        assert members(ada, channel)[new] == "Nora"
+
+
+def test_control_characters_are_refused(stack):
+    channel = stack.channel("ada")
+    with stack.rest("ada") as ada:
+        for bad in ("a\x07", "a\u202egro", "a\x85", "a\u2066", "a\nb"):
+            for answer in (
+                ada.post(f"/api/channels/{channel}/members", json={"userId": "bob", "name": bad}),
+                ada.post("/api/channels", json={"name": bad}),
+                ada.post("/api/channels", json={"name": "x", "topic": bad}),
+                ada.patch(f"/api/channels/{channel}", json={"name": bad}),
+                ada.patch(f"/api/channels/{channel}", json={"topic": bad}),
+            ):
+                assert answer.status_code == 400 and "control characters" in answer.json()["detail"], (bad, answer.text)
+        assert ada.patch(f"/api/channels/{channel}", json={"topic": "„Ünï“ 😀 \u2026"}).status_code == 200
