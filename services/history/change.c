@@ -26,6 +26,11 @@ static const struct pg_stmt stmt_change = {
 /* Changes of one channel's members come one after the other: so their rows in the outbox have the order in which they were decided. */
 static const struct pg_stmt stmt_lock = {
         "change_lock", "SELECT FROM channels WHERE id = $1::text AND version = $2::bigint FOR UPDATE"};
+/* Under that lock: two owners who leave at the same time must not both see the other one. */
+static const struct pg_stmt stmt_owner = {
+        "change_owner",
+        "SELECT WHERE EXISTS (SELECT FROM members WHERE channel_id = $1::text AND user_id <> $2::text AND role = 4) "
+        "OR NOT EXISTS (SELECT FROM members WHERE channel_id = $1::text AND user_id <> $2::text AND role > 0)"};
 /* A stay that begins again does so at a sequence that is not known yet. */
 static const struct pg_stmt stmt_members = {
         "change_members",
@@ -260,6 +265,14 @@ static void add_members(struct pg_job *job, const struct change *c)
                 pg_array_i16(&role, (int16_t)c->members[i].role);
                 pg_array_i64(&version, (int64_t)c->members[i].version + 1);
                 pg_array_text(&name, *c->members[i].name ? c->members[i].name : NULL);
+        }
+        for (unsigned i = 0; i < c->n_members; i++) {
+                if (!c->members[i].was_owner)
+                        continue;
+                pg_job_add(job, &stmt_owner);
+                pg_arg_text(job, c->channel.id);
+                pg_arg_text(job, c->members[i].user_id);
+                pg_job_expect(job, 1);
         }
         pg_job_add(job, &stmt_members);
         pg_arg_text(job, c->channel.id);

@@ -26,6 +26,7 @@ struct change_member {
         uint64_t version;               /* the one it had; 0: there was no row */
         bool joins;                     /* was no member: MemberJoined, else MemberChanged */
         bool removed;                   /* leaves, by somebody else */
+        bool was_owner; /* and is none any more: refused as a conflict where others would be left without one */
         uint64_t seq;                   /* of its event, once it is published */
 };
 

@@ -28,7 +28,7 @@ static void run_change(struct rest_call *c, const struct change_member *m, rest_
 
 static struct change_member member_of(const struct access_target *t)
 {
-        struct change_member m = {.version = t->version};
+        struct change_member m = {.version = t->version, .was_owner = t->role == PARLEY__V1__ROLE__owner};
 
         memcpy(m.user_id, t->user_id, sizeof(m.user_id));
         return m;

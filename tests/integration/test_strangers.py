@@ -1,5 +1,6 @@
 """What others can do to somebody who did nothing: nothing that lasts."""
 
+import threading
 import uuid
 
 
@@ -47,3 +48,40 @@ def test_control_characters_are_refused(stack):
             ):
                 assert answer.status_code == 400 and "control characters" in answer.json()["detail"], (bad, answer.text)
         assert ada.patch(f"/api/channels/{channel}", json={"topic": "„Ünï“ 😀 \u2026"}).status_code == 200
+
+
+def at_once(*calls):
+    """Runs the calls at the same moment, and returns what they return."""
+    barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(i):
+        barrier.wait()
+        results[i] = calls[i]()
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(calls))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return results
+
+
+def test_a_channel_keeps_an_owner(stack):
+    with stack.rest("ada") as ada, stack.rest("bob") as bob:
+        for rest in (ada, bob):
+            rest.get("/api/me")  # connected, so that the two arrive together
+        for i in range(12):
+            channel = stack.channel("ada", members=["bob", "eve"])
+            assert ada.post(f"/api/channels/{channel}/members", json={"userId": "bob", "role": "owner"}).status_code == 200
+            calls = [lambda c=channel: ada.post(f"/api/channels/{c}/leave"), lambda c=channel: bob.post(f"/api/channels/{c}/leave")]
+            if i % 3 == 1:  # and where they remove each other, or step down
+                calls = [lambda c=channel: ada.delete(f"/api/channels/{c}/members/bob"), lambda c=channel: bob.delete(f"/api/channels/{c}/members/ada")]
+            if i % 3 == 2:
+                calls = [lambda c=channel, r=r, u=u: r.post(f"/api/channels/{c}/members", json={"userId": u, "role": "member"})
+                         for r, u in ((ada, "ada"), (bob, "bob"))]
+            answers = at_once(*calls)
+            assert sorted(a.status_code for a in answers)[0] in (200, 204), [a.text for a in answers]
+            assert sorted(a.status_code for a in answers)[1] in (403, 409), [a.text for a in answers]
+            with stack.rest("eve") as eve:
+                left = eve.get(f"/api/channels/{channel}/members").json()["members"]
+            assert [m["role"] for m in left].count("owner") == 1, left
