@@ -256,8 +256,12 @@ static int subscribe(struct bus *bus, const char *subject, const char *queue, bo
         struct bus_sub *sub = calloc(1, sizeof(*sub));
         if (sub == NULL)
                 return -ENOMEM;
-        *sub = (struct bus_sub){
-                .bus = bus, .direct = direct, .handler = handler, .userdata = userdata, .next = bus->subs, .prev = &bus->subs};
+        *sub = (struct bus_sub){.bus = bus,
+                                .direct = direct,
+                                .handler = handler,
+                                .userdata = userdata,
+                                .next = bus->subs,
+                                .prev = &bus->subs};
         if (sub->next != NULL)
                 sub->next->prev = &sub->next;
         bus->subs = sub;

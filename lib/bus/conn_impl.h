@@ -35,7 +35,7 @@ struct conn {
         unsigned n_trash;
         size_t trash_bytes;
         unsigned n_direct; /* of subs: conn_direct.c */
-        unsigned n_subs; /* of which nats.c has not yet said that it is done */
+        unsigned n_subs;   /* of which nats.c has not yet said that it is done */
         uv_work_t work;
         bool working;
         int error; /* of connecting */
@@ -90,7 +90,7 @@ void conn_trash_empty(struct conn *c);
 int conn_error(natsStatus s);
 int conn_answers_start(struct conn *c);
 void conn_answers_release(struct conn *c);
-unsigned conn_acks_drain(struct conn *c); /* returns how many */
+unsigned conn_acks_drain(struct conn *c);          /* returns how many */
 void conn_view(natsMsg *msg, struct bus_msg *ret); /* everything points into msg */
 void conn_sub_link(struct conn *c, struct conn_sub *sub);
 void conn_sub_done(struct loop_item *item, bool drop);
