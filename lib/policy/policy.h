@@ -37,8 +37,8 @@ Parley__V1__Role policy_role(const Parley__V1__Channel *channel, const Parley__V
  *   delete own                    x         x        x       who may delete any      as ever
  *   delete any                              x        x       as ever                 as ever
  *   join                by anybody where the kind is open    nobody                  nobody
- *   leave                  x      x         x        x       as ever                 nobody: members are fixed
- *   invite                        x         x        x       nobody                  nobody
+ *   leave                  x      x         x        x       as ever                 as ever
+ *   invite                        x         x        x       nobody                  nobody: nobody is added
  *   remove a member                         x        x       as ever                 nobody
  *   change roles                                     x       as ever                 nobody
  *   change the channel                      x        x       nobody                  as ever

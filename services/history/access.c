@@ -19,7 +19,8 @@ static const struct pg_stmt stmt_spans = {
         "ORDER BY from_seq DESC LIMIT $3::bigint"};
 static const struct pg_stmt stmt_targets = {
         "access_targets",
-        "SELECT b.user_id, m.role, m.version, (SELECT count(*) FROM members o WHERE o.user_id = b.user_id AND o.role > 0) "
+        "SELECT b.user_id, m.role, m.version, "
+        "(SELECT count(*) FROM members o WHERE o.user_id = b.user_id AND o.role > 0 AND o.invited = (b.user_id <> $3::text)) "
         "FROM unnest($2::text[]) WITH ORDINALITY AS b(user_id, ord) "
         "LEFT JOIN members m ON m.channel_id = $1::text AND m.user_id = b.user_id ORDER BY b.ord"};
 static const struct pg_stmt stmt_others = {
@@ -154,6 +155,7 @@ int access_read(struct env *env, const char *channel_id, const char *user_id, co
                 pg_job_add(job, &stmt_targets);
                 pg_arg_text(job, channel_id);
                 pg_arg_array(job, &ids);
+                pg_arg_text(job, user_id);
                 pg_array_done(&ids);
                 pg_job_add(job, &stmt_others);
                 pg_arg_text(job, channel_id);

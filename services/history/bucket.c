@@ -297,7 +297,7 @@ int bucket_sync(struct env *env, enum bucket_kind kind, const char *key, void (*
         pg_job_add(job, kind == BUCKET_USER ? &stmt_user : &stmt_channel);
         pg_arg_text(job, key);
         if (kind == BUCKET_USER)
-                pg_arg_i64(job, (int64_t)(env->config->max_channels_per_user * 2));
+                pg_arg_i64(job, (int64_t)(env->config->max_channels_per_user * 4));
         pg_run(env->pg_worker, job, 0, on_read, s);
         return 0;
 }

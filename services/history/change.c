@@ -34,10 +34,11 @@ static const struct pg_stmt stmt_owner = {
 /* A stay that begins again does so at a sequence that is not known yet. */
 static const struct pg_stmt stmt_members = {
         "change_members",
-        "INSERT INTO members AS m (channel_id, user_id, role, version) "
-        "SELECT $1::text, b.user_id, b.role, b.version FROM unnest($2::text[], $3::smallint[], $4::bigint[]) AS b(user_id, role, version) "
+        "INSERT INTO members AS m (channel_id, user_id, role, version, invited) "
+        "SELECT $1::text, b.user_id, b.role, b.version, b.user_id <> $5::text FROM unnest($2::text[], $3::smallint[], $4::bigint[]) AS b(user_id, role, version) "
         "ON CONFLICT (channel_id, user_id) DO UPDATE SET role = EXCLUDED.role, version = EXCLUDED.version, "
         "had_absence = m.had_absence OR (m.role = 0 AND EXCLUDED.role > 0), "
+        "invited = CASE WHEN m.role = 0 THEN EXCLUDED.invited ELSE m.invited END, "
         "since_seq = CASE WHEN m.role = 0 AND EXCLUDED.role > 0 THEN 0 ELSE m.since_seq END WHERE m.version = EXCLUDED.version - 1"};
 /* Only who acts may change a name that is known: his own. */
 static const struct pg_stmt stmt_users = {
@@ -279,6 +280,7 @@ static void add_members(struct pg_job *job, const struct change *c)
         pg_arg_array(job, &user);
         pg_arg_array(job, &role);
         pg_arg_array(job, &version);
+        pg_arg_text(job, c->actor_id);
         pg_job_expect(job, c->n_members);
         /* ingest locks in this order, too */
         pg_job_add(job, &stmt_dirty_users);

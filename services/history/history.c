@@ -338,6 +338,12 @@ static int open_work(struct history *h)
         if (r == 0)
                 r = ratetable_new(&h->rest.by_user, rate, (uint32_t)c->rest_burst, RATE_ENTRIES);
         if (r == 0)
+                r = ratetable_new(&h->rest.invites_by_user, c->rate_limits ? (uint32_t)c->invite_rate : 0,
+                                  (uint32_t)c->invite_burst, RATE_ENTRIES);
+        if (r == 0)
+                r = ratetable_new(&h->rest.messages_by_user, c->rate_limits ? (uint32_t)c->message_rate : 0,
+                                  (uint32_t)c->message_burst, RATE_ENTRIES);
+        if (r == 0)
                 r = ratetable_new(&h->rest.by_address, signin, signin * 10, RATE_ENTRIES);
         h->rest.env = &h->env;
         h->rest.auth = h->auth;
@@ -436,6 +442,8 @@ int history_run(const struct history_config *config)
         gateways_free(h.env.gateways);
         ratetable_free(h.rest.by_user);
         ratetable_free(h.rest.by_address);
+        ratetable_free(h.rest.invites_by_user);
+        ratetable_free(h.rest.messages_by_user);
         auth_free(h.auth);
         free(h.shards);
         (void)uv_loop_close(h.loop);

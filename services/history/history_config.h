@@ -22,6 +22,7 @@ struct history_config {
         uint64_t shards;
         bool rate_limits;
         uint64_t rest_rate, rest_burst, signin_rate;
+        uint64_t invite_rate, invite_burst, message_rate, message_burst;
         uint64_t dedupe_window_ms;
         uint64_t log_keep_hours, log_keep_s, log_max_bytes;
         uint64_t stream_replicas;

@@ -43,7 +43,7 @@ void ratetable_free(struct ratetable *t)
         free(t);
 }
 
-uint32_t ratetable_take(struct ratetable *t, const char *name, uint64_t now_ms)
+uint32_t ratetable_take(struct ratetable *t, const char *name, uint64_t now_ms, uint32_t cost)
 {
         char key[sizeof(t->all->name)];
         struct entry *e;
@@ -65,5 +65,5 @@ uint32_t ratetable_take(struct ratetable *t, const char *name, uint64_t now_ms)
         }
         memcpy(e->name, key, sizeof(key));
         HASH_ADD_STR(t->all, name, e);
-        return ratelimit_take(&e->limit, now_ms, t->per_second, t->burst, 1);
+        return ratelimit_take(&e->limit, now_ms, t->per_second, t->burst, cost);
 }

@@ -127,13 +127,23 @@ static void call_free(void *context)
         env_end(env);
 }
 
-static bool within_rate(struct rest_call *c, struct ratetable *table, const char *name)
+static bool within_rate(struct rest_call *c, struct ratetable *table, const char *name, uint32_t cost)
 {
-        uint32_t wait = ratetable_take(table, name, env_now_ms(c->rest->env));
+        uint32_t wait = ratetable_take(table, name, env_now_ms(c->rest->env), cost);
 
         if (wait)
                 http_problem(c->rq, PARLEY_RATE_LIMITED, wait, "too many requests: wait %u ms", wait);
         return wait == 0;
+}
+
+bool rest_within_invites(struct rest_call *c, uint32_t n_members)
+{
+        return c->claims.admin || within_rate(c, c->rest->invites_by_user, c->claims.user_id, n_members);
+}
+
+bool rest_within_messages(struct rest_call *c)
+{
+        return within_rate(c, c->rest->messages_by_user, c->claims.user_id, 1);
 }
 
 static bool authenticate(struct rest_call *c)
@@ -142,8 +152,8 @@ static bool authenticate(struct rest_call *c)
         int r = token ? auth_verify(c->rest->auth, token, strlen(token), env_now_s(), &c->claims) : AUTH_E_MALFORMED;
 
         if (r == 0)
-                return within_rate(c, c->rest->by_user, c->claims.user_id);
-        if (!within_rate(c, c->rest->by_address, http_peer(c->rq)))
+                return within_rate(c, c->rest->by_user, c->claims.user_id, 1);
+        if (!within_rate(c, c->rest->by_address, http_peer(c->rq), 1))
                 return false;
         if (r == AUTH_E_UNKNOWN_KEY && c->rest->jwks)
                 jwks_refresh(c->rest->jwks);

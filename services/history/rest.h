@@ -18,7 +18,7 @@ struct rest {
         struct env *env;
         struct auth *auth;
         struct jwks *jwks; /* NULL: none */
-        struct ratetable *by_user, *by_address;
+        struct ratetable *by_user, *by_address, *invites_by_user, *messages_by_user;
 };
 
 #define REST_ROUTES 15
@@ -44,6 +44,11 @@ struct rest_call {
 struct rest_call *rest_begin(struct http_request *rq, void *userdata);
 /* The body, as a message of this type. NULL: it was answered already. */
 ProtobufCMessage *rest_body(struct rest_call *c, const ProtobufCMessageDescriptor *type);
+/* Within the rate of members that one user brings into channels, himself counted; administrators have none. False: it was answered
+ * already. */
+bool rest_within_invites(struct rest_call *c, uint32_t n_members);
+/* Within the rate of messages of one user. False: it was answered already. */
+bool rest_within_messages(struct rest_call *c);
 /* Answers */
 void rest_json(struct rest_call *c, unsigned status, const ProtobufCMessage *message);
 void rest_empty(struct rest_call *c, unsigned status);

@@ -221,7 +221,7 @@ static void create(struct rest_call *c)
         }
         for (unsigned i = 0; i < a->n_targets; i++)
                 if (a->targets[i].n_channels >= c->rest->env->config->max_channels_per_user) {
-                        rest_problem(c, PARLEY_CONFLICT, "%s is in as many channels as one user may be",
+                        rest_problem(c, PARLEY_CONFLICT, "%s is in as many channels as one user may make, join or be added to",
                                      a->targets[i].user_id);
                         return;
                 }
@@ -284,6 +284,8 @@ void rest_create_channel(struct http_request *rq, void *userdata)
                 rest_problem(c, PARLEY_BAD_REQUEST, "%s", wrong);
                 return;
         }
+        if (!rest_within_invites(c, 1 + (uint32_t)b->n_members))
+                return;
         random_bytes(random, sizeof(random));
         if (*b->id)
                 memcpy(c->channel_id, b->id, strlen(b->id) + 1);

@@ -60,7 +60,7 @@ static void join(struct rest_call *c)
         } else if (a->role != PARLEY__V1__ROLE__none) {
                 rest_channel_entry(c, 200, &a->channel, a->role, a->since_seq);
         } else if (too_many_channels(c, &a->targets[0])) {
-                rest_problem(c, PARLEY_CONFLICT, "you are in as many channels as one user may be");
+                rest_problem(c, PARLEY_CONFLICT, "you made or joined as many channels as one user may");
         } else {
                 m = member_of(&a->targets[0]);
                 m.role = PARLEY__V1__ROLE__member;
@@ -92,9 +92,11 @@ static void gone(struct rest_call *c, unsigned status)
         rest_empty(c, status == 200 ? 204 : status);
 }
 
+/* In direct channels there is nobody to make an owner of, and everybody may go. */
 static bool last_owner(const struct access *a)
 {
-        return a->targets[0].role == PARLEY__V1__ROLE__owner && a->others && !a->other_owners;
+        return a->channel.kind != PARLEY__V1__CHANNEL__KIND__direct &&
+               a->targets[0].role == PARLEY__V1__ROLE__owner && a->others && !a->other_owners;
 }
 
 static void leave(struct rest_call *c)
@@ -110,6 +112,7 @@ static void leave(struct rest_call *c)
                              "the only owner cannot leave the others behind: make somebody else an owner first");
         } else {
                 m = member_of(&a->targets[0]);
+                m.was_owner = m.was_owner && a->channel.kind != PARLEY__V1__CHANNEL__KIND__direct;
                 m.role = PARLEY__V1__ROLE__none;
                 run_change(c, &m, gone);
         }
@@ -190,7 +193,7 @@ static void add(struct rest_call *c)
         } else if (present == wanted) {
                 answer_member(c, 200, present, 0);
         } else if (present == PARLEY__V1__ROLE__none && too_many_channels(c, &a->targets[0])) {
-                rest_problem(c, PARLEY_CONFLICT, "%s is in as many channels as one user may be", b->user_id);
+                rest_problem(c, PARLEY_CONFLICT, "%s was added to as many channels as one user may be", b->user_id);
         } else if (last_owner(a)) {
                 rest_problem(c, PARLEY_CONFLICT, "the only owner must stay one: make somebody else an owner first");
         } else {
@@ -229,6 +232,8 @@ void rest_add_member(struct http_request *rq, void *userdata)
                              CHANGE_NAME_MAX);
                 return;
         }
+        if (!rest_within_invites(c, 1))
+                return;
         c->start = start_add;
         start_add(c);
 }

@@ -239,6 +239,8 @@ void rest_send(struct http_request *rq, void *userdata)
 
         if (!c)
                 return;
+        if (!rest_within_messages(c))
+                return;
         s = c->own = calloc(1, sizeof(*s));
         c->free_own = free_sending;
         if (!s) {

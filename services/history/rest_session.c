@@ -73,7 +73,7 @@ void rest_demo_session(struct http_request *rq, void *userdata)
 {
         struct rest *rest = userdata;
         /* the limit before the work: anybody may come here */
-        uint32_t wait = ratetable_take(rest->by_address, http_peer(rq), env_now_ms(rest->env));
+        uint32_t wait = ratetable_take(rest->by_address, http_peer(rq), env_now_ms(rest->env), 1);
         struct rest_call c = {.rest = rest, .rq = rq};
         ProtobufCMessage *body;
         const char *name;

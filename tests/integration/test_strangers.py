@@ -85,3 +85,32 @@ def test_a_channel_keeps_an_owner(stack):
             with stack.rest("eve") as eve:
                 left = eve.get(f"/api/channels/{channel}/members").json()["members"]
             assert [m["role"] for m in left].count("owner") == 1, left
+
+
+def test_invitations_use_up_nothing(own_stack):
+    stack = own_stack(PARLEY_MAX_CHANNELS_PER_USER=3, PARLEY_INVITE_BURST=10, PARLEY_RATE_MESSAGES_PER_USER=1, PARLEY_BURST_MESSAGES_PER_USER=3)
+    for i in range(3):  # mallory may not make more than three
+        direct = stack.channel("mallory", kind="direct", members=["victim"])
+    lobby = stack.channel("ada", kind="open")
+    with stack.rest("victim") as victim, stack.rest("mallory") as mallory, stack.rest("root", admin=True) as root:
+        # mallory's limit is not victim's
+        assert mallory.post(f"/api/channels/{lobby}/join").json()["code"] == "conflict"
+        assert victim.post(f"/api/channels/{lobby}/join").status_code == 200
+        other = stack.channel("ada", kind="open")
+        assert root.post(f"/api/channels/{other}/members", json={"userId": "victim"}).json()["code"] == "conflict"
+        # one can go, also from a direct channel, whoever made it
+        assert victim.post(f"/api/channels/{direct}/leave").status_code == 204
+        assert victim.get(f"/api/channels/{direct}/messages").json()["code"] == "not_a_member"
+        assert root.post(f"/api/channels/{other}/members", json={"userId": "victim"}).status_code == 201
+        assert mallory.post(f"/api/channels/{direct}/leave").status_code == 204
+    # the rate goes by members, and not for administrators
+    with stack.rest("eve") as eve, stack.rest("root", admin=True) as root:
+        body = {"name": "x", "members": [f"u{i}" for i in range(8)]}
+        assert eve.post("/api/channels", json=body).status_code == 201
+        refused = eve.post("/api/channels", json=body)
+        assert refused.status_code == 429 and refused.json()["retryMs"] > 1000, refused.text
+        for _ in range(2):
+            assert root.post("/api/channels", json=body).status_code == 201
+        # nor does one write faster by REST than by a gateway
+        answers = [eve.post(f"/api/channels/{lobby}/messages", json={"content": "x"}).status_code for _ in range(5)]
+        assert answers == [403] * 3 + [429] * 2

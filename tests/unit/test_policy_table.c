@@ -53,7 +53,7 @@ static const struct row direct_rows[] = {
         {POLICY_READ, "n.... n...."},           {POLICY_SEND, "n.... n...."},
         {POLICY_EDIT_OWN, "nf... n...."},       {POLICY_DELETE_OWN, "nf... ....."},
         {POLICY_DELETE_ANY, "nff.. ....."},     {POLICY_JOIN, "fffff fffff"},
-        {POLICY_LEAVE, "nffff nffff"},          {POLICY_INVITE, "nffff fffff"},
+        {POLICY_LEAVE, "n.... n...."},          {POLICY_INVITE, "nffff fffff"},
         {POLICY_REMOVE_MEMBER, "nffff fffff"},  {POLICY_CHANGE_ROLE, "nffff fffff"},
         {POLICY_CHANGE_CHANNEL, "nff.. ....."}, {POLICY_ARCHIVE, "nfff. ....."},
 };
