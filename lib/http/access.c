@@ -294,6 +294,8 @@ void http_access_end(void *cls, struct MHD_Connection *mhd, void **context, enum
         http_conn_phase(c, HTTP_PHASE_HEAD, 0);
         if (c->server->closing && !c->server->stopped && !c->refused)
                 http_conn_cut(c);
+        else if (!c->server->closing)
+                http_conn_make_room(c->server, NULL);
         rq->conn = NULL;
         if (rq->state == HTTP_RQ_HANDLER)
                 rq->server = NULL; /* the handler still has it: released when it answers */

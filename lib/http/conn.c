@@ -18,10 +18,13 @@ struct http_conn *http_conn_of(struct MHD_Connection *mhd)
 void http_conn_phase(struct http_conn *c, enum http_phase phase, size_t n_bytes)
 {
         uint64_t transfer_ms = (uint64_t)n_bytes * 1000 / HTTP_BYTES_PER_S;
+        uint64_t wait_ms = c->server->timeout_ms;
 
+        if (phase == HTTP_PHASE_BODY && wait_ms > HTTP_BODY_MS)
+                wait_ms = HTTP_BODY_MS;
         c->phase = phase;
-        c->deadline_ms = phase == HTTP_PHASE_HANDLER ? 0
-                                                     : uv_now(c->server->loop) + c->server->timeout_ms + transfer_ms;
+        c->phase_ms = uv_now(c->server->loop);
+        c->deadline_ms = phase == HTTP_PHASE_HANDLER ? 0 : c->phase_ms + wait_ms + transfer_ms;
 }
 
 void http_conn_cut(struct http_conn *c)
@@ -109,6 +112,31 @@ void http_linger_stop_all(struct http_server *s)
                 linger_stop(s->lingers);
 }
 
+static bool conn_incoming(const struct http_conn *c)
+{
+        return c->phase == HTTP_PHASE_HEAD || c->phase == HTTP_PHASE_BODY;
+}
+
+static void conn_overdue(struct http_conn *c)
+{
+        if ((c->phase == HTTP_PHASE_HEAD && c->request_begun) || c->phase == HTTP_PHASE_BODY)
+                http_problem_raw(c, 408, PARLEY_BAD_REQUEST, "The request took too long to arrive");
+        http_conn_cut(c);
+}
+
+void http_conn_make_room(struct http_server *s, const struct http_conn *newest)
+{
+        struct http_conn *oldest = NULL;
+
+        if (s->n_conns < s->max_connections)
+                return;
+        for (struct http_conn *c = s->conns; c; c = c->next)
+                if (c != newest && !c->cut && conn_incoming(c) && (!oldest || c->phase_ms <= oldest->phase_ms))
+                        oldest = c;
+        if (oldest)
+                conn_overdue(oldest);
+}
+
 /* --- libmicrohttpd's notifications --- */
 
 static void conn_begin(struct http_server *s, struct MHD_Connection *mhd, void **socket_context)
@@ -127,6 +155,7 @@ static void conn_begin(struct http_server *s, struct MHD_Connection *mhd, void *
                 c->next->prev = c;
         s->conns = c;
         s->n_conns++;
+        http_conn_make_room(s, c);
         *socket_context = c;
         http_server_sweep_start(s);
 }
@@ -159,21 +188,13 @@ void http_conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_conte
         }
 }
 
-static void conn_overdue(struct http_conn *c)
-{
-        if ((c->phase == HTTP_PHASE_HEAD && c->request_begun) || c->phase == HTTP_PHASE_BODY)
-                http_problem_raw(c, 408, PARLEY_BAD_REQUEST, "The request took too long to arrive");
-        http_conn_cut(c);
-}
-
 /* libmicrohttpd does not see the end of a client's input when it came together with a request: it takes a short read
  * for the last there is, and its epoll is edge-triggered. */
 static bool conn_ended(const struct http_conn *c)
 {
         char byte;
 
-        return (c->phase == HTTP_PHASE_HEAD || c->phase == HTTP_PHASE_BODY) &&
-               recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+        return conn_incoming(c) && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void http_conn_sweep(struct http_server *s)

@@ -5,8 +5,8 @@
  * epoll descriptor in the caller's loop; a request that is answered later is suspended. All on the loop's thread.
  *
  * Limits that are not options: target 8 KiB (414), headers 16 KiB together and 64 of them (431), 16 segments of a path
- * (404), 32 parameters of a query (400). A body, and the sending of an answer, may take timeout_s and a second more for
- * each 16 KiB. What is not HTTP (a broken request line, Content-Length: -1) libmicrohttpd answers by itself, in HTML,
+ * (404), 32 parameters of a query (400). The sending of an answer may take timeout_s and a second more for each 16 KiB; a
+ * body at most 5 s instead of timeout_s, and the same. What is not HTTP (a broken request line, Content-Length: -1) libmicrohttpd answers by itself, in HTML,
  * and closes. */
 #pragma once
 
@@ -38,7 +38,7 @@ struct http_options {
         const char *listen; /* "127.0.0.1:8082", "[::]:8082", ":8082" (every address); port 0: any free one */
         const struct http_route *routes; /* copied; the strings must outlive the server */
         unsigned n_routes;
-        unsigned max_connections;        /* 0: 1000; further ones wait in the listen queue */
+        unsigned max_connections;        /* 0: 1000; at that many the one that is idle or sending longest is cut; others wait */
         unsigned max_connections_per_ip; /* of the TCP peer; 0: no limit */
         unsigned timeout_s;              /* of an idle or half-sent connection; 0: 30 */
         size_t max_answer_bytes;         /* of all answers on their way together; 0: 256 MiB; past it 503 is answered */

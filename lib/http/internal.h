@@ -22,6 +22,7 @@
 /* A refused body up to this size is read and dropped, so that the connection can be kept */
 #define HTTP_DRAIN_MAX 65536
 #define HTTP_BYTES_PER_S 16384 /* the slowest that a body or an answer may go */
+#define HTTP_BODY_MS 5000      /* and this long more, for a body to begin with */
 #define HTTP_SWEEP_MS 500      /* how often deadlines are looked at */
 #define HTTP_LINGER_MS 3000    /* how long a refused client may go on sending before the socket is closed */
 #define HTTP_LINGER_MAX 64     /* sockets in that state */
@@ -39,6 +40,7 @@ struct http_conn {
         struct MHD_Connection *mhd;
         struct http_request *rq; /* NULL between requests */
         enum http_phase phase;
+        uint64_t phase_ms;    /* since when */
         uint64_t deadline_ms; /* 0: none */
         int fd;
         bool request_begun; /* the request line is there: who is cut off now gets a 408 */
@@ -157,6 +159,10 @@ struct http_conn *http_conn_of(struct MHD_Connection *mhd);
 /* n_bytes: what is to be moved in this phase */
 void http_conn_phase(struct http_conn *c, enum http_phase phase, size_t n_bytes);
 /* Ends it: libmicrohttpd closes the socket when it sees that. Not for suspended ones. */
+/* When all places are taken: who has been idle or sending for the longest is cut, or a few that only hold their connections
+ * would keep everybody else out. To be called wherever a connection begins to be one of these. newest (may be
+ * NULL) is spared. */
+void http_conn_make_room(struct http_server *s, const struct http_conn *newest);
 void http_conn_cut(struct http_conn *c);
 void http_conn_sweep(struct http_server *s);
 void http_linger_stop_all(struct http_server *s);

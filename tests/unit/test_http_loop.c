@@ -282,6 +282,13 @@ static void test_answers_that_nobody_reads(void **state)
         fixture_stop(&f);
 }
 
+static unsigned n_held_wanted;
+
+static bool wanted_held(struct fixture *f)
+{
+        return f->n_held == n_held_wanted;
+}
+
 static void test_connection_limit(void **state)
 {
         struct fixture f;
@@ -289,19 +296,61 @@ static void test_connection_limit(void **state)
 
         (void)state;
         fixture_start(&f, &(struct http_options){.max_connections = 4});
-        for (int i = 0; i < 5; i++)
-                fds[i] = client_connect(&f);
         for (int i = 0; i < 4; i++) {
-                client_send_str(fds[i], GET("/api/things/x"));
-                expect_on(fds[i], 200, NULL);
+                fds[i] = client_connect(&f);
+                client_send_str(fds[i], GET("/api/held"));
+                n_held_wanted = (unsigned)i + 1;
+                assert_true(fixture_wait(&f, wanted_held));
         }
+        fds[4] = client_connect(&f);
         client_send_str(fds[4], GET("/api/things/waiting"));
-        assert_false(client_closed(fds[4], 200)); /* waits in the queue */
-        close(fds[0]);
-        expect_on(fds[4], 200,
-                  "waiting|-|-|-|127.0.0.1|"); /* and is taken as soon as there is room, without other traffic */
-        for (int i = 1; i < 5; i++)
+        assert_false(client_closed(fds[4], 200)); /* waits in the queue: nobody is cut whose answer is due */
+        fixture_call(&f, fixture_release_held);
+        for (int i = 0; i < 4; i++)
+                expect_on(fds[i], 200, "released");
+        /* and is taken as soon as there is room, without other traffic: one that is idle now has made it */
+        expect_on(fds[4], 200, "waiting|-|-|-|127.0.0.1|");
+        for (int i = 0; i < 5; i++)
                 close(fds[i]);
+        fixture_stop(&f);
+}
+
+/* Half a request each: they do not keep others out until their deadline. */
+static void test_limit_is_not_held(void **state)
+{
+        struct fixture f;
+        uint64_t start = now_ms();
+        int fds[12], fd;
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.max_connections = 4});
+        for (int i = 0; i < 12; i++) {
+                fds[i] = client_connect(&f);
+                client_send_str(fds[i], "POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\na");
+        }
+        fd = client_connect(&f);
+        client_send_str(fd, GET("/api/things/x"));
+        expect_on(fd, 200, "x|-|-|-|127.0.0.1|");
+        assert_in_range(now_ms() - start, 0, 4000); /* a body's time is 5 s */
+        close(fd);
+        for (int i = 0; i < 12; i++)
+                close(fds[i]);
+        fixture_stop(&f);
+}
+
+/* A body that does not come has less time than an idle connection. */
+static void test_body_deadline(void **state)
+{
+        struct fixture f;
+        uint64_t start = now_ms();
+        struct answer a;
+
+        (void)state;
+        fixture_start(&f, NULL);
+        a = client_request(&f, "POST /api/body HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\na");
+        assert_int_equal(a.status, 408);
+        assert_in_range(now_ms() - start, 4500, 9000);
+        answer_done(&a);
         fixture_stop(&f);
 }
 
@@ -337,6 +386,8 @@ int main(void)
                 cmocka_unit_test(test_big_answer),
                 cmocka_unit_test(test_answers_that_nobody_reads),
                 cmocka_unit_test(test_connection_limit),
+                cmocka_unit_test(test_limit_is_not_held),
+                cmocka_unit_test(test_body_deadline),
                 cmocka_unit_test(test_connection_limit_per_address),
         };
 
