@@ -53,7 +53,7 @@ static enum parley_code check_role(const Parley__V1__Channel *channel, Parley__V
         bool open = channel->kind == PARLEY__V1__CHANNEL__KIND__open;
 
         if (action == POLICY_JOIN)
-                return open || admin || is_member(role) ? PARLEY_OK : PARLEY_FORBIDDEN;
+                return open || admin || is_member(role) ? PARLEY_OK : PARLEY_NOT_A_MEMBER;
         if (!is_member(role)) {
                 if (!admin || action == POLICY_LEAVE || (rule->inside && !open))
                         return PARLEY_NOT_A_MEMBER;

@@ -165,9 +165,14 @@ int access_read(struct env *env, const char *channel_id, const char *user_id, co
         return 0;
 }
 
+enum parley_code access_unknown(bool admin)
+{
+        return admin ? PARLEY_NOT_FOUND : PARLEY_NOT_A_MEMBER;
+}
+
 enum parley_code access_check(const struct access *a, bool admin, enum policy_action action)
 {
-        return a->found ? policy_check(&a->channel, a->role, admin, action) : PARLEY_NOT_FOUND;
+        return a->found ? policy_check(&a->channel, a->role, admin, action) : access_unknown(admin);
 }
 
 void access_see_all(struct access *a)

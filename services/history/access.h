@@ -41,7 +41,10 @@ typedef void (*access_handler)(int error, struct access *a, void *userdata);
 int access_read(struct env *env, const char *channel_id, const char *user_id, const char *const *targets,
                 unsigned n_targets, access_handler handler, void *userdata);
 void access_free(struct access *a); /* NULL is fine */
-/* NOT_FOUND, or policy_check's answer */
+/* What is said of a channel that does not exist: NOT_FOUND to administrators; to others NOT_A_MEMBER, as of any channel that is not
+ * theirs */
+enum parley_code access_unknown(bool admin);
+/* access_unknown's, or policy_check's answer */
 enum parley_code access_check(const struct access *a, bool admin, enum policy_action action);
 /* The administrator who reads an open channel without being its member sees all of it */
 void access_see_all(struct access *a);

@@ -119,7 +119,7 @@ static void got(struct rest_call *c)
         const struct access *a = c->access;
 
         if (!a->found)
-                rest_refuse(c, PARLEY_NOT_FOUND);
+                rest_refuse(c, access_unknown(c->claims.admin));
         else if (a->role == PARLEY__V1__ROLE__none && a->channel.kind != PARLEY__V1__CHANNEL__KIND__open &&
                  !c->claims.admin)
                 rest_refuse(c, PARLEY_NOT_A_MEMBER);
@@ -309,7 +309,7 @@ static void change(struct rest_call *c)
         enum parley_code code;
 
         if (!a->found) {
-                rest_refuse(c, PARLEY_NOT_FOUND);
+                rest_refuse(c, access_unknown(c->claims.admin));
                 return;
         }
         channel = a->channel;

@@ -183,7 +183,7 @@ static void add(struct rest_call *c)
         struct change_member m;
 
         if (!a->found) {
-                rest_refuse(c, PARLEY_NOT_FOUND);
+                rest_refuse(c, access_unknown(c->claims.admin));
                 return;
         }
         present = access_target_role(a, &a->targets[0]);
@@ -248,7 +248,7 @@ static void remove_member(struct rest_call *c)
         struct change_member m;
 
         if (!a->found) {
-                rest_refuse(c, PARLEY_NOT_FOUND);
+                rest_refuse(c, access_unknown(c->claims.admin));
                 return;
         }
         present = access_target_role(a, &a->targets[0]);

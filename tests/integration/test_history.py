@@ -227,7 +227,7 @@ async def test_pages_at_all_edges(stack):
             assert rest.get(f"/api/channels/{channel}/messages/{name}").status_code == status
         for query in ({"before": str(uuid.uuid4())}, {"around": str(uuid.uuid4())}):
             assert rest.get(f"/api/channels/{channel}/messages", params=query).status_code == 404
-        assert rest.get("/api/channels/no-such-channel/messages").status_code == 404
+        assert rest.get("/api/channels/no-such-channel/messages").status_code == 403
 
 
 async def test_events_page_by_page(stack):

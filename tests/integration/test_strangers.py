@@ -114,3 +114,17 @@ def test_invitations_use_up_nothing(own_stack):
         # nor does one write faster by REST than by a gateway
         answers = [eve.post(f"/api/channels/{lobby}/messages", json={"content": "x"}).status_code for _ in range(5)]
         assert answers == [403] * 3 + [429] * 2
+
+
+def test_a_private_channel_looks_like_none(stack):
+    channel = stack.channel("ada")
+    routes = [("GET", "", None), ("PATCH", "", {"topic": "x"}), ("POST", "/join", None), ("POST", "/leave", None), ("GET", "/members", None),
+              ("POST", "/members", {"userId": "bob"}), ("DELETE", "/members/ada", None), ("GET", "/messages", None),
+              ("POST", "/messages", {"content": "x"}), ("GET", "/messages/1", None), ("GET", "/events", None)]
+    with stack.rest("mallory") as mallory:
+        for method, path, body in routes:
+            there, none = (mallory.request(method, f"/api/channels/{c}{path}", json=body) for c in (channel, someone("none")))
+            assert there.status_code == none.status_code == 403, (method, path)
+            for answer in (there, none):
+                assert answer.json()["code"] == "not_a_member", (method, path, answer.text)
+            assert there.json()["detail"] == none.json()["detail"]

@@ -41,7 +41,7 @@ static const struct row private_rows[] = {
         {POLICY_EDIT_OWN, "nf... n...."},
         {POLICY_DELETE_OWN, "nf... ....."}, /* as administrators may delete any */
         {POLICY_DELETE_ANY, "nff.. ....."},
-        {POLICY_JOIN, "f.... ....."},
+        {POLICY_JOIN, "n.... ....."},
         {POLICY_LEAVE, "n.... n...."},
         {POLICY_INVITE, "nf... ....."},
         {POLICY_REMOVE_MEMBER, "nff.. ....."},
@@ -52,7 +52,7 @@ static const struct row private_rows[] = {
 static const struct row direct_rows[] = {
         {POLICY_READ, "n.... n...."},           {POLICY_SEND, "n.... n...."},
         {POLICY_EDIT_OWN, "nf... n...."},       {POLICY_DELETE_OWN, "nf... ....."},
-        {POLICY_DELETE_ANY, "nff.. ....."},     {POLICY_JOIN, "fffff fffff"},
+        {POLICY_DELETE_ANY, "nff.. ....."},     {POLICY_JOIN, "nffff fffff"},
         {POLICY_LEAVE, "n.... n...."},          {POLICY_INVITE, "nffff fffff"},
         {POLICY_REMOVE_MEMBER, "nffff fffff"},  {POLICY_CHANGE_ROLE, "nffff fffff"},
         {POLICY_CHANGE_CHANNEL, "nff.. ....."}, {POLICY_ARCHIVE, "nfff. ....."},
@@ -124,7 +124,7 @@ static void test_archived_elsewhere(void **state)
         channel.archived = 1;
         channel.kind = PARLEY__V1__CHANNEL__KIND__private;
         assert_int_equal(policy_check(&channel, NONE, false, POLICY_SEND), PARLEY_NOT_A_MEMBER);
-        assert_int_equal(policy_check(&channel, NONE, false, POLICY_JOIN), PARLEY_FORBIDDEN);
+        assert_int_equal(policy_check(&channel, NONE, false, POLICY_JOIN), PARLEY_NOT_A_MEMBER);
         assert_int_equal(policy_check(&channel, OWNER, false, POLICY_SEND), PARLEY_ARCHIVED);
         channel.kind = PARLEY__V1__CHANNEL__KIND__direct;
         assert_int_equal(policy_check(&channel, OWNER, true, POLICY_INVITE), PARLEY_FORBIDDEN);
