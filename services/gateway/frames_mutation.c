@@ -150,6 +150,14 @@ static bool check_target(struct session *s, uint32_t ref, uint64_t target_seq)
         return false;
 }
 
+/* Where history is shown from the join on: the sequence of the join; else 0 */
+static uint64_t visible_from(struct session *s, const struct channel *c)
+{
+        const struct member *m = user_member(s->user, c);
+
+        return m && channel_joined_only(c) ? m->since_seq : 0;
+}
+
 void frame_edit(struct session *s, const Parley__V1__ClientFrame *frame)
 {
         const Parley__V1__Edit *edit = frame->edit;
@@ -182,7 +190,8 @@ void frame_edit(struct session *s, const Parley__V1__ClientFrame *frame)
                                                   .retry = edit->retry,
                                                   .retry_age_ms = edit->retry_age_ms,
                                                   .action = POLICY_EDIT_OWN,
-                                                  .target_seq = edit->target_seq});
+                                                  .target_seq = edit->target_seq,
+                                                  .visible_from = visible_from(s, c)});
 }
 
 void frame_delete(struct session *s, const Parley__V1__ClientFrame *frame)
@@ -210,5 +219,6 @@ void frame_delete(struct session *s, const Parley__V1__ClientFrame *frame)
                                                   .retry_age_ms = delete->retry_age_ms,
                                                   .action = POLICY_DELETE_OWN,
                                                   .target_seq = delete->target_seq,
+                                                  .visible_from = visible_from(s, c),
                                                   .target_may_any = any});
 }

@@ -30,6 +30,7 @@ struct mutation {
         enum policy_action action; /* what must still be allowed when it is published */
         uint64_t started_ns;
         uint64_t target_seq;           /* 0: none */
+        uint64_t visible_from;         /* what lies below is hidden from this user */
         uint64_t stored_seq;           /* of an identity that was stored before */
         enum parley_code target_error; /* why it cannot be, unless the identity is stored already */
         Parley__V1__Event *event;
@@ -42,7 +43,7 @@ struct mutation_options {
         uint32_t ref;
         bool retry;
         uint32_t retry_age_ms;
-        uint64_t target_seq;
+        uint64_t target_seq, visible_from;
         bool target_may_any;
         enum policy_action action;
 };

@@ -130,6 +130,11 @@ void target_find(struct mutation *m)
         struct tail_entry *e = tail_find(m->channel, m->target_seq);
         char stream[SUBJECT_MAX];
 
+        /* the same words as for a message that is not there: neither its being nor its author is told */
+        if (m->target_seq < m->visible_from) {
+                target_refuse(m, PARLEY_NOT_FOUND, "targetSeq is no message of this channel");
+                return;
+        }
         if (e) {
                 target_check_raw(m, e->event.seq, e->event.data, e->event.len);
                 return;

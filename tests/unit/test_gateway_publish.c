@@ -267,6 +267,35 @@ static void test_edit_and_delete(void **state)
         fake_free(f);
 }
 
+/* What was before the join is not shown: nor is it told whether it is there, and whose it is. */
+static void test_target_before_the_join(void **state)
+{
+        struct fake *f = fake_new();
+        struct fake_membership m = {.channel = ROOM, .role = PARLEY__V1__ROLE__member, .version = 1, .since_seq = 2};
+        struct fake_client *bob;
+        char id[37];
+
+        (void)state;
+        fake_start(f);
+        fake_put_channel(f, ROOM, false, true);
+        assert_int_equal(fake_message(f, ROOM, "ada", "not for bob"), 1);
+        assert_int_equal(fake_joined(f, ROOM, "bob", 1), 2);
+        assert_int_equal(fake_message(f, ROOM, "ada", "for bob"), 3);
+        fake_put_members(f, "bob", 1, &m, 1, false);
+        bob = fake_connect(f, "bob", ENCODING_PROTO);
+        fake_uuid(f, id);
+        assert_string_equal(code_of(bob, edit(bob, id, 1, "x", false)), "not_found");
+        assert_string_equal(code_of(bob, delete (bob, id, 1, false)), "not_found");
+        assert_string_equal(code_of(bob, edit(bob, id, 3, "x", false)), "forbidden");
+        m.role = PARLEY__V1__ROLE__moderator;
+        m.version = 2;
+        fake_put_members(f, "bob", 2, &m, 1, true);
+        fake_run(f);
+        assert_string_equal(code_of(bob, delete (bob, id, 1, false)), "not_found");
+        assert_string_equal(code_of(bob, delete (bob, id, 3, false)), "ack");
+        fake_free(f);
+}
+
 /* Its target is not in the tail: from the log, else from history, else unavailable */
 static void test_sources_of_the_target(void **state)
 {
@@ -442,6 +471,7 @@ int main(void)
                 cmocka_unit_test(test_duplicate_is_fanned_out),
                 cmocka_unit_test(test_retries),
                 cmocka_unit_test(test_edit_and_delete),
+                cmocka_unit_test(test_target_before_the_join),
                 cmocka_unit_test(test_sources_of_the_target),
                 cmocka_unit_test(test_bad_input),
                 cmocka_unit_test(test_archived),
