@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,10 @@ static int usage(FILE *out, int status)
               out);
         return status;
 }
+
+/* Large frames (`ready` with thousands of channels) are mapped on their own, and go back to the system when they are
+ * freed: by default the threshold grows with the first of them, and the heap keeps what one user has made it grow. */
+#define MMAP_FROM_BYTES (256 << 10)
 
 int main(int argc, char **argv)
 {
@@ -48,6 +53,8 @@ int main(int argc, char **argv)
                 r = 0;
         } else {
                 log_init("gateway", level);
+                if (!mallopt(M_MMAP_THRESHOLD, MMAP_FROM_BYTES))
+                        log_warn("the allocator keeps its own threshold for large blocks");
                 r = gateway_run(&config);
         }
         config_done(gateway_config_items, gateway_config_n_items, &config);
