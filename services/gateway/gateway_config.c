@@ -102,6 +102,9 @@ const struct config_item gateway_config_items[] = {
               "New connections from one address."),
         NUMBER("PARLEY_BURST_CONNECTIONS_PER_ADDRESS", burst_connections_per_address, "2000", 1, 1000000, NULL,
                "The same, at once."),
+        LIMIT("PARLEY_RATE_SESSIONS_PER_USER", rate_sessions_per_user, "2", 1, 100000, "1/s",
+              "New sessions of one user; each costs a `ready` with all channels."),
+        NUMBER("PARLEY_BURST_SESSIONS_PER_USER", burst_sessions_per_user, "60", 1, 100000, NULL, "The same, at once."),
 };
 const size_t gateway_config_n_items = sizeof(gateway_config_items) / sizeof(gateway_config_items[0]);
 

@@ -39,6 +39,7 @@ struct gateway_config {
         uint64_t rate_frames_per_connection, burst_frames_per_connection;
         uint64_t rate_frames_per_address, burst_frames_per_address;
         uint64_t rate_connections_per_address, burst_connections_per_address;
+        uint64_t rate_sessions_per_user, burst_sessions_per_user;
 };
 
 extern const struct config_item gateway_config_items[];

@@ -179,9 +179,17 @@ static void session_refuse_token(struct session *s, int error)
                      expired ? PARLEY_CLOSE_TOKEN_EXPIRED : PARLEY_CLOSE_UNAUTHENTICATED, text);
 }
 
+static void session_refuse_opening(struct session *s, uint32_t wait_ms)
+{
+        session_error(s, s->hello_ref, PARLEY_RATE_LIMITED, wait_ms, "too many new sessions of this user; wait %u ms",
+                      wait_ms);
+        session_close(s, PARLEY_CLOSE_TOO_MANY, "too many new sessions of this user");
+}
+
 static void session_admit(struct session *s, const struct auth_claims *claims)
 {
         struct core *core = s->core;
+        uint32_t wait_ms = 0;
         int r;
 
         free(s->token);
@@ -190,8 +198,10 @@ static void session_admit(struct session *s, const struct auth_claims *claims)
         s->admin = claims->admin;
         s->expires_at = claims->expires_at;
         session_enter(s, SESSION_LOADING);
-        r = s->name ? user_attach(core, claims->user_id, s) : -ENOMEM;
-        if (r == PARLEY_RATE_LIMITED)
+        r = s->name ? user_attach(core, claims->user_id, s, &wait_ms) : -ENOMEM;
+        if (r == PARLEY_RATE_LIMITED && wait_ms)
+                session_refuse_opening(s, wait_ms);
+        else if (r == PARLEY_RATE_LIMITED)
                 session_fail(s, s->hello_ref, PARLEY_RATE_LIMITED, PARLEY_CLOSE_TOO_MANY,
                              "too many connections of this user");
         else if (r)

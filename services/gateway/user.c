@@ -176,17 +176,31 @@ static struct user *user_new(struct core *core, const char *user_id)
         return u;
 }
 
-int user_attach(struct core *core, const char *user_id, struct session *s)
+/* How long a user is kept: not shorter than his bucket takes to fill, or he could empty it again by leaving */
+static uint64_t user_linger_ms(const struct core *core)
+{
+        uint32_t rate = core_rate(core, core->config->rate_sessions_per_user);
+        uint64_t fill_ms = rate ? core->config->burst_sessions_per_user * 1000 / rate : 0;
+
+        return fill_ms > core->config->linger_ms ? fill_ms : core->config->linger_ms;
+}
+
+int user_attach(struct core *core, const char *user_id, struct session *s, uint32_t *ret_wait_ms)
 {
         struct user *u = user_find(core, user_id);
         uint64_t most = core->config->max_connections_per_user;
 
+        *ret_wait_ms = 0;
         if (u && most && u->n_sessions >= most)
                 return PARLEY_RATE_LIMITED;
         if (!u)
                 u = user_new(core, user_id);
         if (!u)
                 return -ENOMEM;
+        *ret_wait_ms = ratelimit_take(&u->openings, core->now_ms, core_rate(core, core->config->rate_sessions_per_user),
+                                      (uint32_t)core->config->burst_sessions_per_user, 1);
+        if (*ret_wait_ms)
+                return PARLEY_RATE_LIMITED;
         s->user = u;
         s->user_prev = NULL;
         s->user_next = u->sessions;
@@ -215,5 +229,5 @@ void user_detach(struct session *s)
         s->user_prev = s->user_next = NULL;
         s->user = NULL;
         if (--u->n_sessions == 0)
-                wheel_arm(u->core->wheel, &u->expiry, u->core->now_ms + u->core->config->linger_ms, user_expire);
+                wheel_arm(u->core->wheel, &u->expiry, u->core->now_ms + user_linger_ms(u->core), user_expire);
 }

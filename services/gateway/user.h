@@ -28,7 +28,7 @@ struct user {
         unsigned n_members, cap_members;
         uint64_t list_version; /* of the newest Memberships applied */
         struct bus_sub *sub;
-        struct ratelimit messages;
+        struct ratelimit messages, openings;
         uint64_t hinted_ms; /* until when retries of refused messages were told to wait */
         struct gate_item gate;
         struct wheel_timer expiry; /* to be dropped */
@@ -47,8 +47,9 @@ struct member_change {
         bool had_absence, left_himself;
 };
 
-/* Puts the session under its user, who is loaded if need be; then session_advance is called. PARLEY_RATE_LIMITED: too many sessions. */
-int user_attach(struct core *core, const char *user_id, struct session *s);
+/* Puts the session under its user, who is loaded if need be; then session_advance is called. PARLEY_RATE_LIMITED: too many sessions,
+ * or, with *ret_wait_ms above 0, opened too fast. */
+int user_attach(struct core *core, const char *user_id, struct session *s, uint32_t *ret_wait_ms);
 void user_detach(struct session *s);
 struct user *user_find(struct core *core, const char *user_id);
 struct member *user_member(struct user *u, const struct channel *c);
