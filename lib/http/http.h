@@ -38,7 +38,8 @@ struct http_options {
         const char *listen; /* "127.0.0.1:8082", "[::]:8082", ":8082" (every address); port 0: any free one */
         const struct http_route *routes; /* copied; the strings must outlive the server */
         unsigned n_routes;
-        unsigned max_connections;        /* 0: 1000; at that many the one that is idle or sending longest is cut; others wait */
+        unsigned
+                max_connections; /* 0: 1000; at that many the one that is idle or sending longest is cut; others wait */
         unsigned max_connections_per_ip; /* of the TCP peer; 0: no limit */
         unsigned timeout_s;              /* of an idle or half-sent connection; 0: 30 */
         size_t max_answer_bytes;         /* of all answers on their way together; 0: 256 MiB; past it 503 is answered */

@@ -64,10 +64,17 @@ static uint32_t frames_limit(struct session *s, uint32_t cost)
         uint32_t wait = ratelimit_take(&s->frames, core->now_ms, core_rate(core, config->rate_frames_per_connection),
                                        (uint32_t)config->burst_frames_per_connection, cost);
 
+        s->paid = true;
         if (wait || !s->address)
                 return wait;
         return ratelimit_take(&s->address->frames, core->now_ms, core_rate(core, config->rate_frames_per_address),
                               (uint32_t)config->burst_frames_per_address, cost);
+}
+
+static void frames_over_limit(struct session *s)
+{
+        if (++s->limited_frames >= LIMITED_FRAMES_MAX)
+                session_fail(s, 0, PARLEY_RATE_LIMITED, PARLEY_CLOSE_TOO_MANY, "too many frames");
 }
 
 static bool frames_is_heartbeat(struct session *s, const Parley__V1__ClientFrame *frame)
@@ -75,6 +82,7 @@ static bool frames_is_heartbeat(struct session *s, const Parley__V1__ClientFrame
         if (frame->body_case != PARLEY__V1__CLIENT_FRAME__BODY_PING || s->core->now_ms - s->pinged_ms < PING_MS)
                 return false;
         s->pinged_ms = s->core->now_ms;
+        s->paid = true;
         return true;
 }
 
@@ -91,8 +99,7 @@ static void frames_dispatch(struct session *s, const Parley__V1__ClientFrame *fr
         wait = frames_is_heartbeat(s, frame) ? 0 : frames_limit(s, frames_cost(s, frame));
         if (wait) {
                 session_error(s, frame->ref, PARLEY_RATE_LIMITED, wait, "too many frames; wait %u ms", wait);
-                if (++s->limited_frames >= LIMITED_FRAMES_MAX)
-                        session_fail(s, 0, PARLEY_RATE_LIMITED, PARLEY_CLOSE_TOO_MANY, "too many frames");
+                frames_over_limit(s);
                 return;
         }
         s->limited_frames = 0;
@@ -166,12 +173,28 @@ static void frames_take_delimited(struct session *s, const uint8_t *data, size_t
                              "a frame's length points beyond the message");
 }
 
+/* What has no frame that was charged (an empty message, one of newlines, a pong) costs as much as one */
+static void frames_charge_empty(struct session *s)
+{
+        if (s->state != SESSION_CLOSING && !s->paid && frames_limit(s, 1))
+                frames_over_limit(s);
+}
+
+void session_pong(struct session *s)
+{
+        core_time(s->core);
+        session_heard(s);
+        s->paid = false;
+        frames_charge_empty(s);
+}
+
 void session_receive(struct session *s, const uint8_t *data, size_t n, bool binary)
 {
         core_time(s->core);
         session_heard(s);
         if (s->state == SESSION_CLOSING)
                 return;
+        s->paid = false;
         if (binary != (s->encoding == ENCODING_PROTO))
                 session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR,
                              binary ? "binary messages need the subprotocol parley.v1.proto"
@@ -182,4 +205,5 @@ void session_receive(struct session *s, const uint8_t *data, size_t n, bool bina
                 frames_take(s, data, n);
         else
                 frames_take_lines(s, (const char *)data, n);
+        frames_charge_empty(s);
 }

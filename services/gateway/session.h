@@ -83,6 +83,7 @@ struct session {
         int64_t expires_at;  /* unix seconds */
         struct wheel_timer timer;
         struct ratelimit frames;
+        bool paid;              /* a frame of this message was charged for */
         uint64_t pinged_ms;     /* the last `ping` that was answered whatever the rate */
         struct cursor *cursors; /* LOADING: from hello and resume */
         uint32_t n_cursors;
@@ -105,8 +106,10 @@ int session_new(struct session **ret_session, struct core *core, const struct se
 void session_receive(struct session *s, const uint8_t *data, size_t n, bool binary);
 /* A token of the upgrade; the session may be closing afterwards */
 void session_authenticate(struct session *s, const char *token, uint32_t ref);
-/* Anything came: a pong */
+/* Anything came */
 void session_heard(struct session *s);
+/* A pong, which is charged like a frame */
+void session_pong(struct session *s);
 /* The transport takes more. True: nothing is left to write */
 bool session_writable(struct session *s);
 /* The connection is gone; frees the session */

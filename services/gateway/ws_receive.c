@@ -119,10 +119,8 @@ int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
         case LWS_CALLBACK_RECEIVE:
                 return connection_receive(c, in, len);
         case LWS_CALLBACK_RECEIVE_PONG:
-                if (c->session) {
-                        core_time(c->ws->core);
-                        session_heard(c->session);
-                }
+                if (c->session)
+                        session_pong(c->session);
                 return 0;
         case LWS_CALLBACK_SERVER_WRITEABLE:
                 return ws_on_writeable(c);

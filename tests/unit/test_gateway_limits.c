@@ -85,6 +85,68 @@ static void test_frames_of_a_connection(void **state)
         fake_free(f);
 }
 
+/* Coming and going again and again: each opening costs a `ready`. */
+static void test_rate_of_openings(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c;
+
+        (void)state;
+        f->config.rate_limits = true;
+        f->config.rate_sessions_per_user = 1;
+        f->config.burst_sessions_per_user = 5;
+        f->config.linger_ms = 0; /* leaving does not fill the bucket */
+        for (unsigned i = 0; i < 5; i++) {
+                c = fake_connect(f, "ada", ENCODING_PROTO);
+                assert_int_equal(fake_count(c, PARLEY__V1__SERVER_FRAME__BODY_READY), 1);
+                fake_client_drop(c);
+                fake_advance(f, 10);
+        }
+        c = fake_connect(f, "ada", ENCODING_PROTO);
+        assert_int_equal(c->close_code, 4009);
+        assert_string_equal(fake_last(c, PARLEY__V1__SERVER_FRAME__BODY_ERROR)->error->code, "rate_limited");
+        assert_in_range(fake_last(c, PARLEY__V1__SERVER_FRAME__BODY_ERROR)->error->retry_ms, 1, 1000);
+        c = fake_connect(f, "bob", ENCODING_PROTO);
+        assert_int_equal(c->close_code, 0);
+        fake_advance(f, 1100);
+        c = fake_connect(f, "ada", ENCODING_PROTO);
+        assert_int_equal(c->close_code, 0);
+        fake_free(f);
+}
+
+/* Messages without a frame, and pongs, are not free. */
+static void test_empty_messages(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *lines = fake_connect(f, "ada", ENCODING_JSON),
+                           *pongs = fake_connect(f, "bob", ENCODING_JSON),
+                           *calm = fake_connect(f, "cyd", ENCODING_JSON);
+
+        (void)state;
+        f->config.rate_limits = true;
+        f->config.rate_frames_per_connection = 10;
+        f->config.burst_frames_per_connection = 20;
+        for (unsigned i = 0; i < 219; i++) {
+                fake_client_text(lines, i % 2 ? "" : "\n\n\n");
+                session_pong(pongs->session);
+        }
+        assert_int_equal(lines->close_code, 0);
+        assert_int_equal(pongs->close_code, 0);
+        fake_client_text(lines, "\n");
+        session_pong(pongs->session);
+        assert_int_equal(lines->close_code, 4009);
+        assert_int_equal(pongs->close_code, 4009);
+        /* a message with a frame is charged for the frame alone */
+        for (unsigned i = 0; i < 20; i++)
+                fake_client_text(calm, "{\"type\":\"resume\"}\n");
+        fake_run(f);
+        assert_null(strstr(calm->last_text, "rate_limited"));
+        fake_client_text(calm, "{\"type\":\"resume\"}\n");
+        fake_run(f);
+        assert_non_null(strstr(calm->last_text, "rate_limited"));
+        fake_free(f);
+}
+
 static void test_pending_is_bounded(void **state)
 {
         struct fake *f = world();
@@ -211,6 +273,8 @@ int main(void)
                 cmocka_unit_test(test_pending_bytes_are_bounded),
                 cmocka_unit_test(test_cursors_are_in_the_same_budget),
                 cmocka_unit_test(test_contradictions),
+                cmocka_unit_test(test_rate_of_openings),
+                cmocka_unit_test(test_empty_messages),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
