@@ -234,19 +234,21 @@ static void test_ratetable(void **state)
 
         (void)state;
         assert_int_equal(ratetable_new(&t, 1, 2, 2), 0);
-        assert_int_equal(ratetable_take(t, "a", 0), 0);
-        assert_int_equal(ratetable_take(t, "a", 0), 0);
-        assert_true(ratetable_take(t, "a", 0) > 0);
-        assert_int_equal(ratetable_take(t, "b", 0), 0); /* others are not held up */
-        assert_int_equal(ratetable_take(t, "a", 5000), 0);
+        assert_int_equal(ratetable_take(t, "a", 0, 1), 0);
+        assert_int_equal(ratetable_take(t, "a", 0, 1), 0);
+        assert_true(ratetable_take(t, "a", 0, 1) > 0);
+        assert_int_equal(ratetable_take(t, "d", 0, 9), 0); /* dearer than the burst: all of it */
+        assert_true(ratetable_take(t, "d", 0, 1) > 0);
+        assert_int_equal(ratetable_take(t, "b", 0, 1), 0); /* others are not held up */
+        assert_int_equal(ratetable_take(t, "a", 5000, 1), 0);
         /* the table is full: b, which was used longest ago, is forgotten */
-        assert_int_equal(ratetable_take(t, "c", 5000), 0);
-        assert_int_equal(ratetable_take(t, "a", 5000), 0);
-        assert_true(ratetable_take(t, "a", 5000) > 0);
+        assert_int_equal(ratetable_take(t, "c", 5000, 1), 0);
+        assert_int_equal(ratetable_take(t, "a", 5000, 1), 0);
+        assert_true(ratetable_take(t, "a", 5000, 1) > 0);
         ratetable_free(t);
         assert_int_equal(ratetable_new(&t, 0, 1, 2), 0);
         for (unsigned i = 0; i < 100; i++)
-                assert_int_equal(ratetable_take(t, "a", 0), 0);
+                assert_int_equal(ratetable_take(t, "a", 0, 1), 0);
         ratetable_free(t);
 }
 
