@@ -136,6 +136,7 @@ const struct config_item history_config_items[] = {
          .type = CONFIG_U64,
          .offset = AT(message_rate),
          .def = "20",
+         .min = 1,
          .max = 100000,
          .zero_is_off = true,
          .unit = "1/s",
