@@ -8,6 +8,9 @@
 #include "bus/subjects.h"
 #include "history/pg.h"
 
+/* Of a page of messages, roughly: clients that ask and do not read make answers pile up. */
+enum { MESSAGES_MAX_BYTES = 1 << 20 };
+
 /* Each span is scanned by the key with a limit of its own: an absence costs nothing, however long it was. The cursor of the stream is
  * read by the same statement, so that it is of the same moment. */
 #define SPANS "unnest($2::bigint[], $3::bigint[]) AS v(lo, hi)"
@@ -154,13 +157,36 @@ static void messages_fail(struct messages_read *q, int error)
         free(q);
 }
 
+/* Control characters are written with six bytes in JSON. */
+static size_t message_size(const Parley__V1__Message *m)
+{
+        size_t n = protobuf_c_message_get_packed_size(&m->base) + 256; /* names of the members */
+
+        for (const unsigned char *p = (const unsigned char *)m->content; *p; p++)
+                n += *p < 0x20 ? 5 : 0;
+        return n;
+}
+
+static int fit(const struct messages_read *q, uint32_t n_down, const struct message_rows *rows, struct page_cut *cut)
+{
+        size_t *sizes = calloc(rows->n + 1, sizeof(*sizes));
+
+        if (!sizes)
+                return -ENOMEM;
+        for (size_t i = 0; i < rows->n; i++)
+                sizes[i] = message_size(rows->messages[i]);
+        page_fit(&q->plan, sizes, MESSAGES_MAX_BYTES, n_down, cut);
+        free(sizes);
+        return 0;
+}
+
 static void on_messages(int error, const struct pg_results *r, void *userdata)
 {
         struct messages_read *q = userdata;
         struct messages_page page = {0};
         struct message_rows rows = {0};
         struct page_cut cut;
-        uint32_t n_down = 0, n_up = 0;
+        uint32_t n_down = 0, n_up = 0, first;
 
         if (error) {
                 messages_fail(q, error);
@@ -174,11 +200,14 @@ static void on_messages(int error, const struct pg_results *r, void *userdata)
                 page.complete_through = (uint64_t)pg_i64(r, 0, 0, 0);
                 page.epoch = (uint64_t)pg_i64(r, 0, 0, 1);
         }
+        first = cut.first;
+        error = message_rows_read(r, 0, cut.first, cut.n, 3, &rows);
+        if (!error && rows.n)
+                error = fit(q, n_down, &rows, &cut);
         page.has_before = cut.has_before;
         page.has_after = cut.has_after;
-        error = message_rows_read(r, 0, cut.first, cut.n, 3, &rows);
-        page.messages = rows.messages;
-        page.n = rows.n;
+        page.messages = rows.messages ? rows.messages + (cut.first - first) : NULL;
+        page.n = rows.n ? cut.n : 0;
         q->handler(error, error ? NULL : &page, q->userdata);
         message_rows_done(&rows);
         free(q);

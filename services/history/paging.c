@@ -131,6 +131,25 @@ void page_cut(const struct page_plan *plan, uint32_t n_down, uint32_t n_up, stru
                 .first = n_down - down, .n = down + up, .has_before = n_down > down, .has_after = n_up > up};
 }
 
+void page_fit(const struct page_plan *plan, const size_t *sizes, size_t max_bytes, uint32_t n_down,
+              struct page_cut *cut)
+{
+        uint32_t lo = 0, hi = cut->n, middle = n_down - cut->first; /* rows from middle on are above the cursor */
+        size_t bytes = 0;
+
+        for (uint32_t i = 0; i < cut->n; i++)
+                bytes += sizes[i];
+        while (hi - lo > 1 && bytes > max_bytes) {
+                bool above = plan->mode == PAGE_AFTER || (plan->mode == PAGE_AROUND && hi > middle && hi - middle >= middle - lo);
+
+                bytes -= above ? sizes[--hi] : sizes[lo++];
+        }
+        cut->has_before = cut->has_before || lo > 0;
+        cut->has_after = cut->has_after || hi < cut->n;
+        cut->first += lo;
+        cut->n = hi - lo;
+}
+
 uint64_t page_events_through(uint64_t after, uint32_t n, uint32_t limit, uint64_t last_seq, uint64_t cursor,
                              uint64_t through_wanted, bool *ret_more)
 {

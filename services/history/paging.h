@@ -55,6 +55,10 @@ struct page_cut {
         bool has_before, has_after;
 };
 void page_cut(const struct page_plan *plan, uint32_t n_down, uint32_t n_up, struct page_cut *ret_cut);
+/* Takes away what does not fit into max_bytes, on the side that is farther from the cursor; one row at least stays. sizes: of the rows of
+ * the page, the first one first. cut->first, n and has_… follow. n_down: as above. */
+void page_fit(const struct page_plan *plan, const size_t *sizes, size_t max_bytes, uint32_t n_down,
+              struct page_cut *cut);
 
 /* Through where an answer with events is complete: asked above `after`, got n events (of at most limit; the last is at last_seq), while
  * ingest stood at cursor. ret_more: ask again from there. */

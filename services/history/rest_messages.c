@@ -6,7 +6,7 @@
 #include "history/pages.h"
 #include "history/rest.h"
 
-enum { EVENTS_LIMIT_DEFAULT = 200, EVENTS_MAX_BYTES = 8 << 20 };
+enum { EVENTS_LIMIT_DEFAULT = 200, EVENTS_MAX_BYTES = 1 << 20 };
 
 /* --- a page --- */
 

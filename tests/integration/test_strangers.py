@@ -128,3 +128,23 @@ def test_a_private_channel_looks_like_none(stack):
             for answer in (there, none):
                 assert answer.json()["code"] == "not_a_member", (method, path, answer.text)
             assert there.json()["detail"] == none.json()["detail"]
+
+
+def test_pages_end_at_a_size(stack):
+    channel, text, n = stack.channel("ada"), "\x01" * 16000, 25
+    with stack.rest("ada") as ada:
+        seqs = [ada.post(f"/api/channels/{channel}/messages", json={"content": text}).json()["seq"] for _ in range(n)]
+        stack.wait_ingested("ada", channel, seqs[-1])
+        for path, key in (("messages", "before"), ("messages", "after")):
+            seen, cursor = [], seqs[-1] + 1 if key == "before" else seqs[0] - 1
+            while True:
+                answer = ada.get(f"/api/channels/{channel}/{path}", params={key: cursor, "limit": 200})
+                assert len(answer.content) < 1_200_000
+                page = answer.json()
+                got = [m["seq"] for m in page["messages"]]
+                seen = got + seen if key == "before" else seen + got
+                if not page["hasBefore" if key == "before" else "hasAfter"]:
+                    break
+                assert 0 < len(got) < n
+                cursor = got[0] if key == "before" else got[-1]
+            assert seen == seqs

@@ -144,6 +144,34 @@ static void test_around(void **state)
         expect(PAGE_AROUND, PAGE_SEQ_MAX, 3, 10, 80, 3, true, false);
 }
 
+static void fits(enum page_mode mode, uint32_t n_down, uint32_t n_up, size_t max, uint32_t first, uint32_t n, bool before,
+                 bool after)
+{
+        const struct page_plan plan = {.mode = mode, .limit = 6};
+        size_t sizes[6] = {10, 10, 10, 10, 10, 10};
+        struct page_cut cut;
+
+        page_cut(&plan, n_down, n_up, &cut);
+        page_fit(&plan, sizes, max, n_down, &cut);
+        assert_int_equal(cut.first, first);
+        assert_int_equal(cut.n, n);
+        assert_int_equal(cut.has_before, before);
+        assert_int_equal(cut.has_after, after);
+}
+
+static void test_fit(void **state)
+{
+        (void)state;
+        fits(PAGE_LATEST, 6, 0, 60, 0, 6, false, false);
+        fits(PAGE_LATEST, 6, 0, 59, 1, 5, true, false);
+        fits(PAGE_BEFORE, 7, 1, 25, 5, 2, true, true);
+        fits(PAGE_AFTER, 1, 6, 25, 1, 2, true, true);
+        fits(PAGE_AFTER, 0, 6, 0, 0, 1, false, true); /* one at least */
+        fits(PAGE_AROUND, 3, 3, 30, 1, 3, true, true);
+        fits(PAGE_AROUND, 3, 3, 0, 2, 1, true, true); /* the cursor's own */
+        fits(PAGE_LATEST, 0, 0, 0, 0, 0, false, false);
+}
+
 static void test_events_through(void **state)
 {
         bool more;
@@ -195,7 +223,7 @@ int main(void)
                 cmocka_unit_test(test_parse),          cmocka_unit_test(test_parse_refuses),
                 cmocka_unit_test(test_latest),         cmocka_unit_test(test_before),
                 cmocka_unit_test(test_after),          cmocka_unit_test(test_around),
-                cmocka_unit_test(test_events_through), cmocka_unit_test(test_seq_and_lists),
+                cmocka_unit_test(test_fit), cmocka_unit_test(test_events_through), cmocka_unit_test(test_seq_and_lists),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
