@@ -16,7 +16,8 @@ struct access_target {
         bool has_row;
         Parley__V1__Role role; /* explicit; none without a row */
         uint64_t version;      /* 0 without a row */
-        uint64_t n_channels;   /* in how many he is, of those that he joined or made where he himself asks, else of those that others added him to */
+        uint64_t
+                n_channels; /* in how many he is, of those that he joined or made where he himself asks, else of those that others added him to */
 };
 
 struct access {

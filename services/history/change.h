@@ -27,7 +27,7 @@ struct change_member {
         bool joins;                     /* was no member: MemberJoined, else MemberChanged */
         bool removed;                   /* leaves, by somebody else */
         bool was_owner; /* and is none any more: refused as a conflict where others would be left without one */
-        uint64_t seq;                   /* of its event, once it is published */
+        uint64_t seq;   /* of its event, once it is published */
 };
 
 struct change;

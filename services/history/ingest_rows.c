@@ -66,7 +66,7 @@
         X(r->channels.created_by, PG_TEXT)                                                                             \
         X(r->users.id, PG_TEXT)                                                                                        \
         X(r->users.name, PG_TEXT)                                                                                      \
-        X(r->users.own, PG_INT2 )                                                                                      \
+        X(r->users.own, PG_INT2)                                                                                       \
         X(r->outbox.channel, PG_TEXT)                                                                                  \
         X(r->outbox.actor, PG_TEXT)                                                                                    \
         X(r->outbox.id, PG_TEXT)

@@ -30,8 +30,8 @@ static bool unwanted(const unsigned char *p)
                 return true;
         if (*p == 0xc2)
                 return p[1] >= 0x80 && p[1] <= 0x9f;
-        return *p == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
-                              (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+        return *p == 0xe2 &&
+               ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) || (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
 
 bool members_text_valid(const char *text, size_t max)

@@ -140,7 +140,8 @@ void page_fit(const struct page_plan *plan, const size_t *sizes, size_t max_byte
         for (uint32_t i = 0; i < cut->n; i++)
                 bytes += sizes[i];
         while (hi - lo > 1 && bytes > max_bytes) {
-                bool above = plan->mode == PAGE_AFTER || (plan->mode == PAGE_AROUND && hi > middle && hi - middle >= middle - lo);
+                bool above = plan->mode == PAGE_AFTER ||
+                             (plan->mode == PAGE_AROUND && hi > middle && hi - middle >= middle - lo);
 
                 bytes -= above ? sizes[--hi] : sizes[lo++];
         }

@@ -221,7 +221,8 @@ static void create(struct rest_call *c)
         }
         for (unsigned i = 0; i < a->n_targets; i++)
                 if (a->targets[i].n_channels >= c->rest->env->config->max_channels_per_user) {
-                        rest_problem(c, PARLEY_CONFLICT, "%s is in as many channels as one user may make, join or be added to",
+                        rest_problem(c, PARLEY_CONFLICT,
+                                     "%s is in as many channels as one user may make, join or be added to",
                                      a->targets[i].user_id);
                         return;
                 }

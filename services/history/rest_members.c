@@ -95,8 +95,8 @@ static void gone(struct rest_call *c, unsigned status)
 /* In direct channels there is nobody to make an owner of, and everybody may go. */
 static bool last_owner(const struct access *a)
 {
-        return a->channel.kind != PARLEY__V1__CHANNEL__KIND__direct &&
-               a->targets[0].role == PARLEY__V1__ROLE__owner && a->others && !a->other_owners;
+        return a->channel.kind != PARLEY__V1__CHANNEL__KIND__direct && a->targets[0].role == PARLEY__V1__ROLE__owner &&
+               a->others && !a->other_owners;
 }
 
 static void leave(struct rest_call *c)

@@ -144,8 +144,8 @@ static void test_around(void **state)
         expect(PAGE_AROUND, PAGE_SEQ_MAX, 3, 10, 80, 3, true, false);
 }
 
-static void fits(enum page_mode mode, uint32_t n_down, uint32_t n_up, size_t max, uint32_t first, uint32_t n, bool before,
-                 bool after)
+static void fits(enum page_mode mode, uint32_t n_down, uint32_t n_up, size_t max, uint32_t first, uint32_t n,
+                 bool before, bool after)
 {
         const struct page_plan plan = {.mode = mode, .limit = 6};
         size_t sizes[6] = {10, 10, 10, 10, 10, 10};
@@ -220,10 +220,11 @@ static void test_seq_and_lists(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parse),          cmocka_unit_test(test_parse_refuses),
-                cmocka_unit_test(test_latest),         cmocka_unit_test(test_before),
-                cmocka_unit_test(test_after),          cmocka_unit_test(test_around),
-                cmocka_unit_test(test_fit), cmocka_unit_test(test_events_through), cmocka_unit_test(test_seq_and_lists),
+                cmocka_unit_test(test_parse),         cmocka_unit_test(test_parse_refuses),
+                cmocka_unit_test(test_latest),        cmocka_unit_test(test_before),
+                cmocka_unit_test(test_after),         cmocka_unit_test(test_around),
+                cmocka_unit_test(test_fit),           cmocka_unit_test(test_events_through),
+                cmocka_unit_test(test_seq_and_lists),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
