@@ -9,7 +9,7 @@ import nats
 import psycopg
 from nats.js.errors import NotFoundError
 from support.schema import event_pb2, internal_pb2
-from support.stack import wait_until
+from support.stack import take_offset, wait_until
 
 HISTORY = "history"
 
@@ -152,11 +152,12 @@ def check_chains(stack):
 class SecondHistory:
     """Another history beside the stack's own, with its settings and other ports."""
 
-    def __init__(self, stack, shift=3000, **env):
+    def __init__(self, stack, **env):
+        offset, self.mark = take_offset()
         own = dict(item.split("=", 1) for item in open(f"/proc/{stack.pid(HISTORY)}/environ").read().split("\0") if "=" in item)
-        self.port, self.admin = 8082 + stack.offset + shift, 9082 + stack.offset + shift
+        self.port, self.admin = 8082 + offset, 9082 + offset
         binary = os.readlink(f"/proc/{stack.pid(HISTORY)}/exe")
-        self.log = open(stack.run_dir / "log" / f"history-{shift}.log", "w")
+        self.log = open(stack.run_dir / "log" / f"history-{offset}.log", "w")
         self.process = subprocess.Popen([binary], stdout=self.log, stderr=self.log, cwd=stack.run_dir, env={
             **own, "PARLEY_LISTEN": f"127.0.0.1:{self.port}", "PARLEY_ADMIN_LISTEN": f"127.0.0.1:{self.admin}",
             **{k: str(v) for k, v in env.items()}})
@@ -177,3 +178,4 @@ class SecondHistory:
             self.process.kill()
         self.process.wait()
         self.log.close()
+        self.mark.close()

@@ -33,7 +33,7 @@ def wait_until(condition, timeout=20.0, what="condition", interval=0.02):
 def take_offset():
     """A port offset at which none of the stack's ports is taken, and a socket that keeps it from other tests until it is closed."""
     base = (8080, 8081, 8082, 8085, 9081, 9082, 9085, 8422, 8432)
-    for offset in range(5000 + os.getpid() % 300 * 20, 30000, 20):
+    for offset in range(5000 + os.getpid() % 300 * 20, 23000, 20):  # below the ports that outgoing connections get
         # what is free now may be another's that is about to start, or whose part was just killed: its name tells
         mark = socket.socket(socket.AF_UNIX)
         try:
