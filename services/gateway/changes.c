@@ -85,8 +85,8 @@ static void changes_take(struct core *core, const Parley__V1__MembershipChange *
                 log_warn("a change of membership with a bad id");
                 return;
         }
-        strcpy(change.user_id, message->user_id);
-        strcpy(change.channel_id, message->channel_id);
+        memcpy(change.user_id, message->user_id, strlen(message->user_id) + 1); /* valid ids fit */
+        memcpy(change.channel_id, message->channel_id, strlen(message->channel_id) + 1);
         change_keep(core, &change);
         u = user_find(core, change.user_id);
         if (u && u->loaded)

@@ -120,7 +120,7 @@ static inline bool channel_joined_only(const struct channel *c)
 /* A live copy arrived */
 void chain_offer(struct channel *c, const struct bus_msg *msg);
 /* The next event, in order: applied, kept, delivered */
-void chain_accept(struct channel *c, const struct raw_event *event);
+void chain_accept(struct channel *c, const struct raw_event *raw);
 /* Head and floor were read while activating: goes on with what was held meanwhile */
 void chain_begin(struct channel *c);
 /* This sequence exists: if it does not come by itself it is fetched */

@@ -42,7 +42,7 @@ static void session_dirty(struct session *s)
 
 static bool queue_grow(struct session *s)
 {
-        uint32_t n = s->queue ? s->cap_queue : SESSION_QUEUE_INLINE;
+        uint32_t n = s->cap_queue > SESSION_QUEUE_INLINE ? s->cap_queue : SESSION_QUEUE_INLINE;
         struct frame **queue;
 
         if (s->n_queue < n)

@@ -41,7 +41,7 @@ static uint32_t check_rate(struct user *u)
         uint32_t wait = ratelimit_take(&u->messages, core->now_ms, rate,
                                        (uint32_t)core->config->burst_messages_per_user, 1);
 
-        if (!wait)
+        if (!wait || !rate) /* without a rate there is no wait */
                 return 0;
         if (u->hinted_ms < core->now_ms + wait)
                 u->hinted_ms = core->now_ms + wait;

@@ -27,7 +27,7 @@ static int split(const char *text, char *host, size_t n_host, char *port, size_t
                 return -EINVAL;
         memcpy(host, text, n);
         host[n] = 0;
-        strcpy(port, colon + 1);
+        memcpy(port, colon + 1, strlen(colon + 1) + 1);
         return 0;
 }
 

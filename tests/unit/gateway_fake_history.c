@@ -58,12 +58,13 @@ static void history_events(struct fake *f, const void *data, size_t len, bus_rep
                 if (e->seq <= q->after_seq || e->seq > through || strcmp(e->channel, q->channel_id) != 0 ||
                     history_hides(f, q->user_id, q->channel_id, e->seq))
                         continue;
-                if (a.n_events == q->limit) {
+                if (a.n_events > 0 && a.n_events == q->limit) {
                         a.more = true;
                         a.through_seq = a.events[a.n_events - 1]->seq;
                         break;
                 }
                 a.events[a.n_events] = parley__v1__event__unpack(NULL, e->len, e->data);
+                assert_non_null(a.events[a.n_events]);
                 a.events[a.n_events++]->seq = e->seq;
         }
         out = malloc(parley__v1__events_response__get_packed_size(&a) + 1);

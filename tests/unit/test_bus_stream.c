@@ -307,7 +307,7 @@ static void test_bucket(void **state)
         assert_int_equal(r.error, BUS_E_NO_RESPONDERS);
 }
 
-enum { SERIAL = 2000, PIPELINED = 50000, WINDOW = 2000 };
+enum { SERIAL = 2000, MEDIAN = SERIAL / 2, P99 = SERIAL / 100 * 99, PIPELINED = 50000, WINDOW = 2000 };
 static unsigned n_timed;
 static uint64_t sent_ns[PIPELINED], took_ns[PIPELINED];
 
@@ -361,8 +361,8 @@ static void test_speed(void **state)
                 env_until(&e, n_timed, i + 1, 5000);
         }
         qsort(took_ns, SERIAL, sizeof(took_ns[0]), by_time);
-        print_message("serial ack: p50 %.0f us, p99 %.0f us; ", (double)took_ns[SERIAL / 2] / 1e3,
-                      (double)took_ns[SERIAL * 99 / 100] / 1e3);
+        print_message("serial ack: p50 %.0f us, p99 %.0f us; ", (double)took_ns[MEDIAN] / 1e3,
+                      (double)took_ns[P99] / 1e3);
         n_timed = 0;
         uint64_t begin = now_ns();
         for (unsigned i = 0; i < PIPELINED;) {

@@ -14,6 +14,24 @@ static struct fake *world(void)
         return f;
 }
 
+/* What was removed from the log before it was seen may be missing, nothing else */
+static void model_check(struct fake *f, const struct fake_view *v, const char *channel, uint64_t seed)
+{
+        assert_int_equal(v->breaks, 0);
+        assert_int_equal(v->gaps, 0);
+        for (size_t n = 1; n < v->n_seqs; n++)
+                assert_true(v->seqs[n] > v->seqs[n - 1]);
+        for (size_t n = 0, at = 0; n < f->n_log; n++) {
+                if (strcmp(f->log[n].channel, channel) != 0)
+                        continue;
+                while (at < v->n_seqs && v->seqs[at] < f->log[n].seq)
+                        at++;
+                if (!f->log[n].removed && (at == v->n_seqs || v->seqs[at] != f->log[n].seq))
+                        fail_msg("seed %llu: event %llu of %s is missing", (unsigned long long)seed,
+                                 (unsigned long long)f->log[n].seq, channel);
+        }
+}
+
 /* Random loss, repetition and reordering of live copies, with several channels and clients that come and go */
 static void model(uint64_t seed)
 {
@@ -49,26 +67,9 @@ static void model(uint64_t seed)
         /* the lost last ones are found by the digest of whoever stored them, here by a reconnect */
         fake_reconnect(f);
         fake_advance(f, 3000);
-        for (unsigned i = 0; i < 8; i++) {
-                for (unsigned k = 0; k < 3; k++) {
-                        struct fake_view *v = fake_view(clients[i], channels[k]);
-
-                        assert_int_equal(v->breaks, 0);
-                        assert_int_equal(v->gaps, 0);
-                        for (size_t n = 1; n < v->n_seqs; n++)
-                                assert_true(v->seqs[n] > v->seqs[n - 1]);
-                        /* what was removed from the log before it was seen may be missing, nothing else */
-                        for (size_t n = 0, at = 0; n < f->n_log; n++) {
-                                if (strcmp(f->log[n].channel, channels[k]) != 0)
-                                        continue;
-                                while (at < v->n_seqs && v->seqs[at] < f->log[n].seq)
-                                        at++;
-                                if (!f->log[n].removed && (at == v->n_seqs || v->seqs[at] != f->log[n].seq))
-                                        fail_msg("seed %llu: event %llu of %s is missing", (unsigned long long)seed,
-                                                 (unsigned long long)f->log[n].seq, channels[k]);
-                        }
-                }
-        }
+        for (unsigned i = 0; i < 8; i++)
+                for (unsigned k = 0; k < 3; k++)
+                        model_check(f, fake_view(clients[i], channels[k]), channels[k], seed);
         fake_free(f);
 }
 

@@ -255,7 +255,7 @@ static void test_storm(void **state)
         fake_connect(f, "ada", ENCODING_PROTO);
         messages(f, 60);
         for (unsigned i = 0; i < 200; i++)
-                c[i] = fake_connect(f, "ada", i % 2 ? ENCODING_PROTO : ENCODING_PROTO);
+                c[i] = fake_connect(f, "ada", ENCODING_PROTO);
         f->config.max_connections_per_user = 0;
         f->n_direct = 0;
         for (unsigned i = 0; i < 200; i++)
