@@ -1,0 +1,96 @@
+"""What a scenario is given: its options, the systems it is to measure, and where results go."""
+
+import contextlib
+import datetime
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from . import plot, procs, table
+from .load import Load
+from .result import median_of
+from .system import BENCH, ROOT
+
+RESULTS = BENCH / "results"
+
+
+class Context:
+    """One run of one scenario."""
+
+    def __init__(self, scenario, args, systems, results=RESULTS):
+        self.scenario, self.args, self.systems, self.folder = scenario, args, systems, results
+        self.quick, self.repeat = args.quick, args.repeat
+        self.results, self.checks = [], []
+        self.dir = Path(tempfile.mkdtemp(prefix="parley-bench-"))
+        self.dir.chmod(0o755)
+
+    # --- for scenarios ---
+
+    def say(self, text):
+        print(f"[{self.scenario}] {text}", file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def started(self, system):
+        """The system, running."""
+        began = time.monotonic()
+        try:
+            system.start()
+            self.say(f"{system.name} is ready ({time.monotonic() - began:.1f} s)")
+            yield system
+        finally:
+            system.stop()
+
+    def load(self, system, clients, **options):
+        """Clients of a running system, provisioned and not yet connected."""
+        return Load(system, system.provision(clients), self.dir, **options)
+
+    def emit(self, runs, limit=None, main=None):
+        """The runs of one system become one result and one line. limit: the raw limit's result, main: the field that `ratio` compares."""
+        result = median_of(runs)
+        if main:
+            value, base = getattr(result, main), getattr(limit or result, main)
+            result.ratio = value / base if value is not None and base else None
+        print(result.line(), flush=True)
+        self.results.append(result)
+        return result
+
+    def check(self, what, value, bound, at_least=False):
+        """A count that must hold on every machine: told with its bound, and the run fails when it does not."""
+        ok = value >= bound if at_least else value <= bound
+        self.checks.append((what, value, bound, ok))
+        self.say(f"{'ok    ' if ok else 'FAILED'} {what}: {value:.4g}, {'at least' if at_least else 'at most'} {bound:g}")
+        return ok
+
+    # --- for run.py ---
+
+    def close(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def finish(self, chart):
+        """Table, and unless it is a quick run the files in bench/results."""
+        if not self.results:
+            return
+        text = table.markdown(self.results)
+        print(f"\n### {self.scenario}\n\n{text}\n", flush=True)
+        if self.quick:
+            return
+        self.folder.mkdir(exist_ok=True)
+        header = {"command": "scripts/bench " + " ".join(self.args.given), **about()}
+        lines = [json.dumps(header), *(r.line() for r in self.results)]
+        (self.folder / f"{self.scenario}.jsonl").write_text("\n".join(lines) + "\n")
+        title, unit, rows = chart(self.results)
+        note = f"{header['machine']} · {header['date']} · commit {header['commit']} · median of {min(r.n for r in self.results)} or more"
+        (self.folder / f"{self.scenario}.svg").write_text(plot.bars(title, unit, rows, note))
+
+
+def about():
+    def git(*args):
+        return subprocess.run(["git", "-C", str(ROOT), *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "lib", "services", "proto", "bench/load")
+    return {"date": datetime.date.today().isoformat(), "machine": procs.machine(), "commit": (git("rev-parse", "--short=10", "HEAD") or "unknown") +
+            (" with changes" if changed else "")}

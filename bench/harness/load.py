@@ -1,0 +1,89 @@
+"""The load generator (bench/load, C) as an object: connections that stay while loads of several rates are put on them."""
+
+import json
+import subprocess
+import time
+
+from . import procs
+from .result import Result
+from .system import ROOT
+
+BINARY = ROOT / "build/release/bench/load/parley-bench"
+
+
+class LoadError(Exception):
+    """The generator could not do what it was asked to; its own words are in the message."""
+
+
+class Load:
+    """`with Load(system, clients, folder) as load: load.connect(); load.run(rate=500, seconds=5)`."""
+
+    def __init__(self, system, clients, folder, procs=1, payload=128):
+        self.system, self.clients = system, clients
+        self.errors = folder / f"load-{system.name.replace(' ', '-')}.stderr"
+        plan = folder / f"plan-{system.name.replace(' ', '-')}"
+        plan.write_text("".join(f"{c.user} {c.token} {','.join(c.rooms) or '-'}\n" for c in clients))
+        d = system.dialect
+        options = {"url": system.url, "plan": plan, "procs": procs, "payload": payload, "speak": d.speak, "protocol": d.protocol, "hello": d.hello,
+                   "join": d.join, "ready": d.ready, "send": d.send, "event": d.event, "ack": d.ack, "audience": system.audience}
+        self.command = [str(BINARY), "load", *(f"--{k}={v}" for k, v in options.items() if v != "")]
+
+    def __enter__(self):
+        with self.errors.open("w") as errors:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1)
+        return self
+
+    def __exit__(self, *exc):
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def ask(self, command, **values):
+        """One command, one line of JSON as the answer."""
+        try:
+            self.process.stdin.write(" ".join([command, *(f"{k}={v}" for k, v in values.items())]) + "\n")
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            self.process.wait(30)
+            raise LoadError(f"{self.system.name}, {command}: {self.errors.read_text().strip() or 'the load generator ended'}")
+        found = json.loads(answer)
+        if "error" in found:
+            raise LoadError(f"{self.system.name}, {command}: {found['error']} {self.errors.read_text().strip()}")
+        return found
+
+    def connect(self, n=None):
+        """Connects until the first n clients of the plan (all, when not given) are ready."""
+        return self.ask("connect", n=n or len(self.clients))
+
+    def run(self, rate, seconds, warmup=0.5, senders=None, edits=0, settle=10):
+        """An open-loop load of `rate` messages a second; returns what the generator measured, with the system's CPU time.
+
+        What is sent in the first `warmup` seconds counts for losses, not for percentiles. settle: how long after the last
+        send deliveries are waited for.
+        """
+        pids = list(self.system.pids().values())
+        cpu = procs.cpu_s(pids)
+        began = time.monotonic()
+        found = self.ask("load", rate=rate, seconds=seconds, warmup=warmup, senders=senders or len(self.clients), edits=edits, settle=settle)
+        found["cpu_us"] = (procs.cpu_s(pids) - cpu) * 1e6 if pids else None
+        found["wall_s"] = time.monotonic() - began
+        return found
+
+
+def flawless(found):
+    """Nothing lost, doubled, refused, closed, and every chain whole."""
+    return (found["delivered"] == found["expected"] and found["acked"] == found["to_ack"]
+            and not any(found[k] for k in ("doubled", "breaks", "errors", "closed")))
+
+
+def to_result(scenario, system, found, **fields):
+    cpu = found.get("cpu_us")
+    return Result(scenario=scenario, system=system.name, conns=found["conns"], rate=found["rate"], sent=found["sent"], delivered=found["delivered"],
+                  p50_ms=found["p50_ms"], p99_ms=found["p99_ms"], p999_ms=found["p999_ms"], per_s=found["per_s"],
+                  cpu_us_per_msg=cpu / found["delivered"] if cpu is not None and found["delivered"] else None, **fields)
