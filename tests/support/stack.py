@@ -33,7 +33,9 @@ def wait_until(condition, timeout=20.0, what="condition", interval=0.02):
 def take_offset():
     """A port offset at which none of the stack's ports is taken, and a socket that keeps it from other tests until it is closed."""
     base = (8080, 8081, 8082, 8085, 9081, 9082, 9085, 8422, 8432)
-    for offset in range(5000 + os.getpid() % 300 * 20, 23000, 20):  # below the ports that outgoing connections get
+    first = os.environ.get("PARLEY_PORT_OFFSET")  # who sets it wants to know where the stacks are
+    # below the ports that outgoing connections get
+    for offset in range(int(first), int(first) + 900, 20) if first else range(5000 + os.getpid() % 300 * 20, 23000, 20):
         # what is free now may be another's that is about to start, or whose part was just killed: its name tells
         mark = socket.socket(socket.AF_UNIX)
         try:
@@ -66,6 +68,7 @@ class Stack:
         # Postgres runs as another user than root and has to reach its socket folder
         self.dir.chmod(0o755)
         self.run_dir = self.dir / "run"
+        self.gateways = [self]   # what has a ws_url and an admin port, the first one being that of scripts/up
         self.env = {
             **os.environ,
             "PARLEY_PORT_OFFSET": str(self.offset),
@@ -88,6 +91,8 @@ class Stack:
         return self
 
     def down(self):
+        for gateway in self.gateways[1:]:
+            gateway.kill()
         try:
             self._script("down")
         finally:
@@ -106,6 +111,46 @@ class Stack:
     def second_gateway(self):
         """Another gateway of this stack, at other ports; not started."""
         return SecondGateway(self)
+
+    def second_gateways(self, n):
+        """Makes sure that n gateways (1 or 2) run."""
+        if n > 1 and len(self.gateways) < 2:
+            self.gateways.append(self.second_gateway())
+        for gateway in self.gateways[1:n]:
+            if not gateway.alive():
+                gateway.start()
+
+    def parts(self, gateways=1):
+        """The processes whose levels one may watch: name -> (pid, address of the admin port or None)."""
+        parts = {"gateway": (self.pid("gateway"), self.admin_url("gateway")), "history": (self.pid("history"), self.admin_url("history")),
+                 "nats-server": (self.pid("nats-server"), None)}
+        if gateways > 1:
+            parts["gateway 2"] = (self.gateways[1].process.pid, self.gateways[1].admin_url)
+        return parts
+
+    def family(self, name):
+        """The process of a part and its children (Postgres has one for each connection), the parent first."""
+        pids = [self.pid(name)]
+        for pid in pids:
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                pids += [int(child) for child in task.read_text().split()]
+        return pids
+
+    def signal_all(self, pids, sig):
+        for pid in pids:
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                pass  # a child that ended by itself meanwhile
+
+    def states(self, pids):
+        """The kernel's letters for these processes: T is stopped."""
+        def state(pid):
+            try:
+                return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                return "X"
+        return [state(pid) for pid in pids]
 
     def pid(self, name):
         return int((self.run_dir / "pids" / name).read_text())
@@ -241,6 +286,9 @@ class SecondGateway:
             return httpx.get(self.admin_url + "/readyz", timeout=3).status_code == 200
         except httpx.TransportError:
             return False
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
 
     def kill(self):
         if self.process:

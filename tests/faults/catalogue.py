@@ -1,0 +1,7 @@
+"""All faults: importing a family registers its faults in fault.REGISTRY. A new family is a file in families/ and a line here."""
+
+from fault import REGISTRY
+
+import families.processes  # noqa: F401
+
+__all__ = ["REGISTRY"]

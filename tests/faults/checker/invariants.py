@@ -1,0 +1,299 @@
+"""What must hold whatever broke: pure functions over a record and over what history serves after recovery.
+
+L  nothing that was acked is lost: history has it at that sequence, and every client that was a member has it
+P  nothing that nobody sent, and nothing with another content
+U  nothing twice: one sequence for an id, and no live event twice on a connection
+O  one order: live events ascend, nothing is missing in a chain, all have the order of history
+I  an id is answered the same whenever it is asked for, and every answer is for what was asked
+Z  nothing of a channel for who is no member of it: no frame, no page, no ack
+V  recovery within the bound of the fault
+B  memory, open files and queues are back at their level
+"""
+
+from collections import defaultdict, namedtuple
+
+LETTERS = "LPUOIZVB"
+BODIES = ("message", "messageEdited", "messageDeleted", "memberJoined", "memberLeft", "memberChanged", "channelChanged", "removed")
+Violation = namedtuple("Violation", "invariant what")
+
+
+class Case:
+    """A record with what history served: {channel: {"events": [...], "messages": [...]}}; epochs: a log that was made anew has no whole chain."""
+
+    def __init__(self, record, history):
+        self.record, self.history = record, history
+        self.channels = set(history)
+        self.intents = {(e.channel, e.user, e.id): e for e in record.of("intend")}
+        self.acks = [e for e in record.of("ack") if e.channel in self.channels]
+        self.views = [e for e in record.of("view") if e.channel in self.channels]
+        self.by_seq = {c: {e["seq"]: e for e in h["events"]} for c, h in history.items()}
+        self.edits = defaultdict(set)                     # (channel, seq of the message) -> contents it was ever meant to have
+        self.deletes = set()
+        for e in record.of("intend"):
+            if e.op == "edit":
+                self.edits[e.channel, e.target].add(e.content)
+            elif e.op == "delete":
+                self.deletes.add((e.channel, e.target))
+
+    def member_until(self, channel, user):
+        """The last sequence that concerns this user: None when he is a member now, 0 when he never was one."""
+        until = 0
+        for event in self.history[channel]["events"]:
+            if event.get("memberJoined", {}).get("userId") == user:
+                until = None
+            elif event.get("memberLeft", {}).get("userId") == user:
+                until = event["seq"]
+        return until
+
+
+def body_of(event):
+    return next((b for b in BODIES if b in event), "unknown")
+
+
+def name(event):
+    return f"{event['channelId']}/{event['seq']} ({body_of(event)} {event['id']} of {event['actorId']})"
+
+
+# --- L ---
+
+def lost(case):
+    acked = defaultdict(set)
+    for ack in case.acks:
+        event = case.by_seq[ack.channel].get(ack.seq)
+        acked[ack.channel].add(ack.seq)
+        if event is None:
+            yield f"acked to {ack.client} as {ack.channel}/{ack.seq} ({ack.id}), and not in history"
+        elif body_of(event) == "removed" and event["removed"]["reason"] != "deleted":
+            yield f"acked to {ack.client} as {ack.channel}/{ack.seq}, and history has it as {event['removed']['reason']}"
+    for view in case.views:
+        if case.member_until(view.channel, view.user) is not None:
+            continue
+        if not view.whole:
+            yield f"{view.client} never got {view.channel} whole again (through {view.cursor})"
+        missing = [s for s in case.by_seq[view.channel] if s > view.start and s not in seqs_of(view)]
+        for seq in missing[:5]:
+            also = "acked, " if seq in acked[view.channel] else ""
+            yield f"{view.client} never saw {name(case.by_seq[view.channel][seq])} ({also}{len(missing)} in all)"
+    for channel, history in case.history.items():
+        pages = {m["seq"] for m in history["messages"]}
+        for event in history["events"]:
+            if "message" in event and event["seq"] not in pages:
+                yield f"{name(event)} is an event, and on no page of messages"
+
+
+def seqs_of(view):
+    return {int(s) for s in view.applied}
+
+
+# --- P ---
+
+def invented(case):
+    seen = set()
+    for client, event in all_events(case):
+        why = why_invented(case, event)
+        if why and (event["channelId"], event["seq"], why) not in seen:
+            seen.add((event["channelId"], event["seq"], why))
+            yield f"{client} has {name(event)}: {why}"
+    for channel, history in case.history.items():
+        yield from wrong_pages(case, channel, history)
+
+
+def all_events(case):
+    """Every event that anybody was given in any way, with who it was."""
+    for channel, history in case.history.items():
+        for event in history["events"]:
+            yield "history", event
+    for e in case.record.of("live"):
+        if e.event["channelId"] in case.channels:
+            yield e.client, e.event
+    for e in case.record.of("replay", "page"):
+        if e.channel in case.channels:
+            for event in e.events:
+                yield e.client, event
+
+
+def why_invented(case, event):
+    channel, body = event["channelId"], body_of(event)
+    if body in ("memberJoined", "memberLeft"):
+        op = "add" if body == "memberJoined" else "remove"
+        asked = any(e.user_id == event[body]["userId"] and e.op == op for e in case.record.of("member") if e.channel == channel)
+        return None if asked else "nobody asked for it"
+    if body == "channelChanged":
+        made = any(e.client == event["actorId"] for e in case.record.of("member") if e.channel == channel and e.op == "create")
+        return None if made and event[body]["channel"]["id"] == channel else "nobody changed it"
+    intent = case.intents.get((channel, event["actorId"], event["id"]))
+    if intent is None:
+        return "nobody sent it"
+    if body == "removed":
+        # with a message its edits lose their content
+        deleted = (channel, intent.target if intent.op == "edit" else event["seq"]) in case.deletes
+        return None if deleted or event["removed"]["reason"] != "deleted" else "nobody deleted it"
+    if {"send": "message", "edit": "messageEdited", "delete": "messageDeleted"}[intent.op] != body:
+        return f"it was sent as {intent.op}"
+    if body == "message":
+        message = event["message"]
+        if message["senderId"] != event["actorId"] or message["id"] != event["id"]:
+            return "the message is of another than its event"
+        if message.get("deleted"):
+            return None if (channel, event["seq"]) in case.deletes else "nobody deleted it"
+        if message["content"] != intent.content and message["content"] not in case.edits[channel, event["seq"]]:
+            return "its content is not what was sent"
+        return None
+    if event[body]["targetSeq"] != intent.target:
+        return "it has another target"
+    return "its content is not what was sent" if body == "messageEdited" and event[body]["content"] != intent.content else None
+
+
+def wrong_pages(case, channel, history):
+    """Pages of messages must be what the events make of them."""
+    expected = {}
+    for event in history["events"]:
+        if "message" in event:
+            expected[event["seq"]] = event["message"]["content"]
+    for event in history["events"]:
+        if "messageEdited" in event and event["messageEdited"]["targetSeq"] in expected:
+            expected[event["messageEdited"]["targetSeq"]] = event["messageEdited"]["content"]
+    gone = {e["messageDeleted"]["targetSeq"] for e in history["events"] if "messageDeleted" in e}
+    for message in history["messages"]:
+        seq = message["seq"]
+        if seq in gone:
+            if not message["deleted"] or message["content"]:
+                yield f"the page still has the content of {channel}/{seq}, which was deleted"
+        elif seq not in expected:
+            yield f"the page has {channel}/{seq}, which is no event"
+        elif message["content"] != expected[seq]:
+            yield f"the page has {channel}/{seq} with a content that its events do not make"
+
+
+# --- U ---
+
+def doubled(case):
+    for who, channel, events in histories(case):
+        first = {}
+        for event in sorted(events, key=lambda e: e["seq"]):
+            identity = (event["actorId"], event["id"])
+            if body_of(event) in ("message", "messageEdited", "messageDeleted", "removed") and event["id"]:
+                if identity in first:
+                    yield f"{who} has {name(event)} twice: also as {channel}/{first[identity]}"
+                first.setdefault(identity, event["seq"])
+    for key, seqs in live_runs(case):
+        for a, b in zip(seqs, seqs[1:]):
+            if a == b:
+                yield f"{key[0]} got {key[2]}/{a} twice live on connection {key[1]}"
+
+
+def histories(case):
+    for channel, history in case.history.items():
+        yield "history", channel, history["events"]
+    for view in case.views:
+        yield view.client, view.channel, list(view.applied.values())
+
+
+def live_runs(case):
+    """The sequences of live events as they came, for each connection and channel; a rewind begins anew."""
+    runs, done = defaultdict(list), []
+    for e in case.record.of("live", "rewind"):
+        channel = e.channel if e.kind == "rewind" else e.event["channelId"]
+        key = (e.client, e.conn, channel)
+        if e.kind == "rewind":
+            done.append((key, runs.pop(key, [])))
+        elif channel in case.channels:
+            runs[key].append(e.event["seq"])
+    return done + list(runs.items())
+
+
+# --- O ---
+
+def disordered(case):
+    for key, seqs in live_runs(case):
+        for a, b in zip(seqs, seqs[1:]):
+            if b < a:
+                yield f"{key[0]} got {key[2]}/{b} live after {a} on connection {key[1]}"
+    for e in case.record.of("break"):
+        if e.channel in case.channels:
+            yield f"{e.client} found a hole live: {e.channel}/{e.seq} names {e.prev} as before it, and {e.cursor} was the last"
+    for e in case.record.of("replay", "page"):
+        seqs = [event["seq"] for event in e.events]
+        if seqs != sorted(set(seqs)):
+            yield f"a {e.kind} of {e.channel} to {e.client} does not ascend"
+    for channel, history in case.history.items():
+        yield from broken_chain(channel, history["events"])
+        seqs = [m["seq"] for m in history["messages"]]
+        if seqs != sorted(seqs):
+            yield f"the pages of {channel} do not ascend"
+    for view in case.views:
+        for seq, event in view.applied.items():
+            stored = case.by_seq[view.channel].get(int(seq))
+            if stored is None:
+                yield f"{view.client} has {name(event)}, and history has nothing there"
+            elif stored["id"] != event["id"]:
+                yield f"{view.client} has {name(event)} where history has {name(stored)}"
+
+
+def broken_chain(channel, events):
+    for a, b in zip(events, events[1:]):
+        if b["seq"] <= a["seq"]:
+            yield f"history's events of {channel} do not ascend at {b['seq']}"
+        elif b["prev"] != a["seq"]:
+            yield f"history's chain of {channel} breaks at {b['seq']}: {b['prev']} is named as before it, and {a['seq']} is"
+
+
+# --- I ---
+
+def inconsistent(case):
+    first = {}
+    for ack in case.acks:
+        key = (ack.channel, ack.user, ack.asked)
+        if ack.id != ack.asked:
+            yield f"{ack.client} asked for {ack.asked} and was answered for {ack.id}"
+            continue
+        before = first.setdefault(key, ack)
+        if before.seq != ack.seq or before.createdAt != ack.createdAt:
+            yield f"{ack.asked} was acked as {before.seq} ({before.createdAt}) and then as {ack.seq} ({ack.createdAt}) to {ack.client}"
+        event = case.by_seq[ack.channel].get(ack.seq)
+        if event is not None and (event["id"], event["actorId"]) != (ack.id, ack.user):
+            yield f"{ack.id} was acked to {ack.client} as {ack.channel}/{ack.seq}, where {name(event)} is"
+    for e in case.record.of("refused"):
+        if e.channel in case.channels and e.code == "id_conflict":
+            yield f"{e.client} was answered id_conflict for {e.id}, which it never used for anything else"
+
+
+# --- Z ---
+
+def leaked(case):
+    for e in case.record.of("leak"):
+        yield f"{e.client} was sent something of {e.channel} in {e.where}: {e.text[:80]}"
+    for e in case.record.of("probe"):
+        if e.granted or e.leaked:
+            yield f"{e.client} got through {e.door} of {e.channel}: {e.answer}"
+    for e in case.record.of("live", "replay", "page"):
+        for event in [e.event] if e.kind == "live" else e.events:
+            until = case.member_until(event["channelId"], e.user) if event["channelId"] in case.channels else None
+            if until is not None and event["seq"] > until:
+                yield f"{e.client} got {name(event)} ({e.kind}), and " + (f"was removed at {until}" if until else "never was a member")
+    for e in case.record.of("state"):
+        if e.channel in case.channels and case.member_until(e.channel, e.user) == 0:
+            yield f"{e.client} was told of {e.channel}, and never was a member"
+
+
+CHECKS = {"L": lost, "P": invented, "U": doubled, "O": disordered, "I": inconsistent, "Z": leaked}
+
+
+def check(record, history):
+    """All violations of L, P, U, O, I and Z."""
+    case = Case(record, history)
+    return [Violation(letter, what) for letter, function in CHECKS.items() for what in function(case)]
+
+
+def check_bound(recovered_s, bound_s):
+    """V: None as recovered_s means never."""
+    if recovered_s is None or recovered_s > bound_s:
+        took = "did not recover" if recovered_s is None else f"took {recovered_s:.1f} s to recover"
+        return [Violation("V", f"{took}; the bound is {bound_s} s")]
+    return []
+
+
+def check_levels(before, after, slack):
+    """B: levels by name, with what each may be above what it was: slack(name, before) -> limit."""
+    return [Violation("B", f"{name} was {before[name]} and is {value}, above {slack(name, before[name])}")
+            for name, value in after.items() if name in before and value > slack(name, before[name])]

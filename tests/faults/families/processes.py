@@ -1,0 +1,50 @@
+"""Each process killed, and stopped for ten seconds."""
+
+import signal
+
+from fault import Fault, fault
+from support.stack import wait_until
+
+PARTS = ("gateway", "history", "nats-server", "postgres")
+DOWN_S, STOPPED_S = 2, 10
+
+
+class Kill(Fault):
+    part = ""
+
+    async def inject(self, run):
+        pid = run.stack.pid(self.part)
+        await run.thread(run.stack.kill, self.part)
+        run.show(f"{self.part} {pid} was killed")
+        await run.pause(DOWN_S)
+
+    async def heal(self, run):
+        await run.thread(run.stack.start, self.part)
+
+    async def clean(self, run):
+        await run.thread(run.stack.start, self.part)
+
+
+class Stop(Fault):
+    part = ""
+
+    async def inject(self, run):
+        pids = run.stack.family(self.part)
+        run.stack.signal_all(pids, signal.SIGSTOP)
+        # a process that is in the kernel stops when it comes out
+        await run.thread(wait_until, lambda: set(run.stack.states(pids)) <= {"T", "X"}, 5, f"all of {self.part} stands still")
+        await run.pause(STOPPED_S)
+        run.show(f"{self.part} {pids[0]} was stopped (state T) for {STOPPED_S} s, with {len(pids) - 1} children")
+
+    async def heal(self, run):
+        run.stack.signal_all(run.stack.family(self.part), signal.SIGCONT)
+
+    async def clean(self, run):
+        run.stack.signal_all(run.stack.family(self.part), signal.SIGCONT)
+
+
+for _part in PARTS:
+    fault(type(f"Kill_{_part}", (Kill,), {"name": f"kill-{_part}", "part": _part, "quick": True, "bound_s": 20,
+                                          "about": f"kill -9 of {_part}, started again after {DOWN_S} s"}))
+    fault(type(f"Stop_{_part}", (Stop,), {"name": f"stop-{_part}", "part": _part, "quick": _part == "gateway", "bound_s": 20,
+                                          "about": f"SIGSTOP of {_part}, SIGCONT after {STOPPED_S} s"}))

@@ -1,0 +1,157 @@
+"""What a fault is, and the run of one: load, fault, recovery, proof."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from checker import levels
+from checker.clients import Doors
+from checker.invariants import LETTERS, Violation, check, check_bound, check_levels
+from checker.load import RATE, Load
+
+REGISTRY = {}
+WARM_ACKS, AFTER_ACKS = 100, 40
+RECOVERY_MAX_S = 120      # beyond it a run is given up
+
+
+class Fault:
+    """One fault. A subclass is registered by the decorator `fault`; `inject` must say what it saw happen with `run.show`."""
+
+    name = ""
+    about = ""                 # one line for --list
+    bound_s = 20               # V: from the beginning of `heal` until everybody has spoken and heard, and history has it
+    invariants = LETTERS       # those that it can prove; the others show as '-'
+    quick = False              # part of --quick
+    gateways = 1
+    rate = RATE                # mutations a second
+    build = "release"          # or faults: failpoints
+    settings = {}              # PARLEY_* of its stack; faults with equal ones share a stack
+    shares_stack = True        # False: a stack of its own, that is thrown away
+
+    async def prepare(self, run):
+        """Before the load: members, other clients."""
+
+    async def inject(self, run):
+        raise NotImplementedError
+
+    async def heal(self, run):
+        """Ends the fault; what ended must run again when this returns."""
+
+    async def clean(self, run):
+        """Whatever happened: lets go of what the fault holds (stopped processes, rules, disks)."""
+
+    async def verify(self, run):
+        """More to prove than the invariants say: yields Violations."""
+        return []
+
+
+def fault(cls):
+    assert cls.name and cls.name not in REGISTRY, cls
+    REGISTRY[cls.name] = cls
+    return cls
+
+
+@dataclass
+class Outcome:
+    name: str
+    invariants: str
+    violations: list = field(default_factory=list)
+    shown: list = field(default_factory=list)     # what was seen to happen
+    acked: int = 0
+    recovered_s: float = None
+    took_s: float = 0
+    error: str = ""                               # the run itself came to no end
+
+    @property
+    def failed(self):
+        return bool(self.violations or self.error)
+
+    def cell(self, letter):
+        n = sum(v.invariant == letter for v in self.violations)
+        return f"{n}!" if n else "-" if letter not in self.invariants else "?" if self.error else "ok"
+
+
+class Run:
+    """What a fault is given: the stack, the clients, a random source, and a place to say what happened."""
+
+    def __init__(self, fault, stack, seed, doors=None):
+        self.fault, self.stack, self.seed = fault, stack, seed
+        self.doors = doors or Doors(stack.base_url, [stack.ws_url, *(g.ws_url for g in stack.gateways[1:fault.gateways])], stack.token)
+        self.load = Load(self.doors, seed, fault.rate)
+        self.random, self.record = self.load.random, self.load.record
+        self.outcome = Outcome(fault.name, fault.invariants)
+
+    def show(self, text):
+        """Something that proves that the fault happened."""
+        self.outcome.shown.append(text)
+        self.record.add("run", 0, "mark", text=text)
+
+    async def thread(self, function, *args, **kwargs):
+        """What blocks (starting a process, asking by HTTP) beside the loop of the clients."""
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+    async def pause(self, seconds):
+        """Part of a fault: how long it lasts."""
+        await asyncio.sleep(seconds)
+
+    async def levels(self):
+        return await self.thread(lambda: levels.measure(self.stack.parts(self.fault.gateways)))
+
+
+async def execute(run):
+    """The whole of one fault. Never raises but for a cancel: what went wrong is in the outcome."""
+    outcome, began = run.outcome, time.monotonic()
+    try:
+        await _execute(run)
+    except Exception as error:
+        outcome.error = f"{type(error).__name__}: {error}"
+    finally:
+        try:
+            await run.fault.clean(run)
+        finally:
+            await run.load.close()
+    if not outcome.shown and not outcome.error:
+        outcome.error = "nothing shows that the fault happened"
+    outcome.acked, outcome.took_s = len(run.load.acked()), time.monotonic() - began
+    return outcome
+
+
+async def _execute(run):
+    load, fault, outcome = run.load, run.fault, run.outcome
+    await load.prepare()
+    await fault.prepare(run)
+    load.start()
+    await load.traffic(WARM_ACKS)
+    before = await run.levels()
+    run.record.add("run", 0, "mark", text="inject")
+    await fault.inject(run)
+    run.record.add("run", 0, "mark", text="heal")
+    healed = time.monotonic()
+    await fault.heal(run)
+    try:
+        await load.recovered(RECOVERY_MAX_S)
+        outcome.recovered_s = time.monotonic() - healed
+        await load.traffic(AFTER_ACKS)
+    except TimeoutError:
+        pass  # V says so below; the rest is still proven as far as it goes
+    await load.stop()
+    if not all(o.tried for o in load.outsiders):
+        raise RuntimeError("the outsiders tried no door")
+    await load.ask_again()
+    history = await load.finish()
+    found = check(load.record, history) + check_bound(outcome.recovered_s, fault.bound_s) + await _levels(run, before)
+    found += [Violation(*v) for v in await fault.verify(run)]
+    outcome.violations = [v for v in found if v.invariant in fault.invariants]
+    fatal = [f"{e.client}: {e.reason}" for e in run.record.of("fatal")]
+    if fatal:
+        raise RuntimeError("; ".join(fatal[:3]))
+
+
+async def _levels(run, before, timeout=30):
+    """Queues empty and buffers shrink within some seconds: the last look counts."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = check_levels(before, await run.levels(), levels.slack)
+        if not found or time.monotonic() > deadline:
+            return found
+        await asyncio.sleep(0.5)  # a poll with a deadline

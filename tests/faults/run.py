@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Runs faults under load and proves the invariants. scripts/faults builds what this needs and calls it."""
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from catalogue import REGISTRY  # noqa: E402
+from checker.invariants import LETTERS  # noqa: E402
+from fault import Run, execute  # noqa: E402
+from support.stack import Stack  # noqa: E402
+
+
+class Stacks:
+    """One stack for all faults with the same build and settings; after a violation it is not used any more."""
+
+    def __init__(self, build):
+        self.build, self.stacks = build, {}
+
+    def get(self, fault):
+        key = (self.build or fault.build, tuple(sorted(fault.settings.items())))
+        if key not in self.stacks:
+            self.stacks[key] = Stack(build=key[0], **fault.settings)
+        stack = self.stacks[key].up()
+        stack.second_gateways(fault.gateways)
+        return stack
+
+    def drop(self, stack):
+        self.stacks = {k: s for k, s in self.stacks.items() if s is not stack}
+        stack.down()
+
+    def down(self):
+        for stack in list(self.stacks.values()):
+            self.drop(stack)
+
+
+def run_one(fault, stacks, seed, keep):
+    stack = stacks.get(fault)
+    run = Run(fault, stack, seed)
+    try:
+        outcome = asyncio.run(execute(run))
+        report(run, keep)
+    finally:
+        if not fault.shares_stack or run.outcome.failed:
+            stacks.drop(stack)
+    return outcome
+
+
+def report(run, keep):
+    outcome = run.outcome
+    for text in outcome.shown:
+        print(f"  {text}")
+    for violation in outcome.violations[:20]:
+        print(f"  {violation.invariant}: {violation.what}")
+    if len(outcome.violations) > 20:
+        print(f"  … {len(outcome.violations)} violations")
+    if outcome.error:
+        print(f"  ERROR: {outcome.error}")
+    if outcome.failed:
+        keep.mkdir(parents=True, exist_ok=True)
+        path = keep / f"{outcome.name}-{run.seed}.jsonl"
+        run.record.save(path)
+        path.with_suffix(".log").write_text(run.stack.logs(2000))
+        print(f"  the record and the logs: {path}, {path.with_suffix('.log').name}; again: scripts/faults --only {outcome.name} --seed {run.seed}")
+
+
+def table(outcomes):
+    width = max(len(o.name) for o in outcomes)
+    print(f"\n{'fault':{width}}  {'  '.join(f'{x:>2}' for x in LETTERS)}   acked  recovered  bound   took")
+    for o in outcomes:
+        recovered = "   -   " if o.recovered_s is None else f"{o.recovered_s:5.1f} s"
+        cells = "  ".join(f"{o.cell(x):>2}" for x in LETTERS)
+        print(f"{o.name:{width}}  {cells}  {o.acked:6}  {recovered:>9}  {REGISTRY[o.name].bound_s:3} s  {o.took_s:4.0f} s"
+              + ("  ERROR" if o.error else ""))
+
+
+def chosen(arguments):
+    names = list(REGISTRY)
+    if arguments.only:
+        names = arguments.only.split(",")
+        for name in names:
+            if name not in REGISTRY:
+                sys.exit(f"scripts/faults: there is no fault '{name}'; scripts/faults --list names them")
+    elif arguments.quick:
+        names = [n for n in names if REGISTRY[n].quick]
+    return names
+
+
+def schedule(arguments, seed):
+    """The faults of this run with the seed of each; a soak takes random ones until its time is over."""
+    names, source = chosen(arguments), random.Random(seed)
+    if not arguments.minutes:
+        yield from ((name, seed) for name in names)
+        return
+    end = time.monotonic() + arguments.minutes * 60
+    while time.monotonic() < end:
+        yield source.choice(names), source.getrandbits(32)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="name the faults")
+    parser.add_argument("--only", metavar="A,B", help="these faults")
+    parser.add_argument("--quick", action="store_true", help="the subset for CI: 5 minutes at most")
+    parser.add_argument("--seed", type=int, help="of what is random in the load and the faults; printed at the start")
+    parser.add_argument("--minutes", type=float, default=0, help="soak: random faults in turn until then")
+    parser.add_argument("--build", help="the preset whose services run, instead of what each fault asks for")
+    parser.add_argument("--keep", type=Path, default=Path("build/faults-records"), help="where the records of failed runs go")
+    arguments = parser.parse_args()
+    if arguments.list:
+        for name, cls in REGISTRY.items():
+            print(f"{name:24} {'quick  ' if cls.quick else '       '}{cls.about}")
+        return 0
+    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().getrandbits(32)
+    print(f"seed {seed}")
+    stacks, outcomes = Stacks(arguments.build), []
+    try:
+        for name, its_seed in schedule(arguments, seed):
+            print(f"\n=== {name}: {REGISTRY[name].about}", flush=True)
+            outcomes.append(run_one(REGISTRY[name](), stacks, its_seed, arguments.keep))
+    finally:
+        stacks.down()
+    table(outcomes)
+    failed = [o.name for o in outcomes if o.failed]
+    print(f"\n{len(outcomes)} runs, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    return 1 if failed or not outcomes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
