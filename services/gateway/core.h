@@ -96,7 +96,10 @@ struct core {
         uint64_t n_private_replays;
         struct tail_entry *tail_oldest, *tail_newest; /* of all channels */
         size_t tail_bytes;
-        size_t queue_bytes;
+        size_t queue_bytes;   /* of all sessions; what several wait for counts once */
+        size_t kept_bytes;    /* by the transport */
+        size_t leaving_bytes; /* of these: of sessions that are being closed */
+        bool opening_waits;   /* a session would be live, but too much is waiting */
 
         struct channel **acked; /* channels of our own acks since the last digest */
         unsigned n_acked, cap_acked;

@@ -5,12 +5,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "gateway/backlog.h"
 #include "gateway/pack.h"
 #include "gateway/session.h"
 #include "gateway/stats.h"
-
-/* What a queued frame costs beside its bytes, so that many small ones are bounded too */
-#define QUEUE_FRAME_COST 16
 
 static void session_flush(struct session *s, unsigned *budget);
 
@@ -85,7 +83,7 @@ void session_queue(struct session *s, struct frame *f)
         }
         queue_of(s)[s->n_queue++] = frame_ref(f);
         s->queue_bytes += (uint32_t)cost;
-        core->queue_bytes += cost;
+        backlog_queued(core, f);
         session_dirty(s);
 }
 
@@ -134,11 +132,11 @@ static void queue_consume(struct session *s, unsigned n)
 
         for (unsigned i = 0; i < n; i++) {
                 cost += queue[i]->len + QUEUE_FRAME_COST;
+                backlog_unqueued(s->core, queue[i]);
                 frame_unref(queue[i]);
         }
         s->n_queue -= n;
         s->queue_bytes -= (uint32_t)cost;
-        s->core->queue_bytes -= cost;
         if (s->n_queue) {
                 memmove(queue, queue + n, s->n_queue * sizeof(struct frame *));
         } else if (s->queue) {
@@ -171,7 +169,7 @@ static int session_write_next(struct session *s)
         unsigned n = queue_batch(s);
         bool deflated;
         struct frame *f = pack_get(core, queue_of(s), n, s->encoding, s->compress && !s->plain, &deflated);
-        size_t len;
+        size_t len, kept = 0;
         int r;
 
         if (!f) {
@@ -180,9 +178,11 @@ static int session_write_next(struct session *s)
         }
         /* the newline only separates */
         len = f->len - (s->encoding == ENCODING_JSON && !deflated);
-        r = core->transport.write(s->connection, f->data, len, s->encoding == ENCODING_PROTO || deflated);
+        r = core->transport.write(s->connection, f->data, len, s->encoding == ENCODING_PROTO || deflated, &kept);
         if (r)
                 return r;
+        if (kept)
+                backlog_kept(s, s->kept_bytes + kept);
         metric_add(&stat_writes, 1);
         metric_add(&stat_written_bytes, (double)len);
         queue_consume(s, n);
@@ -198,7 +198,7 @@ static void session_flush(struct session *s, unsigned *budget)
                 (*budget)--;
                 r = session_write_next(s);
                 if (r == TRANSPORT_E_BUSY)
-                        s->blocked = true;
+                        backlog_block(s);
                 if (r < 0)
                         session_queue_drop(s); /* the connection is dead, session_gone follows */
                 if (r)
@@ -211,6 +211,7 @@ bool session_writable(struct session *s)
         unsigned budget = 8;
 
         s->blocked = false;
+        backlog_kept(s, 0);
         session_flush(s, &budget);
         packs_clear(s->core);
         if (s->n_queue && !s->blocked)
@@ -222,6 +223,7 @@ bool core_flush(struct core *core, unsigned max_writes)
 {
         unsigned budget = max_writes, i, kept = 0;
 
+        backlog_open(core);
         for (i = 0; i < core->n_dirty && budget; i++) {
                 struct session *s = core->dirty[i];
 
@@ -242,6 +244,8 @@ bool core_flush(struct core *core, unsigned max_writes)
         }
         core->n_dirty = kept;
         packs_clear(core);
+        backlog_limit(core);
         metric_set(&stat_queue_bytes, (double)core->queue_bytes);
+        metric_set(&stat_kept_bytes, (double)core->kept_bytes);
         return kept > 0;
 }

@@ -17,6 +17,7 @@ enum encoding {
 struct frame {
         uint32_t refs;
         uint32_t len;
+        uint32_t queued;              /* in so many queues of sessions */
         uint8_t room[TRANSPORT_ROOM]; /* the transport writes its header here */
         uint8_t data[];
 };

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "gateway/address.h"
+#include "gateway/backlog.h"
 #include "gateway/stats.h"
 #include "wire/wire.h"
 
@@ -192,6 +193,9 @@ void session_receive(struct session *s, const uint8_t *data, size_t n, bool bina
 {
         core_time(s->core);
         session_heard(s);
+        if (s->state == SESSION_CLOSING)
+                return;
+        backlog_limit(s->core); /* answers may be much larger than what asks for them */
         if (s->state == SESSION_CLOSING)
                 return;
         s->paid = false;

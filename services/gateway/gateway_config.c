@@ -60,6 +60,8 @@ const struct config_item gateway_config_items[] = {
                "Incomplete WebSocket messages of all clients together."),
         NUMBER("PARLEY_SESSION_MAX_QUEUE_BYTES", session_max_queue_bytes, "1048576", 16384, 1073741824, "bytes",
                "What may wait for one session; beyond it the session is closed and may resume."),
+        LIMIT("PARLEY_MAX_QUEUE_BYTES", max_queue_bytes, "268435456", 1048576, 17179869184, "bytes",
+              "What may wait for all sessions together; beyond it those that hold most of it for longest are closed and may resume."),
         NUMBER("PARLEY_SESSION_MAX_PENDING", session_max_pending, "256", 1, 65536, NULL,
                "Unanswered mutations of one session."),
         NUMBER("PARLEY_MAX_CURSORS", max_cursors, "5000", 1, 100000, NULL, "Resume cursors of one session."),
@@ -126,6 +128,13 @@ int gateway_config_check(const struct gateway_config *config, char *ret_error, s
                                (unsigned long long)config->max_frame_bytes,
                                (unsigned long long)message_event_max(&limits),
                                (unsigned long long)config->max_content_bytes, (unsigned long long)config->max_mentions);
+                r = -EINVAL;
+        }
+        if (r == 0 && config->max_queue_bytes && config->max_queue_bytes < config->session_max_queue_bytes) {
+                (void)snprintf(ret_error, n_error,
+                               "PARLEY_MAX_QUEUE_BYTES=%llu must be at least PARLEY_SESSION_MAX_QUEUE_BYTES=%llu, or 0",
+                               (unsigned long long)config->max_queue_bytes,
+                               (unsigned long long)config->session_max_queue_bytes);
                 r = -EINVAL;
         }
         return r;

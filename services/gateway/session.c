@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "gateway/address.h"
+#include "gateway/backlog.h"
 #include "gateway/channel.h"
 #include "gateway/everyone.h"
 #include "gateway/ready.h"
@@ -259,7 +260,11 @@ void session_advance(struct session *s)
                 return;
         if (!s->linked && !session_make_links(s))
                 return;
-        if (s->state == SESSION_LOADING && !session_waits(s))
+        if (s->state != SESSION_LOADING || session_waits(s))
+                return;
+        if (backlog_is_full(core))
+                core->opening_waits = true; /* `ready` may be megabytes */
+        else
                 ready_go_live(s);
 }
 
@@ -288,6 +293,7 @@ static struct metric *session_close_metric(enum parley_close code)
 static void session_release(struct session *s)
 {
         session_enter(s, SESSION_CLOSING);
+        s->core->leaving_bytes += s->kept_bytes;
         session_links_done(s);
         user_detach(s);
         s->core->pending_bytes -= s->n_cursors * sizeof(*s->cursors);
@@ -326,6 +332,7 @@ void session_gone(struct session *s)
         if (s->state != SESSION_CLOSING)
                 session_release(s);
         session_queue_drop(s);
+        backlog_kept(s, 0);
         if (s->dirty_index)
                 core->dirty[s->dirty_index - 1] = NULL;
         handle_remove(&core->handles, s->handle);

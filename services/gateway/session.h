@@ -56,6 +56,7 @@ struct session {
         struct frame **queue; /* NULL: `first` holds it */
         uint32_t n_queue, cap_queue;
         uint32_t queue_bytes;
+        uint32_t kept_bytes;  /* by the transport, of messages that were written */
         uint32_t dirty_index; /* in core->dirty, + 1; 0: not there */
         uint8_t state;
         uint8_t encoding;
@@ -80,6 +81,7 @@ struct session {
         uint64_t handle;
         uint64_t heard_ms;
         uint64_t entered_ms; /* the state */
+        uint64_t stuck_ms;   /* blocked, or bytes are kept: since when */
         int64_t expires_at;  /* unix seconds */
         struct wheel_timer timer;
         struct ratelimit frames;

@@ -11,7 +11,10 @@
         X(connections, GAUGE, "parley_gateway_connections", NULL, "WebSocket connections")                             \
         X(users, GAUGE, "parley_gateway_users", NULL, "Users that are kept, with or without a session")                \
         X(channels, GAUGE, "parley_gateway_channels", NULL, "Channels that are kept, with or without a session")       \
-        X(queue_bytes, GAUGE, "parley_gateway_queue_bytes", NULL, "Bytes that wait for sessions")                      \
+        X(queue_bytes, GAUGE, "parley_gateway_queue_bytes", NULL,                                                      \
+          "Bytes that wait for sessions; what several wait for counts once")                                           \
+        X(kept_bytes, GAUGE, "parley_gateway_kept_bytes", NULL,                                                        \
+          "Bytes of written messages that sockets have not taken yet, at most")                                        \
         X(receive_bytes, GAUGE, "parley_gateway_receive_bytes", NULL, "Incomplete messages of clients")                \
         X(tail_bytes, GAUGE, "parley_gateway_tail_bytes", NULL, "Events kept for replays")                             \
         X(pending, GAUGE, "parley_gateway_pending", NULL, "Mutations that wait for their answer")                      \
@@ -42,6 +45,8 @@
         X(closed_auth, COUNTER, "parley_gateway_closed_total", "reason=\"auth\"", "Sessions closed by the gateway")    \
         X(closed_limit, COUNTER, "parley_gateway_closed_total", "reason=\"limit\"", "Sessions closed by the gateway")  \
         X(closed_other, COUNTER, "parley_gateway_closed_total", "reason=\"other\"", "Sessions closed by the gateway")  \
+        X(shed, COUNTER, "parley_gateway_shed_total", NULL,                                                            \
+          "Sessions closed as slow because too much waited for all together")                                          \
         X(refused, COUNTER, "parley_gateway_refused_total", NULL, "Connections refused before the upgrade")            \
         X(loop_turn_max, GAUGE, "parley_gateway_loop_turn_max_seconds", NULL, "The longest turn of the loop so far")
 

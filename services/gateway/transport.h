@@ -11,9 +11,10 @@
 enum { TRANSPORT_E_BUSY = 1 };
 
 struct transport {
-        /* Writes one WebSocket message. 0: taken (sent, or the rest is kept by the transport).
+        /* Writes one WebSocket message. 0: taken, sent or kept by the transport; *ret_kept is what that costs at most, and where it
+         * is not 0, session_writable follows once it has left.
          * TRANSPORT_E_BUSY: not now; session_writable follows. -EPIPE: the connection is dead; session_gone follows. */
-        int (*write)(void *connection, uint8_t *data, size_t n, bool binary);
+        int (*write)(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret_kept);
         void (*ping)(void *connection);
         /* Ends the connection with this code once session_writable has nothing more to write; session_gone follows, at the latest
          * after a bound of seconds */

@@ -48,7 +48,7 @@ struct ws_guest {
 int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 
 /* ws_write.c: struct transport */
-int ws_write(void *connection, uint8_t *data, size_t n, bool binary);
+int ws_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret_kept);
 void ws_ping(void *connection);
 void ws_close_connection(void *connection, unsigned code, const char *reason);
 /* The library can take more; -1: end the connection */

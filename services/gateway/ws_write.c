@@ -6,8 +6,9 @@
 
 _Static_assert(TRANSPORT_ROOM >= LWS_PRE, "libwebsockets' header fits in front of each frame");
 
-/* A client that does not read must be gone after this */
+/* A client that does not read must be gone after this; one that is closed for that reason hardly begins to read now */
 #define CLOSE_WITHIN_S 5
+#define CLOSE_SLOW_WITHIN_S 1
 
 static void ws_kill(struct ws_connection *c)
 {
@@ -42,7 +43,7 @@ static int ws_write_deflated(struct ws_connection *c, const uint8_t *data, size_
 
 /* Outside of the library's own callbacks, too: one send, no change of what epoll watches. Only when the socket takes no more
  * (the library keeps what is left of a message) it waits for the callback. */
-int ws_write(void *connection, uint8_t *data, size_t n, bool binary)
+int ws_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret_kept)
 {
         struct ws_connection *c = connection;
         enum lws_write_protocol kind = binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
@@ -53,12 +54,21 @@ int ws_write(void *connection, uint8_t *data, size_t n, bool binary)
                 lws_callback_on_writable(c->wsi);
                 return TRANSPORT_E_BUSY;
         }
-        if (c->deflate)
-                return ws_write_deflated(c, data, n, kind);
-        if (lws_write(c->wsi, data, n, kind) >= 0)
-                return 0;
-        ws_kill(c);
-        return -EPIPE;
+        if (c->deflate) {
+                int r = ws_write_deflated(c, data, n, kind);
+
+                if (r == 0)
+                        *ret_kept = n;
+                return r;
+        }
+        if (lws_write(c->wsi, data, n, kind) < 0) {
+                ws_kill(c);
+                return -EPIPE;
+        }
+        *ret_kept = lws_partial_buffered(c->wsi) ? n : 0; /* it does not say how much of it */
+        if (*ret_kept)
+                lws_callback_on_writable(c->wsi);
+        return 0;
 }
 
 void ws_ping(void *connection)
@@ -80,7 +90,8 @@ void ws_close_connection(void *connection, unsigned code, const char *reason)
                 return;
         c->close_code = (uint16_t)code;
         c->close_reason = strdup(reason);
-        lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE, CLOSE_WITHIN_S);
+        lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE,
+                        code == PARLEY_CLOSE_TOO_SLOW ? CLOSE_SLOW_WITHIN_S : CLOSE_WITHIN_S);
         lws_callback_on_writable(c->wsi);
 }
 

@@ -319,7 +319,7 @@ static struct fake_task *task_take(struct fake *f)
 static void fake_writable(struct fake *f)
 {
         for (struct fake_client *c = f->clients; c; c = c->next)
-                if (c->session && c->session->blocked && !c->stuck)
+                if (c->session && (c->session->blocked || c->session->kept_bytes) && !c->stuck)
                         session_writable(c->session);
 }
 

@@ -70,8 +70,9 @@ struct fake_client {
         unsigned n_messages; /* WebSocket messages */
         size_t n_bytes;
         unsigned close_code;
-        bool stuck; /* takes nothing */
-        bool text;  /* frames are not decoded, but kept as text */
+        bool stuck;   /* takes nothing */
+        bool clogged; /* the next message is taken, and all of it kept; stuck from then on */
+        bool text;    /* frames are not decoded, but kept as text */
         char *last_text;
         uint32_t next_ref;
 };

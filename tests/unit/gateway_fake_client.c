@@ -80,7 +80,7 @@ static void client_take(struct fake_client *c, const Parley__V1__ServerFrame *fr
         }
 }
 
-static int client_write(void *connection, uint8_t *data, size_t n, bool binary)
+static int client_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret_kept)
 {
         struct fake_client *c = connection;
         size_t offset = 0, len;
@@ -88,6 +88,10 @@ static int client_write(void *connection, uint8_t *data, size_t n, bool binary)
 
         if (c->stuck)
                 return TRANSPORT_E_BUSY;
+        if (c->clogged) {
+                c->stuck = true;
+                *ret_kept = n;
+        }
         c->n_messages++;
         c->n_bytes += n;
         assert_int_equal(binary, !c->text);

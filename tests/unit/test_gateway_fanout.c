@@ -154,10 +154,11 @@ static void test_burst_of_one_turn(void **state)
         fake_free(f);
 }
 
-static int compressed_write(void *connection, uint8_t *data, size_t n, bool binary)
+static int compressed_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret_kept)
 {
         struct fake_client *c = connection;
 
+        (void)ret_kept;
         c->n_messages++;
         c->n_bytes += n;
         assert_true(binary);
