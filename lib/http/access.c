@@ -172,7 +172,7 @@ static enum MHD_Result queue_answer(struct http_request *rq)
         if (!rq->response)
                 return MHD_NO; /* without memory for an answer all that is left is to close */
         rq->state = HTTP_RQ_QUEUED;
-        http_conn_phase(rq->conn, HTTP_PHASE_ANSWER, rq->n_answer);
+        http_conn_phase(rq->conn, HTTP_PHASE_ANSWER, (size_t)rq->n_sent);
         r = MHD_queue_response(rq->conn->mhd, rq->status, rq->response);
         MHD_destroy_response(rq->response);
         rq->response = NULL;
@@ -184,6 +184,15 @@ static enum MHD_Result queue_answer(struct http_request *rq)
 static bool refuse_at_once(const struct http_request *rq, bool has_body, size_t n)
 {
         return rq->refusing && has_body && (n > HTTP_DRAIN_MAX || rq->close || expects_continue(rq));
+}
+
+/* Whether the sink wants none of the body, and has said why */
+static bool sink_refuses(struct http_request *rq)
+{
+        if (rq->refusing || !rq->match.route->sink)
+                return false;
+        rq->match.route->sink->begin(rq, rq->server->userdata);
+        return rq->state == HTTP_RQ_ANSWERED;
 }
 
 static enum MHD_Result head_complete(struct http_request *rq, const char *method)
@@ -206,6 +215,10 @@ static enum MHD_Result head_complete(struct http_request *rq, const char *method
         buf_init(&rq->body, max);
         rq->state = HTTP_RQ_BODY;
         http_conn_phase(rq->conn, HTTP_PHASE_BODY, n < max ? n : max);
+        if (sink_refuses(rq)) {
+                rq->conn->refused = has_body;
+                return queue_answer(rq);
+        }
         if (!refuse_at_once(rq, has_body, n))
                 return MHD_YES;
         rq->conn->refused = true;
@@ -223,10 +236,34 @@ static enum MHD_Result abandon_body(struct http_request *rq)
         return MHD_NO;
 }
 
+/* The body may not be longer than its route allows also where no length was announced. */
+static int sink_piece(struct http_request *rq, const char *data, size_t *n)
+{
+        size_t taken;
+
+        if (*n > rq->body.max - rq->n_taken)
+                return BUF_E_FULL;
+        taken = rq->match.route->sink->piece(rq, (const uint8_t *)data, *n, rq->server->userdata);
+        rq->n_taken += taken;
+        rq->conn->phase_ms = uv_now(rq->server->loop); /* making room cuts whom it has waited for longest */
+        if (taken < *n) {
+                rq->suspended = true;
+                MHD_suspend_connection(rq->conn->mhd);
+        }
+        *n -= taken;
+        return 0;
+}
+
 static enum MHD_Result body_piece(struct http_request *rq, const char *data, size_t *n)
 {
-        int r = rq->refusing ? 0 : buf_append(&rq->body, data, *n);
+        int r;
 
+        if (!rq->refusing && rq->match.route->sink) {
+                if (sink_piece(rq, data, n) == BUF_E_FULL)
+                        return abandon_body(rq);
+                return MHD_YES;
+        }
+        r = rq->refusing ? 0 : buf_append(&rq->body, data, *n);
         if (r == BUF_E_FULL)
                 return abandon_body(rq);
         if (r < 0)

@@ -26,11 +26,22 @@ struct http_request;
  * server was closed meanwhile. rq must not be touched after that. */
 typedef void (*http_handler)(struct http_request *rq, void *userdata);
 
+/* A body that is not collected but handed on as it comes. When the client breaks off, and when the server ends, before the body
+ * is complete, nothing more is called but the release of the request's context. */
+struct http_sink {
+        /* The head is there. May answer: then the body is not read. */
+        http_handler begin;
+        /* Returns how many bytes it took. When these are fewer than n, the rest is offered again after http_resume. May not answer. */
+        size_t (*piece)(struct http_request *rq, const uint8_t *data, size_t n, void *userdata);
+};
+
 struct http_route {
         const char *method; /* "GET"; serves HEAD too where there is no route of its own for it */
         const char *path;   /* "/api/channels/{id}/messages": {x} matches one segment that is not empty */
         http_handler handler;
         size_t max_body; /* bytes; 0: no body allowed */
+        /* NULL: the body is collected. The handler is called when it is complete, in both cases. */
+        const struct http_sink *sink;
 };
 
 struct http_options {
@@ -68,6 +79,10 @@ const char *http_query(const struct http_request *rq, const char *name);  /* NUL
 const char *http_header(const struct http_request *rq, const char *name); /* NULL: not given, or not UTF-8 */
 const char *http_path(const struct http_request *rq);                     /* as it was sent, without the query */
 const uint8_t *http_body(const struct http_request *rq, size_t *ret_n);   /* never NULL; bytes as they came */
+/* What the head announces; false: nothing (no body, or one in chunks) */
+bool http_content_length(const struct http_request *rq, uint64_t *ret_n);
+/* The sink takes more now. Not from within piece. */
+void http_resume(struct http_request *rq);
 /* The client's address: the last one of X-Forwarded-For that is not a trusted proxy's, where the peer is one; else the
  * peer. Loopback is trusted. */
 const char *http_peer(const struct http_request *rq);
@@ -85,6 +100,10 @@ void http_set_header(struct http_request *rq, const char *name, const char *valu
 void http_respond(struct http_request *rq, unsigned status, const char *content_type, const void *data, size_t n);
 /* Takes the content of b (b is empty afterwards); application/json */
 void http_respond_json(struct http_request *rq, unsigned status, struct buf *b);
+/* n bytes of a file from offset on. Takes the descriptor, also where nobody is left to answer. Read on the loop's thread as the client
+ * takes it, as sendfile does: for local disks. */
+void http_respond_file(struct http_request *rq, unsigned status, const char *content_type, int fd, uint64_t offset,
+                       uint64_t n);
 /* {"type":"urn:parley:problem:<code>","title","status","detail","code","instance","traceId"}, and with retry_ms
  * "retryMs" and Retry-After */
 __attribute__((__format__(__printf__, 4, 5))) void http_problem(struct http_request *rq, enum parley_code code,

@@ -120,6 +120,7 @@ struct http_request {
         struct http_header_field headers[HTTP_HEADERS_MAX];
         unsigned n_headers;
         struct buf body;
+        size_t n_taken; /* of the body, by the sink */
         char peer[HTTP_PEER_MAX];
         char trace_id[33];
         const char *bearer;
@@ -135,6 +136,7 @@ struct http_request {
         struct MHD_Response *response;
         unsigned status;
         size_t n_answer; /* counted in the server's answer_bytes */
+        uint64_t n_sent; /* what goes over the wire */
 
         void *context;
         void (*context_free)(void *);

@@ -196,6 +196,23 @@ const uint8_t *http_body(const struct http_request *rq, size_t *ret_n)
         return rq->body.data ? rq->body.data : (const uint8_t *)"";
 }
 
+bool http_content_length(const struct http_request *rq, uint64_t *ret_n)
+{
+        const char *length = http_request_raw_header(rq, "Content-Length");
+
+        return length && !http_request_raw_header(rq, "Transfer-Encoding") &&
+               text_parse_u64(length, 0, UINT64_MAX, ret_n) == 0;
+}
+
+void http_resume(struct http_request *rq)
+{
+        if (rq->state != HTTP_RQ_BODY || !rq->suspended)
+                return;
+        rq->suspended = false;
+        MHD_resume_connection(rq->conn->mhd);
+        http_server_wake(rq->server);
+}
+
 const char *http_peer(const struct http_request *rq)
 {
         return rq->peer;

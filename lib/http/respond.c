@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "http/internal.h"
 
@@ -100,10 +101,11 @@ void http_report(const struct http_request *rq, unsigned status)
 }
 
 /* Takes the response; NULL: it could not be made, and the connection is closed */
-static void answer(struct http_request *rq, unsigned status, struct MHD_Response *response, size_t n)
+static void answer(struct http_request *rq, unsigned status, struct MHD_Response *response, uint64_t n_sent, size_t n)
 {
         rq->response = response;
         rq->status = status;
+        rq->n_sent = n_sent;
         rq->n_answer = response ? n : 0;
         rq->server->answer_bytes += rq->n_answer;
         rq->state = HTTP_RQ_ANSWERED;
@@ -165,7 +167,7 @@ void http_respond(struct http_request *rq, unsigned status, const char *content_
         if (diverted(rq, n))
                 return;
         response = MHD_create_response_from_buffer_copy(n, n ? data : "");
-        answer(rq, status, finish(rq, status, content_type, response), n);
+        answer(rq, status, finish(rq, status, content_type, response), n, n);
 }
 
 static void body_free(void *cls)
@@ -189,5 +191,20 @@ void http_respond_json(struct http_request *rq, unsigned status, struct buf *b)
                 taken.len, taken.len ? (const void *)taken.data : "", body_free, taken.data);
         if (!response)
                 buf_done(&taken);
-        answer(rq, status, finish(rq, status, "application/json", response), taken.len);
+        answer(rq, status, finish(rq, status, "application/json", response), taken.len, taken.len);
+}
+
+void http_respond_file(struct http_request *rq, unsigned status, const char *content_type, int fd, uint64_t offset,
+                       uint64_t n)
+{
+        struct MHD_Response *response;
+
+        if (diverted(rq, 0)) {
+                (void)close(fd);
+                return;
+        }
+        response = MHD_create_response_from_fd_at_offset64(n, fd, offset);
+        if (!response)
+                (void)close(fd);
+        answer(rq, status, finish(rq, status, content_type, response), n, 0);
 }

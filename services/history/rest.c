@@ -16,21 +16,21 @@ enum { RETRY_MS = 1000, CONFLICTS_MAX = 5, BODY_SMALL = 16 << 10, BODY_CREATE = 
 
 /* The body of rest_send depends on the settings. */
 static const struct http_route routes[] = {
-        {"GET", "/api/me", rest_me, 0},
-        {"POST", "/api/demo/session", rest_demo_session, BODY_SMALL},
-        {"GET", "/api/channels", rest_list_channels, 0},
-        {"POST", "/api/channels", rest_create_channel, BODY_CREATE},
-        {"GET", "/api/channels/{id}", rest_get_channel, 0},
-        {"PATCH", "/api/channels/{id}", rest_change_channel, BODY_SMALL},
-        {"POST", "/api/channels/{id}/join", rest_join, BODY_SMALL},
-        {"POST", "/api/channels/{id}/leave", rest_leave, BODY_SMALL},
-        {"GET", "/api/channels/{id}/members", rest_list_members, 0},
-        {"POST", "/api/channels/{id}/members", rest_add_member, BODY_SMALL},
-        {"DELETE", "/api/channels/{id}/members/{userId}", rest_remove_member, BODY_SMALL},
-        {"GET", "/api/channels/{id}/messages", rest_list_messages, 0},
-        {"POST", "/api/channels/{id}/messages", rest_send, 0},
-        {"GET", "/api/channels/{id}/messages/{message}", rest_get_message, 0},
-        {"GET", "/api/channels/{id}/events", rest_list_events, 0},
+        {"GET", "/api/me", rest_me, 0, NULL},
+        {"POST", "/api/demo/session", rest_demo_session, BODY_SMALL, NULL},
+        {"GET", "/api/channels", rest_list_channels, 0, NULL},
+        {"POST", "/api/channels", rest_create_channel, BODY_CREATE, NULL},
+        {"GET", "/api/channels/{id}", rest_get_channel, 0, NULL},
+        {"PATCH", "/api/channels/{id}", rest_change_channel, BODY_SMALL, NULL},
+        {"POST", "/api/channels/{id}/join", rest_join, BODY_SMALL, NULL},
+        {"POST", "/api/channels/{id}/leave", rest_leave, BODY_SMALL, NULL},
+        {"GET", "/api/channels/{id}/members", rest_list_members, 0, NULL},
+        {"POST", "/api/channels/{id}/members", rest_add_member, BODY_SMALL, NULL},
+        {"DELETE", "/api/channels/{id}/members/{userId}", rest_remove_member, BODY_SMALL, NULL},
+        {"GET", "/api/channels/{id}/messages", rest_list_messages, 0, NULL},
+        {"POST", "/api/channels/{id}/messages", rest_send, 0, NULL},
+        {"GET", "/api/channels/{id}/messages/{message}", rest_get_message, 0, NULL},
+        {"GET", "/api/channels/{id}/events", rest_list_events, 0, NULL},
 };
 _Static_assert(ARRAY_SIZE(routes) == REST_ROUTES, "rest.h says how many there are");
 
