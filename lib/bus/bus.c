@@ -91,16 +91,13 @@ static void on_opened(int error, const char *text, void *userdata)
         bus->connected = true;
         bus->attempts = 0;
         for (struct bus_sub *sub = bus->subs; sub != NULL; sub = sub->next) {
-                struct conn *conn = bus->conn;
-
                 if (sub_start(sub) == 0)
                         continue;
                 /* without memory, or broken already: all again on the next connection */
-                complain(bus, "a subscription cannot be made");
-                disconnected(bus);
-                conn_close(conn);
+                bus_leave(bus, "a subscription cannot be made");
                 return;
         }
+        health_connected(bus);
         readers_connected(bus);
         if (bus->options.on_connected != NULL)
                 bus->options.on_connected(bus->options.userdata);
@@ -113,6 +110,7 @@ static void disconnected(struct bus *bus)
 
         bus->conn = NULL;
         bus->connected = false;
+        health_disconnected(bus);
         for (struct bus_sub *sub = bus->subs; sub != NULL; sub = sub->next) {
                 if (sub->wire != NULL)
                         conn_unsubscribe(sub->wire);
@@ -127,6 +125,15 @@ static void disconnected(struct bus *bus)
         if (!bus->closing)
                 pendings_fail(&bus->pendings, BUS_E_DISCONNECTED);
         on_turn_end(bus);
+}
+
+void bus_leave(struct bus *bus, const char *why)
+{
+        struct conn *conn = bus->conn;
+
+        complain(bus, why);
+        disconnected(bus);
+        conn_close(conn);
 }
 
 static void on_broken(void *userdata)
@@ -199,6 +206,7 @@ static void connect_now(struct bus *bus)
                 .loop = o->loop,
                 .inbox = bus->inbox,
                 .url = o->url,
+                .first = bus->first++,
                 .name = o->name,
                 .user = o->user,
                 .password = o->password,
@@ -363,6 +371,7 @@ static void make_names(struct bus *bus)
         snprintf(bus->reply_prefix, sizeof(bus->reply_prefix), "_INBOX.%s.", hex);
         snprintf(bus->ack_prefix, sizeof(bus->ack_prefix), "_INBOX.%s.a.", hex);
         snprintf(bus->consumer_prefix, sizeof(bus->consumer_prefix), "parley-%.16s-", hex);
+        bus->first = random[0]; /* not everybody to the same server */
 }
 
 int bus_new(struct bus **ret_bus, const struct bus_options *options)
@@ -392,13 +401,14 @@ int bus_new(struct bus **ret_bus, const struct bus_options *options)
         }
         uv_timer_init(options->loop, &bus->ticker);
         uv_timer_init(options->loop, &bus->retry);
+        health_init(bus);
         bus->ticker.data = bus->retry.data = bus;
         connect_now(bus);
         *ret_bus = bus;
         return 0;
 }
 
-static void on_retry_closed(uv_handle_t *handle)
+static void on_health_closed(uv_handle_t *handle)
 {
         struct bus *bus = handle->data;
         void (*done)(void *userdata) = bus->done;
@@ -407,6 +417,13 @@ static void on_retry_closed(uv_handle_t *handle)
         bus_free(bus);
         if (done != NULL)
                 done(userdata);
+}
+
+static void on_retry_closed(uv_handle_t *handle)
+{
+        struct bus *bus = handle->data;
+
+        uv_close((uv_handle_t *)&bus->health.timer, on_health_closed);
 }
 
 /* One after the other, so that the inbox's handle, closed with the first, is gone when the second is */

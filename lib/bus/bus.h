@@ -74,7 +74,8 @@ struct bus_options {
 };
 
 /* Connects in the background and for ever; until on_connected, and after on_disconnected, calls that send answer BUS_E_DISCONNECTED.
- * On the loop's thread. A server that does not answer is noticed after 10 to 15 s. */
+ * On the loop's thread. A server that does not answer is noticed after 10 to 15 s. Where url names several, so is one that answers but is cut off
+ * from JetStream's leaders, 6 s after it has noticed that itself (which takes a former leader up to 20 s): the next one is tried. */
 int bus_new(struct bus **ret_bus, const struct bus_options *options);
 /* Stops deliveries, closes, runs remaining callbacks with BUS_E_DISCONNECTED (stream publishes: BUS_E_TIMEOUT), later. What waits to be sent is
  * sent if the server takes it within 500 ms. Subscriptions and readers that are left are freed with it. done is called on the loop when nothing

@@ -18,6 +18,13 @@ struct bus_sub {
         struct conn_sub *wire; /* on the connection of now; NULL without one */
 };
 
+/* health.c: whether JetStream can be reached by way of the server that this is connected to. Only where there are several. */
+struct health {
+        uv_timer_t timer;
+        struct pending *probe; /* under way */
+        unsigned failed;       /* probes in a row */
+};
+
 struct bus {
         struct bus_options options; /* strings are copies */
         char *strings[5];
@@ -29,6 +36,8 @@ struct bus {
         bool connected;
         unsigned n_conns;  /* that are not yet freed */
         unsigned attempts; /* since the last connection */
+        unsigned first;    /* which of the servers is tried first */
+        struct health health;
         struct bus_sub *subs;
         struct bus_reader *readers;
         struct pendings pendings;
@@ -46,6 +55,14 @@ struct bus {
         void (*done)(void *userdata);
         void *done_userdata;
 };
+
+/* bus.c: gives the connection up, and tries the next server */
+void bus_leave(struct bus *bus, const char *why);
+
+/* health.c */
+void health_init(struct bus *bus);
+void health_connected(struct bus *bus);
+void health_disconnected(struct bus *bus);
 
 /* request.c */
 struct request {

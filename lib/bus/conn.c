@@ -60,9 +60,10 @@ static void on_nats_error(natsConnection *nc, natsSubscription *sub, natsStatus 
         pthread_mutex_unlock(&registry_lock);
 }
 
-static natsStatus set_addresses(natsOptions *o, char *urls)
+/* In the order given, beginning with the one that `first` says: whoever leaves a server comes to another */
+static natsStatus set_addresses(natsOptions *o, char *urls, unsigned first)
 {
-        const char *list[MAX_ADDRESSES];
+        const char *list[MAX_ADDRESSES], *turned[MAX_ADDRESSES];
         int n = 0;
         char *rest;
 
@@ -71,7 +72,10 @@ static natsStatus set_addresses(natsOptions *o, char *urls)
                         return NATS_INVALID_ARG;
                 list[n++] = url;
         }
-        return n > 0 ? natsOptions_SetServers(o, list, n) : NATS_INVALID_ARG;
+        for (int i = 0; i < n; i++)
+                turned[i] = list[(first + (unsigned)i) % (unsigned)n];
+        natsStatus s = n > 0 ? natsOptions_SetServers(o, turned, n) : NATS_INVALID_ARG;
+        return s == NATS_OK ? natsOptions_SetNoRandomize(o, true) : s;
 }
 
 static natsStatus set_tls(natsOptions *o, const char *ca)
@@ -88,7 +92,7 @@ static natsStatus set_tls(natsOptions *o, const char *ca)
 static natsStatus build_options(struct conn *c, natsOptions *o, char *urls)
 {
         const struct conn_options *co = &c->options;
-        natsStatus s = set_addresses(o, urls);
+        natsStatus s = set_addresses(o, urls, co->first);
 
         if (s == NATS_OK && co->name != NULL)
                 s = natsOptions_SetName(o, co->name);

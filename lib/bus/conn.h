@@ -45,6 +45,7 @@ struct conn_extra {
 struct conn_options {
         uv_loop_t *loop;
         struct inbox *inbox; /* gets struct loop_item */
+        unsigned first;      /* which address is tried first, modulo their number; then those behind it */
         const char *url, *name, *user, *password, *tls_ca;
         const char *reply_prefix; /* "_INBOX.<random>." */
         const char *ack_prefix;   /* "_INBOX.<random>.a." */

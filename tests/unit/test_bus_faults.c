@@ -361,12 +361,57 @@ static void test_stopped_long(void **state)
         run_stopped(18000, 8u << 20, true);
 }
 
+/* --- several servers --- */
+
+/* One that is there but has no JetStream, as one that is cut off from its cluster, is left for the next */
+static void test_without_jetstream(void **state)
+{
+        (void)state;
+        struct server bad, good;
+        struct env e;
+        struct got ack = {0};
+        char urls[160];
+
+        server_start(&bad, "jetstream: false");
+        server_start(&good, NULL);
+        env_init(&e, &good);
+        for (unsigned i = 0; i < 2; i++) { /* whichever is tried first */
+                snprintf(urls, sizeof(urls), "%s,%s", i == 0 ? bad.url : good.url, i == 0 ? good.url : bad.url);
+                e.options.url = urls;
+                e.options.request_timeout_ms = 500;
+                env_connect(&e);
+                uint64_t begin = now_ns();
+                while (ack.n_ok == 0) {
+                        unsigned before = ack.n;
+                        struct got made = {0};
+
+                        assert_true(now_ns() - begin < 20000 * MS);
+                        if (bus_stream_ensure(e.bus, &stream, got_stream, &made) == 0)
+                                env_until(&e, made.n, 1, 10000);
+                        if (made.n_ok > 0 &&
+                            bus_publish_stream(e.bus, "chat.0.general", NULL, "x", 1, NULL, got_ack, &ack) == 0)
+                                env_until(&e, ack.n, before + 1, 10000);
+                        else
+                                env_run(&e, 100);
+                }
+                print_message("stored after %.1f s, %u times left\n", (double)(now_ns() - begin) / 1e9, e.disconnected);
+                unsigned left = e.disconnected;
+                env_run(&e, 9000); /* and there it stays */
+                assert_int_equal(e.disconnected, left);
+                memset(&ack, 0, sizeof(ack));
+                env_close(&e);
+                env_init(&e, &good);
+        }
+        server_done(&good);
+        server_done(&bad);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_killed),       cmocka_unit_test(test_down_at_start),
                 cmocka_unit_test(test_stopped),      cmocka_unit_test(test_stopped_unlimited),
-                cmocka_unit_test(test_stopped_long),
+                cmocka_unit_test(test_stopped_long), cmocka_unit_test(test_without_jetstream),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
