@@ -97,8 +97,8 @@ def main(argv):
     from harness.parley import Parley
     installed = {"parley": Parley, **peers()}
     if args.list:
-        print("\n".join(f"{name:<12}{module.HELP}" for name, module in known.items()) + "\n\nsystems:")
-        print("\n".join(f"{name:<12}{system.what}" for name, system in installed.items()))
+        print("\n".join(f"{name:<19}{module.HELP}" for name, module in known.items()) + "\n\nsystems:")
+        print("\n".join(f"{name:<19}{system.what}" for name, system in installed.items()))
         return 0
     if args.table:
         print_tables()
