@@ -3,5 +3,8 @@
 from fault import REGISTRY
 
 import families.processes  # noqa: F401
+import families.gateways  # noqa: F401
+import families.members  # noqa: F401
+import families.retries  # noqa: F401
 
 __all__ = ["REGISTRY"]

@@ -14,6 +14,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from catalogue import REGISTRY  # noqa: E402
 from checker.invariants import LETTERS  # noqa: E402
 from fault import Run, execute  # noqa: E402
+from planted.plants import PLANTS  # noqa: E402
+from planted.run import run_all as run_planted  # noqa: E402
 from support.stack import Stack  # noqa: E402
 
 
@@ -103,6 +105,18 @@ def schedule(arguments, seed):
         yield source.choice(names), source.getrandbits(32)
 
 
+def planted(arguments, seed):
+    names = arguments.only.split(",") if arguments.only else list(PLANTS)
+    for name in names:
+        if name not in PLANTS:
+            sys.exit(f"scripts/faults: nothing named '{name}' is planted; there are: {', '.join(PLANTS)}")
+    stack = Stack(build=arguments.build or "release", PARLEY_RATE_LIMITS="off")
+    try:
+        return 1 if run_planted(stack.up(), seed, names) else 0
+    finally:
+        stack.down()
+
+
 def main():
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     parser.add_argument("--list", action="store_true", help="name the faults")
@@ -110,6 +124,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="the subset for CI: 5 minutes at most")
     parser.add_argument("--seed", type=int, help="of what is random in the load and the faults; printed at the start")
     parser.add_argument("--minutes", type=float, default=0, help="soak: random faults in turn until then")
+    parser.add_argument("--planted", action="store_true", help="test the checker: faults planted in a proxy before a sound server")
     parser.add_argument("--build", help="the preset whose services run, instead of what each fault asks for")
     parser.add_argument("--keep", type=Path, default=Path("build/faults-records"), help="where the records of failed runs go")
     arguments = parser.parse_args()
@@ -119,6 +134,8 @@ def main():
         return 0
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().getrandbits(32)
     print(f"seed {seed}")
+    if arguments.planted:
+        return planted(arguments, seed)
     stacks, outcomes = Stacks(arguments.build), []
     try:
         for name, its_seed in schedule(arguments, seed):

@@ -290,6 +290,11 @@ class SecondGateway:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def stop(self):
+        """Ends it in the orderly way and returns its exit code."""
+        self.process.terminate()
+        return self.process.wait(30)
+
     def kill(self):
         if self.process:
             self.process.kill()

@@ -169,6 +169,7 @@ class Client:
         kind = frame["type"]
         if kind == "reconnect":
             self._reconnect_s = frame["afterMs"] / 1000
+            self.note("reconnect", after_ms=frame["afterMs"])
         await self.views.on_frame(kind, frame)
         if kind == "ready":
             self.attempts = 0

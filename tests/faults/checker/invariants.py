@@ -58,12 +58,13 @@ def name(event):
 
 def lost(case):
     acked = defaultdict(set)
+    stored = {(e["channelId"], e["actorId"], e["id"]) for h in case.history.values() for e in h["events"]}
     for ack in case.acks:
         event = case.by_seq[ack.channel].get(ack.seq)
         acked[ack.channel].add(ack.seq)
-        if event is None:
+        if (ack.channel, ack.user, ack.asked) not in stored:
             yield f"acked to {ack.client} as {ack.channel}/{ack.seq} ({ack.id}), and not in history"
-        elif body_of(event) == "removed" and event["removed"]["reason"] != "deleted":
+        elif event and body_of(event) == "removed" and event["removed"]["reason"] != "deleted":
             yield f"acked to {ack.client} as {ack.channel}/{ack.seq}, and history has it as {event['removed']['reason']}"
     for view in case.views:
         if case.member_until(view.channel, view.user) is not None:
@@ -251,11 +252,14 @@ def inconsistent(case):
         if before.seq != ack.seq or before.createdAt != ack.createdAt:
             yield f"{ack.asked} was acked as {before.seq} ({before.createdAt}) and then as {ack.seq} ({ack.createdAt}) to {ack.client}"
         event = case.by_seq[ack.channel].get(ack.seq)
-        if event is not None and (event["id"], event["actorId"]) != (ack.id, ack.user):
-            yield f"{ack.id} was acked to {ack.client} as {ack.channel}/{ack.seq}, where {name(event)} is"
+        if event is None or (event["id"], event["actorId"]) != (ack.id, ack.user):
+            there = name(event) if event else "nothing"
+            yield f"{ack.id} was acked to {ack.client} as {ack.channel}/{ack.seq}, where history has {there}"
     for e in case.record.of("refused"):
         if e.channel in case.channels and e.code == "id_conflict":
             yield f"{e.client} was answered id_conflict for {e.id}, which it never used for anything else"
+        elif (e.channel, e.user, e.id) in first and first[e.channel, e.user, e.id].at < e.at and case.member_until(e.channel, e.user) is None:
+            yield f"{e.client} was answered {e.code} for {e.id}, which had been acked"
 
 
 # --- Z ---
@@ -274,6 +278,42 @@ def leaked(case):
     for e in case.record.of("state"):
         if e.channel in case.channels and case.member_until(e.channel, e.user) == 0:
             yield f"{e.client} was told of {e.channel}, and never was a member"
+    for absence in absences(case):
+        yield from seen_in_absence(case, *absence)
+
+
+def absences(case):
+    """(channel, user, from, to, sequence of the removal): between the answer to a removal and the next wish to add him. Whoever comes back may
+    see what was said meanwhile, but not before."""
+    open_since, count = {}, defaultdict(int)
+    for e in case.record.of("member"):
+        key = (e.channel, e.user_id)
+        if e.op == "remove" and e.status == 204:
+            open_since[key] = e.at
+        elif e.op == "add" and key in open_since:
+            yield *key, open_since.pop(key), e.at, left_at(case, *key, count[key])
+            count[key] += 1
+    for key, since in open_since.items():
+        yield *key, since, float("inf"), left_at(case, *key, count[key])
+
+
+def left_at(case, channel, user, n):
+    events = case.history[channel]["events"] if channel in case.channels else []
+    left = [e["seq"] for e in events if e.get("memberLeft", {}).get("userId") == user]
+    return left[n] if n < len(left) else 0
+
+
+def seen_in_absence(case, channel, user, since, to, left):
+    sent = {}
+    for e in case.record.entries:
+        if e.user != user or not since < e.at < to:
+            continue
+        if e.kind == "live" and e.event["channelId"] == channel and e.event["seq"] > left:
+            yield f"{e.client} got {name(e.event)} after the removal at {left} was answered"
+        elif e.kind == "sent" and e.channel == channel and not e.retry:
+            sent[e.id] = e
+        elif e.kind == "ack" and e.asked in sent:
+            yield f"{e.client} was acked {e.channel}/{e.seq}, sent after his removal at {left} was answered"
 
 
 CHECKS = {"L": lost, "P": invented, "U": doubled, "O": disordered, "I": inconsistent, "Z": leaked}

@@ -7,7 +7,7 @@ import uuid
 
 import httpx
 
-from .clients import Client
+from .clients import AGAIN, Client, Refused
 from .doors import Outsider
 from .history import History
 from .record import Record
@@ -42,6 +42,7 @@ class Load:
             # the owner is in all, everybody else in all but one
             self.in_channel[channel] = [c for j, c in enumerate(self.members) if j == 0 or j % CHANNELS != i]
         removed = f"removed-{self.run}"
+        await self.quiet()
         for channel in self.channels:
             await self.create(channel, [c.user for c in self.in_channel[channel][1:]] + [removed])
         for user in (f"stranger-{self.run}", removed):
@@ -64,6 +65,15 @@ class Load:
 
     def note_member(self, channel, user, op, status=0):
         self.record.add(self.owner, 0, "member", channel=channel, user_id=user, op=op, status=status)
+
+    async def quiet(self):
+        """For some seconds a gateway that was killed counts as one, and changes are answered 202: waits until they are answered 201."""
+        deadline, i = time.monotonic() + 30, 0
+        while (answer := await self.rest("POST", "/api/channels", id=f"try{i}-{self.run}", name="try", kind="private")).status_code != 201:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no channel can be made: {answer.status_code} {answer.text}")
+            i += 1
+            await asyncio.sleep(0.2)  # a poll with a deadline
 
     async def create(self, channel, users):
         self.note_member(channel, self.owner, "create")
@@ -189,10 +199,20 @@ class Load:
         """Sends some of what was acked again, from long ago and just now: the answers must be the same."""
         intents = {(e.channel, e.user, e.id): e for e in self.record.of("intend")}
         acks = [a for a in self.acked() if (a.channel, a.user, a.asked) in intents]
-        by_user = {c.user: c for c in self.members}
-        picked = {a.asked: a for a in [*acks[-3:], *self.random.sample(acks, min(n - 3, len(acks)))] if a.user in by_user}
+        by_user = {(channel, c.user): c for channel in self.channels for c in self.in_channel[channel]}
+        acks = [a for a in acks if (a.channel, a.user) in by_user]
+        picked = {a.asked: a for a in [*acks[-3:], *self.random.sample(acks, min(n - 3, len(acks)))]}
         for ack in picked.values():
-            await by_user[ack.user].again(intents[ack.channel, ack.user, ack.asked])
+            client, intent = by_user[ack.channel, ack.user], intents[ack.channel, ack.user, ack.asked]
+            for _ in range(50):
+                try:
+                    await client.again(intent)
+                    break
+                except Refused as error:
+                    if error.code not in AGAIN:
+                        client.note("refused", id=ack.asked, channel=ack.channel, code=error.code)
+                        break
+                    await asyncio.sleep(max(error.retry_ms, 50) / 1000)  # the server's own hint
 
     async def finish(self):
         """Everybody's view, and what history has: what the invariants are about."""

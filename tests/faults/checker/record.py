@@ -6,7 +6,7 @@ sent        id, channel, retry                                                  
 ack         id, channel, asked (the id of the request), seq, createdAt, duplicate
 refused     id, channel, code                                                     an answer after which it is not tried again
 member      channel, user_id, op (add, remove), status                             a change of members, before it was asked for and as answered
-connected   url            closed   code           fatal   code, reason           a session; fatal: a close after which clients give up
+connected   url            closed   code           fatal   code, reason           reconnect   after_ms          a session; fatal: a close after which clients give up
 state       channel, epoch, head, source (ready, added)
 live        event          replay   channel, start, through, events               as they came, before anything is dropped
 gap         channel, start, head, reason           page     channel, through, events (of REST)

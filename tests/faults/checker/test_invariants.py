@@ -94,6 +94,11 @@ def lose_in_history(s):
         events[:] = [e for e in events if e["seq"] != 5]
 
 
+def ack_what_was_never_stored(s):
+    s.record.add("ada", 1, "intend", id="x", channel=C, op="send", content="hi", target=0)
+    s.record.add("ada", 1, "ack", id="x", asked="x", channel=C, seq=6, createdAt=T0, duplicate=False)
+
+
 def lose_at_a_client(s):
     del s.applied["bob"][6]
 
@@ -203,6 +208,10 @@ def conflict(s):
     s.record.add("ada", 2, "refused", id="m5", channel=C, code="id_conflict")
 
 
+def refuse_what_was_acked(s):
+    s.record.add("ada", 2, "refused", id="m5", channel=C, code="not_found")
+
+
 def deliver_to_the_removed(s):
     s.live["eve"].append(copy.deepcopy(s.live["bob"][1]))
 
@@ -228,14 +237,14 @@ def leak_at_a_door(s):
 
 
 EXPECTED = {
-    lose_in_history: "L", lose_at_a_client: "L", lose_what_was_not_acked_at_a_client: "L", lose_on_pages: "L", reject_what_was_acked: "L",
+    lose_in_history: "L", ack_what_was_never_stored: "L", lose_at_a_client: "L", lose_what_was_not_acked_at_a_client: "L", lose_on_pages: "L", reject_what_was_acked: "L",
     invent: "P", invent_for_another: "P", change_content_live: "P", change_content_in_history: "P", change_content_in_a_replay: "P",
     forget_an_edit: "P", keep_the_deleted: "P", edit_another: "P", delete_unasked: "P", store_twice: "U", deliver_twice: "U",
     swap_live: "O", find_a_hole: "O", break_the_chain_of_history: "O", reorder_history: "O", descend_in_a_replay: "O", have_another_order: "O",
-    ack_twice_differently: "I", ack_at_another_time: "I", ack_for_another: "I", conflict: "I",
+    ack_twice_differently: "I", ack_at_another_time: "I", ack_for_another: "I", conflict: "I", refuse_what_was_acked: "I",
     deliver_to_the_removed: "Z", replay_to_a_stranger: "Z", tell_a_stranger: "Z", leak: "Z", open_a_door: "Z", leak_at_a_door: "Z",
 }
-ALSO = {have_another_order: "U", lose_in_history: "I"}  # one deed, seen from two sides
+ALSO = {have_another_order: "U", lose_in_history: "I", ack_what_was_never_stored: "I"}  # one deed, seen from two sides
 
 
 @pytest.mark.parametrize("deed", EXPECTED, ids=lambda d: d.__name__)
@@ -244,6 +253,34 @@ def test_each_deed_is_found(deed):
     deed(story)
     letters = story.letters()
     assert EXPECTED[deed] in letters and letters <= {EXPECTED[deed], ALSO.get(deed, "")}, letters
+
+
+def test_who_comes_back_may_not_have_seen_what_was_said_meanwhile():
+    """eve is added again: what she got before that was a leak, what she gets then is not."""
+    def story(early):
+        s = Story()
+        if early:
+            s.record.add("eve", 1, "live", event=copy.deepcopy(s.events[4]))
+        s.record.add("ada", 0, "member", channel=C, user_id="eve", op="add", status=0)
+        s.events.append({**joined(10, 9, "eve"), "id": "j10"})
+        for user in ("ada", "bob"):
+            s.applied[user][10] = s.events[-1]
+        s.live["eve"] += copy.deepcopy(s.events[4:])
+        for event in s.live.pop("eve"):
+            if not early or event["seq"] != 5:
+                s.record.add("eve", 2, "live", event=event)
+        return s.letters()
+    assert story(False) == set()
+    assert story(True) == {"Z"}
+
+
+def test_the_removed_must_not_be_acked_what_he_sends_then():
+    story = Story()
+    story.record.add("eve", 1, "intend", id="mE", channel=C, op="send", content="still here", target=0)
+    story.record.add("eve", 1, "sent", id="mE", channel=C, retry=False)
+    assert story.letters() == set()
+    story.record.add("eve", 1, "ack", id="mE", asked="mE", channel=C, seq=5, createdAt=T0, duplicate=False)
+    assert "Z" in story.letters()
 
 
 def test_a_client_that_never_got_whole():

@@ -48,3 +48,29 @@ for _part in PARTS:
                                           "about": f"kill -9 of {_part}, started again after {DOWN_S} s"}))
     fault(type(f"Stop_{_part}", (Stop,), {"name": f"stop-{_part}", "part": _part, "quick": _part == "gateway", "bound_s": 20,
                                           "about": f"SIGSTOP of {_part}, SIGCONT after {STOPPED_S} s"}))
+
+
+@fault
+class KillAll(Fault):
+    name, about, bound_s = "kill-all", "kill -9 of every process at once", 30
+
+    async def inject(self, run):
+        pids = {part: run.stack.pid(part) for part in PARTS}
+        await run.thread(lambda: [run.stack.kill(part) for part in PARTS])
+        run.show(f"all were killed: {pids}")
+        await run.pause(DOWN_S)
+
+    async def heal(self, run):
+        await run.thread(run.stack.up)
+
+    async def clean(self, run):
+        await run.thread(run.stack.up)
+
+
+@fault
+class Calm(Fault):
+    name, about, quick = "calm", "nothing breaks: what the load alone does", True
+
+    async def inject(self, run):
+        await run.load.traffic(100)
+        run.show("nothing was done")

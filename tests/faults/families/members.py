@@ -1,0 +1,35 @@
+"""Members who are removed while much is said."""
+
+import asyncio
+
+from fault import Fault, fault
+
+
+@fault
+class RemovedInABurst(Fault):
+    name, about, quick, rate = "removed-in-a-burst", "members are removed while 150 messages/s run, two of them come back, one does not", True, 150
+    settings = {"PARLEY_RATE_LIMITS": "off"}
+
+    async def inject(self, run):
+        load, channel = run.load, run.load.channels[0]
+        leavers = run.random.sample(load.in_channel[channel][1:], 3)
+        for i, client in enumerate(leavers):
+            load.in_channel[channel].remove(client)  # he says nothing more by himself, but what is under way
+            under_way = [asyncio.ensure_future(client.send(channel, load.text(channel))) for _ in range(20)]
+            before = len(run.record.entries)
+            await load.remove(channel, client.user)
+            refused = load.spawn(client.send(channel, load.text(channel)))
+            await load.traffic(100)
+            await asyncio.gather(*under_way, refused)
+            entries = run.record.entries[before:]
+            heard = sum(e.kind == "live" and e.event["channelId"] == channel for e in entries)
+            mine = [e for e in entries if e.client == client.name and e.kind == "live" and e.event["channelId"] == channel]
+            told = any(e.client == client.name and e.kind == "removed" for e in entries)
+            not_a_member = sum(e.client == client.name and e.kind == "refused" and e.code == "not_a_member" for e in entries)
+            if not told or not not_a_member or heard < 100:
+                raise RuntimeError(f"told: {told}, refused: {not_a_member}, heard by others: {heard}")
+            run.show(f"{client.name} was removed: got {len(mine)} of {heard} deliveries since, {not_a_member} of his messages were refused")
+            if i < 2:
+                await load.add(channel, client.user)
+                await client.until(lambda c=client: c.views[channel].member, 20, "to be a member again")
+                load.in_channel[channel].append(client)

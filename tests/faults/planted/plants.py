@@ -1,0 +1,318 @@
+"""What is planted, and which invariant must catch it."""
+
+import asyncio
+import json
+import time
+import uuid
+
+import websockets
+
+PLANTS = {}
+
+
+def plant(cls):
+    PLANTS[cls.name] = cls
+    return cls
+
+
+class Plant:
+    name, about, expect = "", "", ""     # expect: the invariant that must find it; '' means that nothing is wrong
+    also = ""                            # others that the same deed breaks
+    bound_s = 20
+
+    def __init__(self):
+        self.armed, self.did = False, []
+        self.victim = self.stranger = self.removed = self.owner = None    # users
+        self.proxy = None
+
+    def ready(self, session):
+        return self.armed and not self.did and session.user == self.victim
+
+    async def arm(self):
+        self.armed = True
+
+    async def to_client(self, session, frame):
+        return [frame]
+
+    async def to_server(self, session, frame):
+        return [frame]
+
+    def token(self, user, token, method, path):
+        return token
+
+    def page(self, user, path, page):
+        return page
+
+    async def done(self):
+        pass
+
+
+def is_message(frame):
+    return frame["type"] == "event" and "message" in frame
+
+
+@plant
+class DropEvent(Plant):
+    name, about, expect = "drop-event", "one live event never arrives at one client", "O"
+
+    async def to_client(self, session, frame):
+        if self.ready(session) and is_message(frame):
+            self.did.append(f"{frame['channelId']}/{frame['seq']} was dropped")
+            return []
+        return [frame]
+
+
+@plant
+class DropForGood(Plant):
+    name, about, expect = "drop-for-good", "one event reaches one client in no way, and the chain is forged over it", "L"
+    gone = None
+
+    async def to_client(self, session, frame):
+        if self.ready(session) and is_message(frame):
+            self.gone = frame
+            self.did.append(f"{frame['channelId']}/{frame['seq']} was dropped and the chain forged")
+            return []
+        if self.gone and session.user == self.victim and frame.get("channelId") == self.gone["channelId"]:
+            if frame["type"] == "event" and frame["prev"] == self.gone["seq"]:
+                frame["prev"] = self.gone["prev"]
+            elif frame["type"] == "replay":
+                frame["events"] = [e for e in frame["events"] if e["seq"] != self.gone["seq"]]
+        return [frame]
+
+
+@plant
+class DeliverTwice(Plant):
+    name, about, expect = "deliver-twice", "one live event arrives twice at one client", "U"
+
+    async def to_client(self, session, frame):
+        if self.ready(session) and is_message(frame):
+            self.did.append(f"{frame['channelId']}/{frame['seq']} was delivered twice")
+            return [frame, frame]
+        return [frame]
+
+
+@plant
+class SwapTwo(Plant):
+    name, about, expect = "swap-two", "two live events of a channel arrive in the wrong order", "O"
+    held = None
+
+    async def to_client(self, session, frame):
+        if session.user == self.victim and self.held and frame["type"] == "event" and frame["channelId"] == self.held["channelId"]:
+            first, self.held = self.held, None
+            self.did.append(f"{frame['channelId']}/{frame['seq']} came before {first['seq']}")
+            return [frame, first]
+        if self.ready(session) and is_message(frame) and not self.held:
+            self.held = frame
+            return []
+        return [frame]
+
+
+@plant
+class AckWithoutStoring(Plant):
+    name, about, expect, also = "ack-without-storing", "one message is acked and never published", "L", "I"
+    last = 0
+
+    async def to_client(self, session, frame):
+        self.last = max(self.last, frame.get("seq", 0))
+        return [frame]
+
+    async def to_server(self, session, frame):
+        if self.ready(session) and frame["type"] == "send":
+            self.did.append(f"{frame['message']['id']} was acked as {self.last + 1}")
+            await session.tell({"type": "ack", "ref": frame["ref"], "id": frame["message"]["id"], "channelId": frame["channelId"],
+                                "seq": self.last + 1, "createdAt": "2026-01-01T00:00:00.000Z", "duplicate": False})
+            return []
+        return [frame]
+
+
+@plant
+class ChangeContent(Plant):
+    name, about, expect = "change-content", "one live event says something else at one client", "P"
+
+    async def to_client(self, session, frame):
+        if self.ready(session) and is_message(frame):
+            self.did.append(f"the content of {frame['channelId']}/{frame['seq']} was changed")
+            frame["message"]["content"] += "!"
+        return [frame]
+
+
+@plant
+class ChangeOnPage(Plant):
+    name, about, expect = "change-on-page", "one message says something else on the pages of history", "P"
+
+    def page(self, user, path, page):
+        kept = [m for m in page.get("messages", []) if not m["deleted"]]
+        if self.armed and len(kept) > 1 and not self.did:
+            kept[0]["content"] += "!"
+            self.did.append(f"the content of {kept[0]['channelId']}/{kept[0]['seq']} was changed on a page")
+        return page
+
+
+@plant
+class LoseOnPage(Plant):
+    name, about, expect, also = "lose-in-history", "history leaves out one event", "L", "IPO"
+    gone = None
+
+    def page(self, user, path, page):
+        events = [e for e in page.get("events", []) if "message" in e]
+        if self.armed and events and not self.gone:
+            self.gone = events[len(events) // 2]
+            self.did.append(f"{self.gone['channelId']}/{self.gone['seq']} is not in history")
+        if self.gone and "events" in page:
+            page["events"] = [e for e in page["events"] if (e["channelId"], e["seq"]) != (self.gone["channelId"], self.gone["seq"])]
+        return page
+
+
+@plant
+class Invent(Plant):
+    name, about, expect = "invent", "the server says something in somebody's name", "P"
+    REF = 4_000_000_000
+
+    async def to_client(self, session, frame):
+        return [] if frame.get("ref") == self.REF else [frame]
+
+    async def to_server(self, session, frame):
+        if self.ready(session) and frame["type"] == "send":
+            id = str(uuid.uuid4())
+            self.did.append(f"{id} was sent for {session.user}, who knows nothing of it")
+            return [frame, {**frame, "ref": self.REF, "message": {"id": id, "content": "never said"}}]
+        return [frame]
+
+
+class HoldAck(Plant):
+    """Keeps one ack until the next one of the same session comes."""
+    held = None
+
+    async def to_client(self, session, frame):
+        if session.user != self.victim or frame["type"] != "ack" or not frame["id"]:
+            return [frame]
+        if self.held:
+            first, self.held = self.held, None
+            return self.both(first, frame)
+        if self.ready(session):
+            self.held = frame
+            return []
+        return [frame]
+
+
+@plant
+class SwapAcks(HoldAck):
+    name, about, expect = "swap-acks", "two requests get each other's answer", "I"
+
+    def both(self, first, second):
+        self.did.append(f"{first['id']} was answered for {second['id']}")
+        first["ref"], second["ref"] = second["ref"], first["ref"]
+        return [first, second]
+
+
+@plant
+class ReorderAcks(HoldAck):
+    name, about, expect = "reorder-acks", "two answers come in another order, as they may: nothing is wrong", ""
+
+    def both(self, first, second):
+        self.did.append(f"the ack of {second['id']} came before that of {first['id']}")
+        return [second, first]
+
+
+@plant
+class WrongAnswer(Plant):
+    name, about, expect = "wrong-retry-answer", "a retried id is acked with another sequence", "I"
+
+    def __init__(self):
+        super().__init__()
+        self.refs = set()
+
+    async def to_server(self, session, frame):
+        if self.armed and frame.get("retry"):
+            self.refs.add((session.user, frame["ref"]))
+        return [frame]
+
+    async def to_client(self, session, frame):
+        if frame["type"] == "ack" and (session.user, frame.get("ref")) in self.refs and not self.did:
+            self.did.append(f"{frame['id']} was acked as {frame['seq'] + 1}, and is {frame['seq']}")
+            frame["seq"] += 1
+        return [frame]
+
+
+@plant
+class RefuseRetry(Plant):
+    name, about, expect = "refuse-retry", "a retried id is answered id_conflict", "I"
+
+    async def to_server(self, session, frame):
+        if self.armed and frame.get("retry") and not self.did:
+            self.did.append(f"a retry of {session.user} was refused")
+            await session.tell({"type": "error", "ref": frame["ref"], "code": "id_conflict", "message": "planted", "retryMs": 0})
+            return []
+        return [frame]
+
+
+@plant
+class LeakToStranger(Plant):
+    name, about, expect = "leak-to-stranger", "one live event also goes to somebody who never was a member", "Z"
+
+    def whom(self):
+        return self.stranger
+
+    async def to_client(self, session, frame):
+        if self.ready(session) and is_message(frame):
+            await self.proxy.session(self.whom()).tell(frame)
+            self.did.append(f"{self.whom()} was sent {frame['channelId']}/{frame['seq']}")
+        return [frame]
+
+
+@plant
+class LeakToRemoved(LeakToStranger):
+    name, about, also = "leak-to-removed", "one live event also goes to somebody who was removed", "O"  # a hole lies before it
+
+    def whom(self):
+        return self.removed
+
+
+@plant
+class OpenDoor(Plant):
+    name, about, expect = "open-door", "history shows a stranger one page", "Z"
+    known = None
+
+    def token(self, user, token, method, path):
+        if user == self.owner:
+            self.known = token
+        if self.armed and not self.did and user == self.stranger and method == "GET" and path.split("?")[0].endswith("/messages"):
+            self.did.append(f"{user} got {path}")
+            return self.known
+        return token
+
+
+@plant
+class Late(Plant):
+    name, about, expect, bound_s = "late", "one client hears nothing for 15 s", "V", 5
+    HOLD_S = 15
+
+    async def to_client(self, session, frame):
+        if self.ready(session):
+            self.since = time.monotonic()
+            self.did.append(f"{session.user} heard nothing for {self.HOLD_S} s")
+        if self.did and session.user == self.victim:
+            await asyncio.sleep(max(0, self.since + self.HOLD_S - time.monotonic()))  # the planted delay
+        return [frame]
+
+
+@plant
+class HoldFiles(Plant):
+    name, about, expect = "hold-files", "forty sessions stay open that nobody uses", "B"
+    N = 40
+    open = ()
+
+    async def to_server(self, session, frame):
+        if session.user == self.victim and frame["type"] == "hello":
+            self.hello = {**frame, "cursors": []}
+        return [frame]
+
+    async def arm(self):
+        self.open = [await websockets.connect(self.proxy.upstream, compression=None, max_size=None) for _ in range(self.N)]
+        for ws in self.open:
+            await ws.send(json.dumps(self.hello))
+        self.did.append(f"{self.N} sessions of {self.victim} were opened")
+
+    async def done(self):
+        for ws in self.open:
+            await ws.close()
