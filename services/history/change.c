@@ -5,13 +5,13 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/ticker.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "history/channel_rows.h"
 #include "history/ingest_core.h"
 #include "history/outbox.h"
 #include "history/pg.h"
-#include "history/ticker.h"
 #include "wire/wire.h"
 
 static const struct pg_stmt stmt_create = {

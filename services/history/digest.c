@@ -6,10 +6,10 @@
 #include <uthash.h>
 
 #include "base/ident.h"
+#include "base/ticker.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "history/history_metrics.h"
-#include "history/ticker.h"
 #include "parley/v1/internal.pb-c.h"
 #include "wire/wire.h"
 

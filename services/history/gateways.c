@@ -7,10 +7,10 @@
 
 #include "base/ident.h"
 #include "base/log.h"
+#include "base/ticker.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "history/history_metrics.h"
-#include "history/ticker.h"
 #include "wire/wire.h"
 
 /* A gateway says every 2 s that it lives; three times missed is dead. */

@@ -1,9 +1,9 @@
 /* What the files ingest*.c share. */
 #pragma once
 
+#include "base/ticker.h"
 #include "history/ingest.h"
 #include "history/pg.h"
-#include "history/ticker.h"
 
 struct ingest {
         struct env *env;

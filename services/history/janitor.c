@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/ticker.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "history/history_metrics.h"
 #include "history/pg.h"
-#include "history/ticker.h"
 
 /* Secure deletes run at about 1,400/s in one server: 16 at once keep it busy and leave room for the rest. */
 enum { PERIOD_MS = 500, DELETIONS_LOADED = 256, DELETIONS_AT_ONCE = 16 };

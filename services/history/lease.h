@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ticker.h"
 #include "history/env.h"
-#include "history/ticker.h"
 
 struct lease {
         struct env *env;

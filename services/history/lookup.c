@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ticker.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "history/event_rows.h"
 #include "history/pages.h"
 #include "history/pg.h"
-#include "history/ticker.h"
 
 /* How far the clocks of NATS and of this machine may differ */
 #define CLOCK_MARGIN_NS INT64_C(250000000)

@@ -8,13 +8,13 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/ticker.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "history/bucket.h"
 #include "history/gateways.h"
 #include "history/history_metrics.h"
 #include "history/outbox_row.h"
-#include "history/ticker.h"
 #include "history/waiters.h"
 
 enum { PERIOD_MS = 1000, BARRIER_MS = 50, ROWS_MAX = 256 };

@@ -6,10 +6,10 @@
 
 #include "auth/auth.h"
 #include "auth/jwks.h"
+#include "base/ratetable.h"
 #include "history/access.h"
 #include "history/change.h"
 #include "history/env.h"
-#include "history/ratetable.h"
 #include "http/http.h"
 #include "parley/v1/rest.pb-c.h"
 #include "wire/wire.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/ticker.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "history/digest.h"
@@ -17,7 +18,6 @@
 #include "history/outbox.h"
 #include "history/provision.h"
 #include "history/sweeper.h"
-#include "history/ticker.h"
 
 /* How often it looks after itself; how long it waits before it provisions again */
 enum { PERIOD_MS = 250, AGAIN_MIN_MS = 250, AGAIN_MAX_MS = 10000 };

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "base/ident.h"
+#include "base/ticker.h"
 #include "bus/bus.h"
 #include "history/bucket.h"
 #include "history/pg.h"
-#include "history/ticker.h"
 
 enum { PERIOD_MS = 1000, LOADED = 256, AT_ONCE = 16 };
 

@@ -46,7 +46,7 @@ ADAPTERS = [
     "services/history/env.c",  # the clocks, behind functions that a test replaces
     "services/history/history.c",
     "services/history/pg*",
-    "services/history/ticker.c",  # a timer
+    "lib/base/ticker.c",  # a timer
     "services/*/main.c",
 ]
 

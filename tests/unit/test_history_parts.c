@@ -1,4 +1,5 @@
 /* The small pure parts of history: arrays for Postgres, migrations, where the log goes on, settings, and others. */
+#include "base/ratetable.h"
 #include "base/text.h"
 #include "history/history_config.h"
 #include "history/members_core.h"
@@ -6,7 +7,6 @@
 #include "history/pg.h"
 #include "history/pg_sqlstate.h"
 #include "history/provision_core.h"
-#include "history/ratetable.h"
 #include "history/slug.h"
 #include "history/waiters.h"
 #include "unit.h"

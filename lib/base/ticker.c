@@ -1,4 +1,4 @@
-#include "history/ticker.h"
+#include "base/ticker.h"
 
 #include <stdlib.h>
 #include <uv.h>

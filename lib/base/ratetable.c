@@ -1,4 +1,4 @@
-#include "history/ratetable.h"
+#include "base/ratetable.h"
 
 #include <errno.h>
 #include <stdio.h>
