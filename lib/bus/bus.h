@@ -183,7 +183,8 @@ struct bus_reader_options {
         uint32_t batch;     /* messages, 1 to 4096 */
         size_t batch_bytes; /* 0: no limit */
         uint32_t
-                linger_ms; /* how long an unfilled batch waits for more after its first message; an empty one waits 5 s */
+                linger_ms; /* how long an unfilled batch waits for more after its first message; an empty one waits 5 s. Above 0 what is stored
+                                    * meanwhile is fetched together, at the end of that time. */
         bool last_per_subject; /* buckets: begin with the newest of each key (start_seq is ignored), in the order of their sequences; the one with
                                     * pending 0 is the last of those that were there. An empty bucket ends the first batch at once. After a break
                                     * all is given again: the bucket may be another one by then. */

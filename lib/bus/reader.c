@@ -8,8 +8,7 @@
 
 #define QUIET_MS 5000 /* an empty batch ends after this */
 #define BATCH_MAX 4096
-
-static void on_timer(uv_timer_t *timer);
+#define GATHER_MS 500 /* the last fetch of a batch takes no longer; what comes of it later begins the next one */
 
 void reader_end_batch(struct bus_reader *r, int error)
 {
@@ -17,7 +16,8 @@ void reader_end_batch(struct bus_reader *r, int error)
 
         if (!r->active || r->freed)
                 return;
-        r->active = false;
+        r->active = r->pausing = r->gathering = false;
+        r->busy = n > 0;
         r->n = 0;
         r->bytes = 0;
         uv_timer_stop(&r->timer);
@@ -34,8 +34,8 @@ static void give(struct bus_reader *r, const struct bus_msg *msg)
         r->bytes += len;
         if (++r->n >= r->options.batch || (r->options.batch_bytes > 0 && r->bytes >= r->options.batch_bytes))
                 reader_end_batch(r, 0);
-        else if (r->n == 1)
-                uv_timer_start(&r->timer, on_timer, r->options.linger_ms, 0);
+        else if (r->n == 1 && !r->gathering)
+                uv_timer_start(&r->timer, reader_on_timer, r->options.linger_ms, 0);
 }
 
 static const char *keep_string(char **cursor, const char *s)
@@ -102,11 +102,17 @@ static int reader_quiet_error(const struct bus_reader *r)
 }
 
 /* The held messages begin the batch; otherwise its time is over */
-static void on_timer(uv_timer_t *timer)
+void reader_on_timer(uv_timer_t *timer)
 {
         struct bus_reader *r = timer->data;
 
-        if (r->held == NULL || r->n > 0) {
+        if ((r->n > 0 || r->pausing) && !r->gathering && reader_gather(r)) {
+                r->pausing = false;
+                r->gathering = true;
+                uv_timer_start(timer, reader_on_timer, GATHER_MS, 0);
+        } else if (r->pausing) {
+                reader_wait(r);
+        } else if (r->held == NULL || r->n > 0) {
                 reader_end_batch(r, r->n > 0 ? 0 : reader_quiet_error(r));
         } else {
                 /* One batch at most: batch_end may begin the next one, which comes here again */
@@ -125,13 +131,26 @@ static void on_timer(uv_timer_t *timer)
                 r->bus->options.turn_end(r->bus->options.userdata);
 }
 
+void reader_wait(struct bus_reader *r)
+{
+        r->pausing = r->gathering = false;
+        uv_timer_start(&r->timer, reader_on_timer, QUIET_MS, 0);
+        reader_fetch(r);
+}
+
 void bus_reader_next(struct bus_reader *r)
 {
         if (r->active || r->freed || r->bus->closing)
                 return;
         r->active = true;
-        uv_timer_start(&r->timer, on_timer, r->held != NULL ? 0 : QUIET_MS, 0);
-        reader_fetch(r);
+        if (r->held != NULL) {
+                uv_timer_start(&r->timer, reader_on_timer, 0, 0);
+        } else if (r->busy && r->waiting == 0 && r->options.linger_ms > 0) {
+                r->pausing = true;
+                uv_timer_start(&r->timer, reader_on_timer, r->options.linger_ms, 0);
+        } else {
+                reader_wait(r);
+        }
 }
 
 static void on_handle_closed(uv_handle_t *handle)

@@ -1,5 +1,9 @@
 /* Readers, the side of the server: a consumer without acks and without a name that lasts, and fetches from it. It counts the messages of its
- * consumer; on a break in that count, and on anything else that is not as it should be, it makes a new consumer behind the last message. */
+ * consumer; on a break in that count, and on anything else that is not as it should be, it makes a new consumer behind the last message.
+ *
+ * A fetch that waits brings each message by itself, as it is stored: a write, three threads woken, and a turn of the loop for each. So a reader
+ * whose batches have time (linger_ms) waits for one message only, and fetches what came after it when that time is over; and once more each
+ * time after a batch that was not empty. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,6 +42,8 @@ void reader_reset(struct bus_reader *r)
         r->pull_left = 0;
         r->consumer_seq = 0;
         uv_timer_stop(&r->retry);
+        if (r->gathering)
+                uv_timer_start(&r->timer, reader_on_timer, 0, 0); /* nothing more comes for this batch */
 }
 
 /* Something is wrong with the consumer: another one, soon */
@@ -90,7 +96,9 @@ static void on_message(struct pending *p, int error, const struct bus_msg *msg, 
                         return;
                 }
         }
-        if (!r->freed)
+        if (r->gathering && r->pull == NULL && r->waiting == 0)
+                reader_end_batch(r, 0);
+        else if (!r->freed)
                 reader_fetch(r);
 }
 
@@ -115,17 +123,27 @@ static void on_pull_status(struct pending *p, int error, const struct bus_msg *m
         }
         if (too_big && r->pull_got == 0)
                 r->oversized = true;
-        reader_fetch(r);
+        if (r->pull_at_once && !too_big)
+                r->waiting = 0;
+        if (r->gathering && r->n == 0)
+                reader_wait(r);
+        else if (r->gathering)
+                reader_end_batch(r, 0);
+        else
+                reader_fetch(r);
 }
 
-static void pull(struct bus_reader *r)
+static void pull(struct bus_reader *r, unsigned batch, bool at_once)
 {
         char subject[192], body[160];
-        struct request q = {.subject = subject, .data = body, .timeout_ms = EXPIRES_MS + GRACE_MS};
-        unsigned batch = r->oversized ? 1 : r->options.batch - r->n;
-        int n = snprintf(body, sizeof(body), "{\"batch\":%u,\"expires\":%" PRIu64, batch,
-                         EXPIRES_MS * UINT64_C(1000000));
+        struct request q = {.subject = subject, .data = body, .timeout_ms = (at_once ? 0 : EXPIRES_MS) + GRACE_MS};
+        int n = snprintf(body, sizeof(body), "{\"batch\":%u,", batch);
 
+        if (at_once)
+                n += snprintf(body + n, sizeof(body) - (size_t)n, "\"no_wait\":true");
+        else
+                n += snprintf(body + n, sizeof(body) - (size_t)n, "\"expires\":%" PRIu64,
+                              EXPIRES_MS * UINT64_C(1000000));
         if (r->options.batch_bytes > 0 && !r->oversized)
                 n += snprintf(body + n, sizeof(body) - (size_t)n, ",\"max_bytes\":%zu", r->options.batch_bytes);
         n += snprintf(body + n, sizeof(body) - (size_t)n, "}");
@@ -139,6 +157,28 @@ static void pull(struct bus_reader *r)
         r->pull->context = r;
         r->pull_left = batch;
         r->pull_got = 0;
+        r->pull_at_once = at_once;
+}
+
+static void pull_next(struct bus_reader *r)
+{
+        unsigned room = r->oversized ? 1 : r->options.batch - r->n;
+
+        if (r->options.linger_ms == 0)
+                pull(r, room, false);
+        else if (r->waiting > 0)
+                pull(r, room, true);
+        else if (r->n == 0)
+                pull(r, 1, false);
+        /* else reader_gather, when the batch's time is over */
+}
+
+bool reader_gather(struct bus_reader *r)
+{
+        if (r->pull == NULL && r->options.linger_ms > 0 && r->consumer != NULL && r->create == NULL &&
+            r->bus->connected && !uv_is_active((uv_handle_t *)&r->retry))
+                pull(r, r->oversized ? 1 : r->options.batch - r->n, true);
+        return r->pull != NULL && r->pull_at_once;
 }
 
 /* --- the consumer --- */
@@ -204,7 +244,8 @@ static int create(struct bus_reader *r)
 
 void reader_fetch(struct bus_reader *r)
 {
-        if (!r->active || r->freed || !r->bus->connected || r->create != NULL || uv_is_active((uv_handle_t *)&r->retry))
+        if (!r->active || r->pausing || r->freed || !r->bus->connected || r->create != NULL ||
+            uv_is_active((uv_handle_t *)&r->retry))
                 return;
         if (r->consumer == NULL) {
                 if (create(r) != 0) {
@@ -213,6 +254,6 @@ void reader_fetch(struct bus_reader *r)
                         uv_timer_start(&r->retry, on_retry, RETRY_MS, 0);
                 }
         } else if (r->pull == NULL && r->held == NULL) {
-                pull(r);
+                pull_next(r);
         }
 }

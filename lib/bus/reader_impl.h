@@ -26,12 +26,16 @@ struct bus_reader {
         struct pending *pull;  /* takes what the server says about a fetch */
         unsigned pull_left;    /* messages that may still come of it */
         unsigned pull_got;
+        bool pull_at_once; /* it takes what is there and does not wait for more */
         bool oversized;    /* the next message alone is above batch_bytes */
         unsigned failures; /* consumers in a row that gave nothing */
         uv_timer_t retry;
 
         /* batches: reader.c */
-        bool active; /* a batch is being filled */
+        bool active;    /* a batch is being filled */
+        bool busy;      /* the one before was not empty */
+        bool pausing;   /* messages come one after the other: nothing is fetched before the batch's time is over */
+        bool gathering; /* that time is over; the last fetch for it is under way */
         unsigned n;
         size_t bytes;
         struct held *held, **held_end; /* came while no batch was */
@@ -44,9 +48,15 @@ struct bus_reader {
 int reader_take(struct bus_reader *r, const struct bus_msg *msg);
 /* Ends the batch, if there is one */
 void reader_end_batch(struct bus_reader *r, int error);
+/* Waits for the first message of a batch */
+void reader_wait(struct bus_reader *r);
+/* Ends what the batch waits for */
+void reader_on_timer(uv_timer_t *timer);
 
 /* reader_fetch.c */
 /* Does what is needed next so that messages come: makes a consumer, or fetches; nothing while enough is under way */
 void reader_fetch(struct bus_reader *r);
+/* Fetches what has come since the batch began. false: nothing can be fetched now */
+bool reader_gather(struct bus_reader *r);
 /* Forgets the consumer */
 void reader_reset(struct bus_reader *r);

@@ -164,6 +164,62 @@ static void test_batches(void **state)
         bus_reader_free(NULL);
 }
 
+/* What comes while messages follow one another is fetched together, when the time of a batch is over; after a pause each is there at once */
+static void test_gathered(void **state)
+{
+        struct bus_stream_config c = {.name = "GATHERED", .subject = "gathered.>", .replicas = 1};
+        struct read read = {0};
+        uint64_t begin;
+
+        (void)state;
+        make_stream(&e, &c);
+        start(&read, (struct bus_reader_options){.stream = "GATHERED", .start_seq = 1, .batch = 10, .linger_ms = 300});
+        env_run(&e, 50);
+        for (unsigned round = 0; round < 2; round++) { /* both after a pause */
+                begin = now_ns();
+                fill("gathered.a", 1, 10);
+                env_until(&e, read.n, 4 * round + 1, 200);
+                fill("gathered.a", 1, 10);
+                env_run(&e, 50);
+                assert_int_equal(read.n, 4 * round + 1);
+                env_until(&e, read.batches, 2 * round + 1, 2000);
+                assert_true(read.last_n == 2 && now_ns() - begin >= 295000000u);
+                begin = now_ns();
+                bus_reader_next(read.reader);
+                fill("gathered.a", 2, 10);
+                env_run(&e, 50);
+                assert_int_equal(read.n, 4 * round + 2);
+                env_until(&e, read.batches, 2 * round + 2, 2000);
+                assert_true(read.last_n == 2 && now_ns() - begin >= 295000000u && now_ns() - begin < 1000000000u);
+                bus_reader_next(read.reader);
+                env_run(&e, 400);
+        }
+        assert_int_equal(read.errors, 0);
+        /* what is more than one batch does not wait */
+        begin = now_ns();
+        fill("gathered.a", 25, 10);
+        for (unsigned n = 5; n <= 6; n++) {
+                env_until(&e, read.batches, n, 2000);
+                assert_int_equal(read.last_n, 10);
+                bus_reader_next(read.reader);
+        }
+        assert_true(now_ns() - begin < 600000000u);
+        /* without the server what has come is a batch, and nothing is lost */
+        env_until(&e, read.batches, 7, 2000);
+        assert_true(read.n == 33 && read.last == 33);
+        bus_reader_next(read.reader);
+        unsigned connected = e.connected;
+        server_kill(&server, SIGKILL);
+        env_until(&e, read.batches, 8, 7000);
+        assert_int_equal(read.last_n, 0);
+        server_again(&server);
+        bus_reader_next(read.reader);
+        env_until(&e, e.connected, connected + 1, 10000);
+        fill("gathered.a", 3, 10);
+        env_until(&e, read.n, 36, 5000);
+        bus_reader_free(read.reader);
+}
+
 static void test_start_filter_removed(void **state)
 {
         struct bus_stream_config c = {.name = "PART", .subject = "part.>", .allow_direct = true, .replicas = 1};
@@ -421,6 +477,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_batches),
+                cmocka_unit_test(test_gathered),
                 cmocka_unit_test(test_start_filter_removed),
                 cmocka_unit_test(test_no_stream),
                 cmocka_unit_test(test_batch_bytes),
