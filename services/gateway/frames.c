@@ -10,8 +10,7 @@
 #include "gateway/stats.h"
 #include "wire/wire.h"
 
-/* So many frames in a row that cannot be read, or come too fast, end the connection */
-#define BAD_FRAMES_MAX 20
+/* So many frames in a row that come too fast end the connection */
 #define LIMITED_FRAMES_MAX 200
 /* How long a client should wait that spoke before `ready` */
 #define NOT_READY_RETRY_MS 100
@@ -30,24 +29,6 @@ static const struct {
         [PARLEY__V1__CLIENT_FRAME__BODY_DELETE] = {frame_delete, false},
         [PARLEY__V1__CLIENT_FRAME__BODY_PING] = {frame_ping, true},
 };
-
-static void frames_bad(struct session *s, int error, const struct wire_error *detail)
-{
-        static const enum parley_code codes[] = {
-                [WIRE_E_SYNTAX] = PARLEY_BAD_FRAME,  [WIRE_E_TYPE] = PARLEY_UNKNOWN_TYPE,
-                [WIRE_E_FIELD] = PARLEY_BAD_REQUEST, [WIRE_E_TEXT] = PARLEY_BAD_REQUEST,
-                [WIRE_E_LIMIT] = PARLEY_BAD_FRAME,
-        };
-
-        if (error < 0) {
-                session_error(s, detail->ref, PARLEY_INTERNAL, 1000, "no memory");
-                return;
-        }
-        session_error(s, detail->ref, codes[error], 0, "%s", detail->detail);
-        if (++s->bad_frames >= BAD_FRAMES_MAX)
-                session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR,
-                             "too many frames that cannot be read");
-}
 
 /* A cursor may cost a replay. Before `ready` they are only kept, as many as a session may have. */
 static uint32_t frames_cost(const struct session *s, const Parley__V1__ClientFrame *frame)
@@ -78,6 +59,37 @@ static void frames_over_limit(struct session *s)
                 session_fail(s, 0, PARLEY_RATE_LIMITED, PARLEY_CLOSE_TOO_MANY, "too many frames");
 }
 
+/* A frame that means nothing here: as dear as one that does, and not for ever */
+static void frames_refuse(struct session *s, uint32_t ref, enum parley_code code, const char *text)
+{
+        uint64_t most = s->core->config->max_bad_frames;
+        uint32_t wait = frames_limit(s, 1);
+
+        if (wait) {
+                session_error(s, ref, PARLEY_RATE_LIMITED, wait, "too many frames; wait %u ms", wait);
+                frames_over_limit(s);
+        } else {
+                session_error(s, ref, code, 0, "%s", text);
+        }
+        if (++s->bad_frames >= most && most)
+                session_fail(s, 0, PARLEY_BAD_FRAME, PARLEY_CLOSE_PROTOCOL_ERROR,
+                             "too many frames in a row that cannot be read");
+}
+
+static void frames_bad(struct session *s, int error, const struct wire_error *detail)
+{
+        static const enum parley_code codes[] = {
+                [WIRE_E_SYNTAX] = PARLEY_BAD_FRAME,  [WIRE_E_TYPE] = PARLEY_UNKNOWN_TYPE,
+                [WIRE_E_FIELD] = PARLEY_BAD_REQUEST, [WIRE_E_TEXT] = PARLEY_BAD_REQUEST,
+                [WIRE_E_LIMIT] = PARLEY_BAD_FRAME,
+        };
+
+        if (error < 0)
+                session_error(s, detail->ref, PARLEY_INTERNAL, 1000, "no memory");
+        else
+                frames_refuse(s, detail->ref, codes[error], detail->detail);
+}
+
 static bool frames_is_heartbeat(struct session *s, const Parley__V1__ClientFrame *frame)
 {
         if (frame->body_case != PARLEY__V1__CLIENT_FRAME__BODY_PING || s->core->now_ms - s->pinged_ms < PING_MS)
@@ -93,8 +105,7 @@ static void frames_dispatch(struct session *s, const Parley__V1__ClientFrame *fr
         uint32_t wait;
 
         if (which >= sizeof(frames_table) / sizeof(frames_table[0]) || !frames_table[which].handler) {
-                session_error(s, frame->ref, PARLEY_UNKNOWN_TYPE, 0, "the frame has no type that is known here");
-                s->bad_frames++;
+                frames_refuse(s, frame->ref, PARLEY_UNKNOWN_TYPE, "the frame has no type that is known here");
                 return;
         }
         wait = frames_is_heartbeat(s, frame) ? 0 : frames_limit(s, frames_cost(s, frame));
@@ -174,7 +185,7 @@ static void frames_take_delimited(struct session *s, const uint8_t *data, size_t
                              "a frame's length points beyond the message");
 }
 
-/* What has no frame that was charged (an empty message, one of newlines, a pong) costs as much as one */
+/* What has no frame that was charged (an empty message, one of newlines, a ping or pong) costs as much as one */
 static void frames_charge_empty(struct session *s)
 {
         if (s->state != SESSION_CLOSING && !s->paid && frames_limit(s, 1))
@@ -183,8 +194,13 @@ static void frames_charge_empty(struct session *s)
 
 void session_pong(struct session *s)
 {
-        core_time(s->core);
+        session_control(s);
         session_heard(s);
+}
+
+void session_control(struct session *s)
+{
+        core_time(s->core);
         s->paid = false;
         frames_charge_empty(s);
 }

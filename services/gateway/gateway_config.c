@@ -58,6 +58,8 @@ const struct config_item gateway_config_items[] = {
                "Size of one event of the log; the same for all services, and below max_payload of the NATS server."),
         NUMBER("PARLEY_MAX_RECEIVE_BYTES", max_receive_bytes, "67108864", 65536, 17179869184, "bytes",
                "Incomplete WebSocket messages of all clients together."),
+        LIMIT("PARLEY_MAX_BAD_FRAMES", max_bad_frames, "20", 1, 65535, "frames",
+              "Frames in a row that cannot be read or are of no known type; then the connection is closed as a violation of the protocol."),
         NUMBER("PARLEY_SESSION_MAX_QUEUE_BYTES", session_max_queue_bytes, "1048576", 16384, 1073741824, "bytes",
                "What may wait for one session; beyond it the session is closed and may resume."),
         LIMIT("PARLEY_MAX_QUEUE_BYTES", max_queue_bytes, "268435456", 1048576, 17179869184, "bytes",

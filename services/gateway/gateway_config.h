@@ -22,7 +22,7 @@ struct gateway_config {
         /* sessions */
         uint64_t max_connections, max_connections_per_user, max_connections_per_address;
         uint64_t handshake_timeout_ms, heartbeat_ms, loading_timeout_ms;
-        uint64_t max_frame_bytes, max_content_bytes, max_mentions, max_event_bytes, max_receive_bytes;
+        uint64_t max_frame_bytes, max_content_bytes, max_mentions, max_event_bytes, max_receive_bytes, max_bad_frames;
         uint64_t session_max_queue_bytes, max_queue_bytes, session_max_pending, max_cursors;
         uint64_t max_pending, max_pending_bytes;
         uint64_t deflate_budget_bytes;

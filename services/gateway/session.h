@@ -66,10 +66,11 @@ struct session {
         bool admin;
         bool hello_seen;
         bool ready_sent;
-        bool pinged;                        /* silent for a period, and asked */
-        bool keys_refreshed;                /* AUTHENTICATING: this is the second try */
-        bool linking, linked;               /* LOADING: links are being, were made */
-        uint8_t bad_frames, limited_frames; /* in a row */
+        bool pinged;            /* silent for a period, and asked */
+        bool keys_refreshed;    /* AUTHENTICATING: this is the second try */
+        bool linking, linked;   /* LOADING: links are being, were made */
+        uint8_t limited_frames; /* in a row */
+        uint16_t bad_frames;    /* in a row */
         uint16_t close_code;
         struct link *links;
         uint32_t n_links, cap_links;
@@ -112,6 +113,8 @@ void session_authenticate(struct session *s, const char *token, uint32_t ref);
 void session_heard(struct session *s);
 /* A pong, which is charged like a frame */
 void session_pong(struct session *s);
+/* A ping that was answered, or whatever else costs as much as a frame and is none */
+void session_control(struct session *s);
 /* The transport takes more. True: nothing is left to write */
 bool session_writable(struct session *s);
 /* The connection is gone; frees the session */

@@ -32,6 +32,7 @@ struct ws_connection {
         char *close_reason;
         uint16_t close_code; /* not 0: it is to be closed once all is written */
         bool deflate;
+        bool asked;         /* for the library's callback */
         bool in_writeable;  /* the library has just called: it takes a message */
         bool wrote;         /* and has got one */
         uint8_t *deflating; /* a message that the library may not be done with; until its next callback */
@@ -46,6 +47,13 @@ struct ws_guest {
 };
 
 int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+
+/* Asks the library to call when it takes a message */
+static inline void ws_ask(struct ws_connection *c)
+{
+        c->asked = true;
+        lws_callback_on_writable(c->wsi);
+}
 
 /* ws_write.c: struct transport */
 int ws_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret_kept);

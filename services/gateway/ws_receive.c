@@ -95,6 +95,10 @@ static int connection_receive(struct ws_connection *c, const void *in, size_t le
 
         if (!c->session || c->close_code)
                 return 0;
+        if (len == 0 && !whole) {
+                session_control(c->session); /* an empty fragment, of which a message may have any number */
+                return 0;
+        }
         if (whole && c->receive.len == 0) {
                 session_receive(c->session, in, len, binary);
                 return 0;

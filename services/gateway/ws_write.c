@@ -23,7 +23,7 @@ static void ws_kill(struct ws_connection *c)
 static int ws_write_deflated(struct ws_connection *c, const uint8_t *data, size_t n, enum lws_write_protocol kind)
 {
         if (!c->in_writeable || c->wrote) {
-                lws_callback_on_writable(c->wsi);
+                ws_ask(c);
                 return TRANSPORT_E_BUSY;
         }
         c->deflating = malloc(LWS_PRE + n);
@@ -37,7 +37,7 @@ static int ws_write_deflated(struct ws_connection *c, const uint8_t *data, size_
                 ws_kill(c);
                 return -EPIPE;
         }
-        lws_callback_on_writable(c->wsi);
+        ws_ask(c);
         return 0;
 }
 
@@ -51,7 +51,7 @@ int ws_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret
         if (c->dead)
                 return -EPIPE;
         if (lws_partial_buffered(c->wsi)) {
-                lws_callback_on_writable(c->wsi);
+                ws_ask(c);
                 return TRANSPORT_E_BUSY;
         }
         if (c->deflate) {
@@ -67,7 +67,7 @@ int ws_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret
         }
         *ret_kept = lws_partial_buffered(c->wsi) ? n : 0; /* it does not say how much of it */
         if (*ret_kept)
-                lws_callback_on_writable(c->wsi);
+                ws_ask(c);
         return 0;
 }
 
@@ -92,16 +92,22 @@ void ws_close_connection(void *connection, unsigned code, const char *reason)
         c->close_reason = strdup(reason);
         lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE,
                         code == PARLEY_CLOSE_TOO_SLOW ? CLOSE_SLOW_WITHIN_S : CLOSE_WITHIN_S);
-        lws_callback_on_writable(c->wsi);
+        ws_ask(c);
 }
 
 int ws_on_writeable(struct ws_connection *c)
 {
         size_t n = c->close_reason ? strlen(c->close_reason) : 0;
-        bool empty;
+        bool empty, asked;
 
         if (!c->session || c->dead)
                 return -1;
+        /* The library answers pings without telling, but calls once behind each answer; it calls for nothing else that was
+         * not asked for. */
+        asked = c->asked;
+        c->asked = false;
+        if (!asked)
+                session_control(c->session);
         free(c->deflating); /* it has left, or this would not be called */
         c->deflating = NULL;
         c->in_writeable = true;
@@ -111,7 +117,7 @@ int ws_on_writeable(struct ws_connection *c)
         if (!c->close_code || c->dead)
                 return c->dead ? -1 : 0;
         if (!empty || lws_partial_buffered(c->wsi)) {
-                lws_callback_on_writable(c->wsi);
+                ws_ask(c);
                 return 0;
         }
         lws_close_reason(c->wsi, (enum lws_close_status)c->close_code, (unsigned char *)c->close_reason,

@@ -1,7 +1,13 @@
 """What others can do to somebody who did nothing: nothing that lasts."""
 
+import asyncio
 import threading
 import uuid
+
+import pytest
+import websockets
+
+from support.client import Client
 
 
 def members(rest, channel):
@@ -148,3 +154,19 @@ def test_pages_end_at_a_size(stack):
                 assert 0 < len(got) < n
                 cursor = got[0] if key == "before" else got[-1]
             assert seen == seqs
+
+
+async def test_pings_cost_what_frames_cost(own_stack):
+    stack = own_stack(PARLEY_RATE_FRAMES_PER_CONNECTION=10, PARLEY_BURST_FRAMES_PER_CONNECTION=20)
+    async with websockets.connect(f"{stack.ws_url}?token={stack.token('eve')}", ping_interval=None) as eve, Client(stack, "ada") as ada:
+        pings = 0
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            while pings < 2000:
+                await (await eve.ping())  # each is answered
+                pings += 1
+        assert closed.value.rcvd.code == 4009 and pings >= 200, pings
+        assert ada.close_code is None
+    async with websockets.connect(f"{stack.ws_url}?token={stack.token('bob')}", ping_interval=None) as bob:
+        with pytest.raises(websockets.ConnectionClosed) as closed:  # one message in endless pieces of nothing
+            await asyncio.wait_for(bob.send("" for _ in range(100_000)), 30)
+        assert closed.value.rcvd is None or closed.value.rcvd.code == 4009  # lost where it is still sending

@@ -147,6 +147,42 @@ static void test_empty_messages(void **state)
         fake_free(f);
 }
 
+/* Frames that cannot be read, or of no known type, are dear as well, and there is an end to them. */
+static void test_frames_that_mean_nothing(void **state)
+{
+        Parley__V1__ClientFrame nothing = PARLEY__V1__CLIENT_FRAME__INIT, ping = nothing;
+        Parley__V1__Ping body = PARLEY__V1__PING__INIT;
+        struct fake *f = world();
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO), *many = fake_connect(f, "bob", ENCODING_JSON);
+
+        (void)state;
+        ping.body_case = PARLEY__V1__CLIENT_FRAME__BODY_PING;
+        ping.ping = &body;
+        f->config.max_bad_frames = 5;
+        for (unsigned i = 0; i < 40; i++) {
+                nothing.ref = i + 1;
+                fake_client_send(c, i % 5 == 4 ? &ping : &nothing); /* four in a row at most */
+        }
+        fake_run(f);
+        assert_int_equal(c->close_code, 0);
+        assert_string_equal(code_of(c, 1), "unknown_type");
+        for (unsigned i = 0; i < 4; i++)
+                fake_client_send(c, &nothing);
+        assert_int_equal(c->close_code, 0);
+        fake_client_send(c, &nothing);
+        assert_int_equal(c->close_code, 4000);
+        /* 0: no end, but for the rate */
+        f->config.max_bad_frames = 0;
+        f->config.rate_limits = true;
+        f->config.rate_frames_per_connection = 10;
+        f->config.burst_frames_per_connection = 20;
+        for (unsigned i = 0; i < 11; i++)
+                fake_client_text(many,
+                                 "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n");
+        assert_int_equal(many->close_code, 4009);
+        fake_free(f);
+}
+
 static void test_pending_is_bounded(void **state)
 {
         struct fake *f = world();
@@ -275,6 +311,7 @@ int main(void)
                 cmocka_unit_test(test_contradictions),
                 cmocka_unit_test(test_rate_of_openings),
                 cmocka_unit_test(test_empty_messages),
+                cmocka_unit_test(test_frames_that_mean_nothing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
