@@ -69,7 +69,7 @@ struct http_server {
         void *userdata;
         unsigned max_connections;
         uint32_t timeout_ms;
-        size_t max_answer_bytes, answer_bytes;
+        size_t max_answer_bytes, max_answer_bytes_per_address, answer_bytes;
         unsigned port;
 
         uv_poll_t poll;   /* libmicrohttpd's epoll descriptor */

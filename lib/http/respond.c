@@ -139,6 +139,20 @@ static bool too_much_on_the_way(const struct http_server *s, size_t n)
         return n > HTTP_SMALL_ANSWER && (n > s->max_answer_bytes || s->answer_bytes > s->max_answer_bytes - n);
 }
 
+/* One address must not take all of that for itself. Gone through only where it could. */
+static bool too_much_to_address(const struct http_request *rq, size_t n)
+{
+        const struct http_server *s = rq->server;
+        size_t max = s->max_answer_bytes_per_address, total = n;
+
+        if (!max || n <= HTTP_SMALL_ANSWER || s->answer_bytes + n <= max)
+                return false;
+        for (const struct http_conn *c = s->conns; c; c = c->next)
+                if (c->rq && c->rq->n_answer && strcmp(c->rq->peer, rq->peer) == 0)
+                        total += c->rq->n_answer;
+        return total > max;
+}
+
 /* Whether there is nobody to answer, or something else to say. Releases rq in the first case. */
 static bool diverted(struct http_request *rq, size_t n)
 {
@@ -151,6 +165,11 @@ static bool diverted(struct http_request *rq, size_t n)
                 rq->bad_header = false;
                 rq->n_answer_headers = 0;
                 http_problem_status(rq, 500, PARLEY_INTERNAL, 0, "The answer could not be written");
+                return true;
+        }
+        if (too_much_to_address(rq, n)) {
+                http_problem_status(rq, 429, PARLEY_RATE_LIMITED, RETRY_MS,
+                                    "Too many answers to this address are waiting to be read");
                 return true;
         }
         if (too_much_on_the_way(rq->server, n)) {

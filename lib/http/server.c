@@ -170,6 +170,7 @@ static int server_configure(struct http_server *s, const struct http_options *op
         s->userdata = options->userdata;
         s->max_connections = options->max_connections ? options->max_connections : MAX_CONNECTIONS;
         s->max_answer_bytes = options->max_answer_bytes ? options->max_answer_bytes : MAX_ANSWER_BYTES;
+        s->max_answer_bytes_per_address = options->max_answer_bytes_per_address;
         s->timeout_ms = (options->timeout_s ? options->timeout_s : TIMEOUT_S) * 1000;
         if (options->cors_origin) {
                 s->cors_origin = strdup(options->cors_origin);

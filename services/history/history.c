@@ -369,6 +369,8 @@ static int open_http(struct history *h)
                                              .n_routes = REST_ROUTES,
                                              .max_connections = (unsigned)c->max_connections,
                                              .max_connections_per_ip = (unsigned)c->max_connections_per_ip,
+                                             .max_answer_bytes = c->max_answer_bytes,
+                                             .max_answer_bytes_per_address = c->max_answer_bytes_per_address,
                                              .cors_origin = c->cors_origin,
                                              .trusted_proxies = c->trusted_proxies,
                                              .on_request = on_request,

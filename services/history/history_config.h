@@ -14,7 +14,7 @@ struct history_config {
         char *pg_url;
         uint64_t pg_pool, pg_queue;
         char *listen, *admin_listen;
-        uint64_t max_connections, max_connections_per_ip;
+        uint64_t max_connections, max_connections_per_ip, max_answer_bytes, max_answer_bytes_per_address;
         char *cors_origin, *trusted_proxies;
         struct auth_config auth;
         bool demo_signin;

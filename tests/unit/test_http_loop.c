@@ -282,6 +282,33 @@ static void test_answers_that_nobody_reads(void **state)
         fixture_stop(&f);
 }
 
+/* The same of one address, which others do not feel. */
+static void test_answers_that_one_address_does_not_read(void **state)
+{
+        struct fixture f;
+        struct answer a;
+        int fd;
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.max_answer_bytes_per_address = 40U << 20});
+        fd = client_connect(&f);
+        client_send_str(fd, "GET /api/big HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+        a = client_read(fd, true);
+        assert_int_equal(a.status, 200);
+        a = client_request(&f, "GET /api/big HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+        assert_int_equal(a.status, 429);
+        assert_string_equal(answer_header(&a, "Retry-After"), "1");
+        answer_done(&a);
+        a = client_request(&f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+        assert_int_equal(a.status, 200);
+        answer_done(&a);
+        a = client_request(&f, "GET /api/big HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.2\r\n\r\n");
+        assert_int_equal(a.status, 200);
+        answer_done(&a);
+        close(fd);
+        fixture_stop(&f);
+}
+
 static unsigned n_held_wanted;
 
 static bool wanted_held(struct fixture *f)
@@ -385,6 +412,7 @@ int main(void)
                 cmocka_unit_test(test_idle_and_handler_time),
                 cmocka_unit_test(test_big_answer),
                 cmocka_unit_test(test_answers_that_nobody_reads),
+                cmocka_unit_test(test_answers_that_one_address_does_not_read),
                 cmocka_unit_test(test_connection_limit),
                 cmocka_unit_test(test_limit_is_not_held),
                 cmocka_unit_test(test_body_deadline),
