@@ -1,6 +1,8 @@
 /* Health, readiness, metrics: the port that is not for clients. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/metrics.h"
@@ -21,6 +23,21 @@ static void on_health(struct http_request *rq, void *userdata)
 
         (void)userdata;
         http_respond(rq, 200, "application/json", body, sizeof(body) - 1);
+}
+
+int http_ready_text(struct buf *out, const char *name, unsigned number, const char *text)
+{
+        char line[256], *at;
+        size_t n_name;
+
+        snprintf(line, sizeof(line), ",\"%s%u\":\"", name, number);
+        n_name = strlen(line);
+        snprintf(line + n_name, sizeof(line) - n_name - 1, "%s", text);
+        for (at = line + n_name; *at; at++)
+                if (*at == '"' || *at == '\\' || *at < ' ' || *at > '~')
+                        *at = '\'';
+        *at = '"';
+        return buf_append(out, line, (size_t)(at - line) + 1);
 }
 
 static void on_ready(struct http_request *rq, void *userdata)

@@ -4,14 +4,12 @@
 #include <string.h>
 
 #define ADDRESS_KEEP_MS 60000
-/* Addresses that are remembered; more at once are refused, so that their list cannot be grown without end */
-#define ADDRESS_LIMIT 200000
 
 static struct address *address_new(struct core *core, const char *text)
 {
         struct address *a;
 
-        if (HASH_COUNT(core->addresses) >= ADDRESS_LIMIT)
+        if (HASH_COUNT(core->addresses) >= core->config->max_addresses)
                 return NULL;
         a = calloc(1, sizeof(*a));
         if (!a)

@@ -174,11 +174,13 @@ int bus_link_new(struct bus_link **ret_link, uv_loop_t *loop, const struct gatew
         struct bus_link *link = calloc(1, sizeof(*link));
         struct bus_options options = {
                 .loop = loop,
-                .url = config->nats_url,
+                .url = config->nats.url,
                 .name = "parley-gateway",
-                .user = config->nats_user,
-                .password = config->nats_password,
-                .tls_ca = config->nats_tls_ca,
+                .user = config->nats.user,
+                .password = config->nats.password,
+                .tls_ca = config->nats.tls_ca,
+                .max_send_bytes = config->nats.send_bytes,
+                .max_inbox_bytes = config->nats.receive_bytes,
                 .on_connected = link_on_connected,
                 .on_disconnected = link_on_disconnected,
                 .on_loss = link_on_loss,
@@ -211,6 +213,11 @@ int bus_link_new(struct bus_link **ret_link, uv_loop_t *loop, const struct gatew
         };
         *ret_link = link;
         return 0;
+}
+
+size_t bus_link_backlog(const struct bus_link *link)
+{
+        return link->bus ? bus_send_backlog(link->bus) : 0;
 }
 
 int bus_link_start(struct bus_link *link, struct core *core)

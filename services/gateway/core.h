@@ -40,6 +40,7 @@ struct shard {
         bool asking;                                 /* stream_info is on its way */
         struct shard_waiter *waiters, *next_waiters; /* of the question under way, of the next */
         struct wheel_timer retry;
+        char trouble[128]; /* why it cannot be seen, for the log and /readyz; "" */
         struct bus_sub *digest_sub;
         struct bus_sub *live_sub; /* all channels of the shard */
 };

@@ -87,6 +87,7 @@ static void on_tick(uv_timer_t *handle)
         struct gateway *g = handle->data;
 
         core_tick(g->core);
+        metric_set(&stat_send_backlog, (double)bus_link_backlog(g->link));
         if (core_drained(g->core) && !g->stopping)
                 gateway_stop(g);
 }
@@ -148,6 +149,9 @@ static bool gateway_ready(struct buf *out, void *userdata)
             buf_append_str(out, core->everyone_known ? "\"channels\":true," : "\"channels\":false,") ||
             buf_append_str(out, core->draining ? "\"accepting\":false" : "\"accepting\":true"))
                 return false;
+        for (uint32_t i = 0; i < g->config->shards; i++)
+                if (*core->shards[i].trouble && http_ready_text(out, "shard", i, core->shards[i].trouble))
+                        break; /* there are more than the answer has room for */
         return core_ready(core);
 }
 
@@ -187,7 +191,7 @@ static int gateway_build(struct gateway *g)
                 return r;
         r = bus_link_new(&g->link, &g->loop, g->config, &g->upstream);
         if (r) {
-                log_error("PARLEY_NATS_URL cannot be used", LOG_S("url", g->config->nats_url),
+                log_error("PARLEY_NATS_URL cannot be used", LOG_S("url", g->config->nats.url),
                           LOG_S("error", strerror(-r)));
                 return r;
         }

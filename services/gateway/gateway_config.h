@@ -7,6 +7,7 @@
 
 #include "auth/open.h"
 #include "base/config.h"
+#include "bus/bus_config.h"
 #include "policy/message.h"
 
 struct gateway_config {
@@ -15,12 +16,13 @@ struct gateway_config {
         char *log_level;
         char *allowed_origins; /* comma separated, or "*" */
         char *trusted_proxies;
-        char *nats_url, *nats_user, *nats_password, *nats_tls_ca;
+        struct bus_config nats;
         struct auth_config auth;
         uint64_t shards;
 
         /* sessions */
         uint64_t max_connections, max_connections_per_user, max_connections_per_address;
+        uint64_t max_opening, max_opening_per_address, max_addresses;
         uint64_t handshake_timeout_ms, heartbeat_ms, loading_timeout_ms;
         uint64_t max_frame_bytes, max_content_bytes, max_mentions, max_event_bytes, max_receive_bytes, max_bad_frames;
         uint64_t session_max_queue_bytes, max_queue_bytes, session_max_pending, max_cursors;

@@ -1,6 +1,7 @@
 #include "gateway/shard.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -119,15 +120,30 @@ static void shard_seen(struct shard *shard, const struct bus_stream_info *info)
                 shard_begins(shard, new_epoch);
 }
 
+static void shard_trouble(struct shard *shard, int error, const char *text)
+{
+        bool was_well = !*shard->trouble;
+
+        if (!error)
+                shard->trouble[0] = '\0';
+        else if (text && *text)
+                snprintf(shard->trouble, sizeof(shard->trouble), "%s", text);
+        else
+                snprintf(shard->trouble, sizeof(shard->trouble), "error %d of the message system", error);
+        if (error && was_well)
+                log_warn("the log of a shard cannot be seen", LOG_U("shard", shard->number),
+                         LOG_S("why", shard->trouble));
+}
+
 static void shard_on_info(int error, const struct bus_stream_info *info, const char *text, void *userdata)
 {
         struct shard *shard = userdata;
         struct shard_waiter *w = shard->waiters;
         uint64_t last_seq = 0;
 
-        (void)text;
         shard->waiters = NULL;
         shard->asking = false;
+        shard_trouble(shard, error, text);
         if (!error) {
                 last_seq = info->last_seq;
                 shard_seen(shard, info);

@@ -15,6 +15,8 @@
           "Bytes that wait for sessions; what several wait for counts once")                                           \
         X(kept_bytes, GAUGE, "parley_gateway_kept_bytes", NULL,                                                        \
           "Bytes of written messages that sockets have not taken yet, at most")                                        \
+        X(send_backlog, GAUGE, "parley_gateway_bus_send_backlog_bytes", NULL,                                          \
+          "Bytes that wait to be sent to the message system")                                                          \
         X(receive_bytes, GAUGE, "parley_gateway_receive_bytes", NULL, "Incomplete messages of clients")                \
         X(tail_bytes, GAUGE, "parley_gateway_tail_bytes", NULL, "Events kept for replays")                             \
         X(pending, GAUGE, "parley_gateway_pending", NULL, "Mutations that wait for their answer")                      \

@@ -14,10 +14,6 @@
 #include "gateway/ws_listen.h"
 #include "http/peer.h"
 
-/* Connections that have not finished their request; more wait in the listen queue */
-#define VISITORS_MAX 2048
-/* and of these, from one address (other than a proxy's) */
-#define VISITORS_PER_ADDRESS 512
 #define ACCEPT_AT_ONCE 64
 #define ACCEPT_PAUSE_MS 100
 #define READ_BYTES 4096
@@ -198,7 +194,7 @@ static bool visitor_admit(struct visitor *v)
 
         if (http_trusted_has(door->trusted, v->peer))
                 return true;
-        return visitors_from(door, v->peer) < VISITORS_PER_ADDRESS &&
+        return visitors_from(door, v->peer) < door->core->config->max_opening_per_address &&
                address_enter(door->core, v->peer, &v->address, &retry_ms) == PARLEY_OK;
 }
 
@@ -264,7 +260,7 @@ static void door_readable(uv_poll_t *poll, int status, int events)
                 if (fd < 0)
                         return;
                 door_enter(door, fd, (struct sockaddr *)&peer);
-                if (door->n_visitors >= VISITORS_MAX) {
+                if (door->n_visitors >= door->core->config->max_opening) {
                         door_pause(door);
                         return;
                 }

@@ -167,6 +167,9 @@ static bool on_ready(struct buf *out, void *userdata)
         (void)snprintf(text, sizeof(text), "\"nats\":%s,\"postgres\":%s,\"log\":%s", nats ? "true" : "false",
                        postgres ? "true" : "false", log ? "true" : "false");
         (void)buf_append_str(out, text);
+        for (unsigned i = 0; i < h->n_shards; i++)
+                if (!shard_ready(h->shards[i]) && http_ready_text(out, "shard", i, shard_trouble(h->shards[i])))
+                        break; /* there are more than the answer has room for */
         return nats && postgres && log;
 }
 
@@ -178,6 +181,7 @@ static void on_second(uv_timer_t *timer)
         metric_set(&metric_pg_connections, a.connections + b.connections);
         metric_set(&metric_pg_busy, a.busy + b.busy);
         metric_set(&metric_pg_queued, a.queued + b.queued);
+        metric_set(&metric_send_backlog, h->env.bus ? (double)bus_send_backlog(h->env.bus) : 0);
 }
 
 static void on_turn(double seconds, void *userdata)
@@ -309,11 +313,13 @@ static int open_bus(struct history *h)
 {
         const struct history_config *c = h->config;
         const struct bus_options options = {.loop = h->loop,
-                                            .url = c->nats_url,
+                                            .url = c->nats.url,
                                             .name = h->env.instance,
-                                            .user = c->nats_user,
-                                            .password = c->nats_password,
-                                            .tls_ca = c->nats_tls_ca,
+                                            .user = c->nats.user,
+                                            .password = c->nats.password,
+                                            .tls_ca = c->nats.tls_ca,
+                                            .max_send_bytes = c->nats.send_bytes,
+                                            .max_inbox_bytes = c->nats.receive_bytes,
                                             .on_connected = on_bus_connected,
                                             .on_disconnected = on_bus_disconnected,
                                             .on_loss = on_bus_loss,

@@ -4,20 +4,7 @@
 #define MIB (UINT64_C(1) << 20)
 
 const struct config_item history_config_items[] = {
-        {.name = "PARLEY_NATS_URL",
-         .type = CONFIG_STRING,
-         .offset = AT(nats_url),
-         .def = "nats://127.0.0.1:4222",
-         .help = "Servers of NATS, separated by commas."},
-        {.name = "PARLEY_NATS_USER", .type = CONFIG_STRING, .offset = AT(nats_user), .help = "User for NATS."},
-        {.name = "PARLEY_NATS_PASSWORD",
-         .type = CONFIG_SECRET,
-         .offset = AT(nats_password),
-         .help = "Password for NATS."},
-        {.name = "PARLEY_NATS_TLS_CA",
-         .type = CONFIG_STRING,
-         .offset = AT(nats_tls_ca),
-         .help = "File with the certificates that NATS is checked against; switches TLS on."},
+        BUS_CONFIG_ITEMS(struct history_config, nats),
         {.name = "PARLEY_PG_URL",
          .type = CONFIG_SECRET,
          .offset = AT(pg_url),

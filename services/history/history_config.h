@@ -7,10 +7,11 @@
 
 #include "auth/open.h"
 #include "base/config.h"
+#include "bus/bus_config.h"
 #include "policy/message.h"
 
 struct history_config {
-        char *nats_url, *nats_user, *nats_password, *nats_tls_ca;
+        struct bus_config nats;
         char *pg_url;
         uint64_t pg_pool, pg_queue;
         char *listen, *admin_listen;

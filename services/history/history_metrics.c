@@ -51,6 +51,8 @@ struct metric metric_digests = COUNTER("parley_history_digests_total", "Digests 
 struct metric metric_pg_connections = GAUGE("parley_history_pg_connections", "Open connections to Postgres.");
 struct metric metric_pg_busy = GAUGE("parley_history_pg_busy", "Connections to Postgres that run a job.");
 struct metric metric_pg_queued = GAUGE("parley_history_pg_queued", "Jobs that wait for a connection to Postgres.");
+struct metric metric_send_backlog = GAUGE("parley_history_bus_send_backlog_bytes",
+                                          "Bytes that wait to be sent to NATS.");
 struct metric metric_rpc = COUNTER("parley_history_rpc_requests_total", "Requests answered over NATS.");
 struct metric metric_http[6] = {
         HTTP("status=\"other\""), HTTP("status=\"1xx\""), HTTP("status=\"2xx\""),
@@ -88,6 +90,7 @@ void history_metrics_register(void)
                 &metric_pg_connections,
                 &metric_pg_busy,
                 &metric_pg_queued,
+                &metric_send_backlog,
                 &metric_rpc,
                 &metric_turn_max,
         };

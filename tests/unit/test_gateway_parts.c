@@ -4,6 +4,7 @@
 #include "gateway/address.h"
 #include "gateway/gate.h"
 #include "gateway/handle.h"
+#include "gateway/shard.h"
 
 static void test_handles(void **state)
 {
@@ -117,12 +118,31 @@ static void test_addresses(void **state)
         fake_free(f);
 }
 
+/* Why the log of a shard cannot be seen is kept for /readyz, until it can. */
+static void test_trouble_of_a_shard(void **state)
+{
+        struct fake *f = fake_new();
+        struct shard *shard;
+
+        (void)state;
+        fake_start(f);
+        shard = &f->core->shards[0];
+        assert_string_equal(shard->trouble, "");
+        shard_refresh(shard);
+        fake_fail_tasks(f, BUS_E_TIMEOUT);
+        assert_string_not_equal(shard->trouble, "");
+        fake_advance(f, 10000);
+        assert_string_equal(shard->trouble, "");
+        fake_free(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_handles),
                 cmocka_unit_test(test_gate),
                 cmocka_unit_test(test_addresses),
+                cmocka_unit_test(test_trouble_of_a_shard),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

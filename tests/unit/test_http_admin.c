@@ -19,6 +19,8 @@ static bool ready(struct buf *out, void *userdata)
 {
         assert_ptr_equal(userdata, &is_ready);
         assert_int_equal(buf_append_str(out, is_ready ? "\"nats\":true" : "\"nats\":false"), 0);
+        if (!is_ready)
+                assert_int_equal(http_ready_text(out, "shard", 3, "no \"stream\"\n"), 0);
         return is_ready;
 }
 
@@ -58,7 +60,8 @@ static void test_admin(void **state)
         assert_int_equal(f.result, 0);
         at_admin = (struct fixture){.port = http_server_port(admin)};
         expect(&at_admin, GET("/healthz"), 200, "application/json", "{\"status\":\"ok\"}");
-        expect(&at_admin, GET("/readyz"), 503, "application/json", "{\"ready\":false,\"checks\":{\"nats\":false}}");
+        expect(&at_admin, GET("/readyz"), 503, "application/json",
+               "{\"ready\":false,\"checks\":{\"nats\":false,\"shard3\":\"no 'stream''\"}}");
         is_ready = true;
         expect(&at_admin, GET("/readyz"), 200, "application/json", "{\"ready\":true,\"checks\":{\"nats\":true}}");
         expect(&at_admin, GET("/metrics"), 200, "text/plain; version=0.0.4; charset=utf-8", "parley_test_total 3");
