@@ -108,8 +108,9 @@ async def execute(run):
     finally:
         try:
             await run.fault.clean(run)
-        finally:
-            await run.load.close()
+        except Exception as error:
+            outcome.error = f"{outcome.error}; afterwards {type(error).__name__}: {error}".lstrip("; ")
+        await run.load.close()
     if not outcome.shown and not outcome.error:
         outcome.error = "nothing shows that the fault happened"
     outcome.acked, outcome.took_s = len(run.load.acked()), time.monotonic() - began

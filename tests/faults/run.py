@@ -3,7 +3,10 @@
 
 import argparse
 import asyncio
+import os
+import platform
 import random
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,7 +16,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from catalogue import REGISTRY  # noqa: E402
 from checker.invariants import LETTERS  # noqa: E402
-from fault import Run, execute  # noqa: E402
+from fault import Outcome, Run, execute  # noqa: E402
+from mutations import run as mutations  # noqa: E402
 from planted.plants import PLANTS  # noqa: E402
 from planted.run import run_all as run_planted  # noqa: E402
 from support.stack import Stack  # noqa: E402
@@ -29,8 +33,12 @@ class Stacks:
         key = (self.build or fault.build, tuple(sorted(fault.settings.items())))
         if key not in self.stacks:
             self.stacks[key] = Stack(build=key[0], **fault.settings)
-        stack = self.stacks[key].up()
-        stack.second_gateways(fault.gateways)
+        stack = self.stacks[key]
+        try:
+            stack.up().second_gateways(fault.gateways)
+        except AssertionError:
+            self.drop(stack)
+            raise
         return stack
 
     def drop(self, stack):
@@ -43,7 +51,11 @@ class Stacks:
 
 
 def run_one(fault, stacks, seed, keep):
-    stack = stacks.get(fault)
+    try:
+        stack = stacks.get(fault)
+    except AssertionError as error:
+        print(f"  ERROR: {error}")
+        return Outcome(fault.name, fault.invariants, error="the stack did not start")
     run = Run(fault, stack, seed)
     try:
         outcome = asyncio.run(execute(run))
@@ -74,24 +86,31 @@ def report(run, keep):
 
 def table(outcomes):
     width = max(len(o.name) for o in outcomes)
-    print(f"\n{'fault':{width}}  {'  '.join(f'{x:>2}' for x in LETTERS)}   acked  recovered  bound   took")
+    lines = [f"{'fault':{width}}  {'  '.join(f'{x:>2}' for x in LETTERS)}   acked  recovered  bound   took"]
     for o in outcomes:
         recovered = "   -   " if o.recovered_s is None else f"{o.recovered_s:5.1f} s"
         cells = "  ".join(f"{o.cell(x):>2}" for x in LETTERS)
-        print(f"{o.name:{width}}  {cells}  {o.acked:6}  {recovered:>9}  {REGISTRY[o.name].bound_s:3} s  {o.took_s:4.0f} s"
-              + ("  ERROR" if o.error else ""))
+        lines.append(f"{o.name:{width}}  {cells}  {o.acked:6}  {recovered:>9}  {REGISTRY[o.name].bound_s:3} s  {o.took_s:4.0f} s"
+                     + ("  ERROR" if o.error else ""))
+    failed = [o.name for o in outcomes if o.failed]
+    lines.append(f"\n{len(outcomes)} runs, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    return "\n".join(lines)
+
+
+def machine():
+    """Where and what this is, for whoever reads the table later."""
+    def out(*command):
+        return subprocess.run(command, cwd=HERE, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    cpu = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    changed = " with changes" if out("git", "status", "--porcelain", "--untracked-files=no") else ""
+    return (f"{os.cpu_count()} cores of {cpu}, {platform.system()} {platform.release().split('-')[0]}; "
+            f"{time.strftime('%Y-%m-%d')}; commit {out('git', 'rev-parse', '--short', 'HEAD')}{changed}")
 
 
 def chosen(arguments):
-    names = list(REGISTRY)
-    if arguments.only:
-        names = arguments.only.split(",")
-        for name in names:
-            if name not in REGISTRY:
-                sys.exit(f"scripts/faults: there is no fault '{name}'; scripts/faults --list names them")
-    elif arguments.quick:
-        names = [n for n in names if REGISTRY[n].quick]
-    return names
+    if arguments.quick and not arguments.only:
+        return [n for n in REGISTRY if REGISTRY[n].quick]
+    return names_of(arguments, REGISTRY, "fault")
 
 
 def schedule(arguments, seed):
@@ -105,11 +124,16 @@ def schedule(arguments, seed):
         yield source.choice(names), source.getrandbits(32)
 
 
-def planted(arguments, seed):
-    names = arguments.only.split(",") if arguments.only else list(PLANTS)
+def names_of(arguments, known, what):
+    names = arguments.only.split(",") if arguments.only else list(known)
     for name in names:
-        if name not in PLANTS:
-            sys.exit(f"scripts/faults: nothing named '{name}' is planted; there are: {', '.join(PLANTS)}")
+        if name not in known:
+            sys.exit(f"scripts/faults: there is no {what} '{name}'; there are: {', '.join(known)}")
+    return names
+
+
+def planted(arguments, seed):
+    names = names_of(arguments, PLANTS, "planted fault")
     stack = Stack(build=arguments.build or "release", PARLEY_RATE_LIMITS="off")
     try:
         return 1 if run_planted(stack.up(), seed, names) else 0
@@ -125,6 +149,7 @@ def main():
     parser.add_argument("--seed", type=int, help="of what is random in the load and the faults; printed at the start")
     parser.add_argument("--minutes", type=float, default=0, help="soak: random faults in turn until then")
     parser.add_argument("--planted", action="store_true", help="test the checker: faults planted in a proxy before a sound server")
+    parser.add_argument("--mutations", action="store_true", help="test the checker: the server itself made wrong, built and run")
     parser.add_argument("--build", help="the preset whose services run, instead of what each fault asks for")
     parser.add_argument("--keep", type=Path, default=Path("build/faults-records"), help="where the records of failed runs go")
     arguments = parser.parse_args()
@@ -136,6 +161,8 @@ def main():
     print(f"seed {seed}")
     if arguments.planted:
         return planted(arguments, seed)
+    if arguments.mutations:
+        return 1 if mutations.run_all(seed, names_of(arguments, mutations.known(), "mutation")) else 0
     stacks, outcomes = Stacks(arguments.build), []
     try:
         for name, its_seed in schedule(arguments, seed):
@@ -143,10 +170,8 @@ def main():
             outcomes.append(run_one(REGISTRY[name](), stacks, its_seed, arguments.keep))
     finally:
         stacks.down()
-    table(outcomes)
-    failed = [o.name for o in outcomes if o.failed]
-    print(f"\n{len(outcomes)} runs, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
-    return 1 if failed or not outcomes else 0
+    print(f"\n{machine()}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})\n\n{table(outcomes)}")
+    return 1 if any(o.failed for o in outcomes) or not outcomes else 0
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Stack:
             **os.environ,
             "PARLEY_PORT_OFFSET": str(self.offset),
             "PARLEY_RUN_DIR": str(self.run_dir),
-            "PARLEY_BUILD_DIR": str(ROOT / "build" / build),
+            "PARLEY_BUILD_DIR": str(ROOT / "build" / build),  # a preset, or the path of another build
             **{k: str(v) for k, v in env.items()},
         }
 

@@ -147,7 +147,7 @@ class Load:
         """A message, or an edit or deletion of one of one's own that nothing else is done to."""
         own, kind = self.own.setdefault((client, channel), []), self.random.random()
         if kind < 0.8 or not own:
-            ack = await client.send(channel, self.text(channel))
+            ack = await client.send(channel, self.text(channel), self.id_from_elsewhere(client, channel) if kind < 0.05 else None)
         else:
             seq = own.pop(self.random.randrange(len(own)))
             if kind < 0.95:
@@ -157,6 +157,12 @@ class Load:
                 return
         if ack:
             own.append(ack["seq"])
+
+    def id_from_elsewhere(self, client, channel):
+        """An id that the same user gave to something in another channel: here it is another message."""
+        used = {(e.channel, e.id) for e in self.record.of("intend") if e.user == client.user}
+        elsewhere = sorted(id for c, id in used if c != channel and (channel, id) not in used)
+        return self.random.choice(elsewhere) if elsewhere else None
 
     async def _probe(self, outsider):
         while not self.stopping:

@@ -51,6 +51,46 @@ for _part in PARTS:
 
 
 @fault
+class StopThenKill(Fault):
+    name, about = "hang-and-die-nats-server", "nats-server stands still for 3 s and is then killed: what was sent to it meanwhile is gone"
+    quick, STOPPED_S = True, 3
+
+    async def inject(self, run):
+        pid, before = run.stack.pid("nats-server"), len(run.load.acked())
+        run.stack.signal_all([pid], signal.SIGSTOP)
+        await run.thread(wait_until, lambda: run.stack.states([pid]) == ["T"], 5, "nats-server stands still")
+        await run.pause(self.STOPPED_S)
+        unanswered = sum(c.pending for c in run.load.members)
+        await run.thread(run.stack.kill, "nats-server")
+        run.show(f"nats-server {pid} was stopped for {self.STOPPED_S} s and killed with {unanswered} mutations unanswered, {len(run.load.acked()) - before} acked")
+
+    async def heal(self, run):
+        await run.thread(run.stack.start, "nats-server")
+
+    async def clean(self, run):
+        await run.thread(run.stack.start, "nats-server")
+
+
+@fault
+class KillBeforeCommit(Fault):
+    name, about = "kill-history-before-commit", "history ends right before it commits a batch (a placed fault)"
+    build = "faults"
+
+    async def inject(self, run):
+        await run.thread(run.stack.stop, "history")
+        await run.thread(run.stack.start, "history", PARLEY_FAILPOINTS=f"history.ingest.before_commit=kill@{run.random.randint(10, 30)}")
+        pid = run.stack.pid("history")
+        await run.thread(wait_until, lambda: not run.stack.alive("history"), 30, "history ended at its failpoint")
+        run.show(f"history {pid} ended before a commit")
+
+    async def heal(self, run):
+        await run.thread(run.stack.start, "history")
+
+    async def clean(self, run):
+        await run.thread(run.stack.start, "history")
+
+
+@fault
 class KillAll(Fault):
     name, about, bound_s = "kill-all", "kill -9 of every process at once", 30
 
