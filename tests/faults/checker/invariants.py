@@ -11,6 +11,7 @@ B  memory, open files and queues are back at their level
 """
 
 from collections import defaultdict, namedtuple
+from functools import cache
 
 LETTERS = "LPUOIZVB"
 BODIES = ("message", "messageEdited", "messageDeleted", "memberJoined", "memberLeft", "memberChanged", "channelChanged", "removed")
@@ -27,6 +28,8 @@ class Case:
         self.acks = [e for e in record.of("ack") if e.channel in self.channels]
         self.views = [e for e in record.of("view") if e.channel in self.channels]
         self.by_seq = {c: {e["seq"]: e for e in h["events"]} for c, h in history.items()}
+        self.changes = record.of("member")
+        self.joined_only = {e.channel for e in self.changes if e.op == "create" and e.visibility == "joined"}
         self.edits = defaultdict(set)                     # (channel, seq of the message) -> contents it was ever meant to have
         self.deletes = set()
         for e in record.of("intend"):
@@ -35,6 +38,20 @@ class Case:
             elif e.op == "delete":
                 self.deletes.add((e.channel, e.target))
 
+    @cache
+    def hidden(self, channel, user):
+        """What a member must not see: [(left, came back)], where the channel shows only what happened while one was a member."""
+        if channel not in self.joined_only:
+            return []
+        spans, left = [], None
+        for event in self.history[channel]["events"]:
+            if event.get("memberLeft", {}).get("userId") == user:
+                left = event["seq"]
+            elif event.get("memberJoined", {}).get("userId") == user and left is not None:
+                spans.append((left, event["seq"]))
+        return spans
+
+    @cache
     def member_until(self, channel, user):
         """The last sequence that concerns this user: None when he is a member now, 0 when he never was one."""
         until = 0
@@ -71,7 +88,8 @@ def lost(case):
             continue
         if not view.whole:
             yield f"{view.client} never got {view.channel} whole again (through {view.cursor})"
-        missing = [s for s in case.by_seq[view.channel] if s > view.start and s not in seqs_of(view)]
+        hidden = case.hidden(view.channel, view.user)
+        missing = [s for s in case.by_seq[view.channel] if s > view.start and s not in seqs_of(view) and not within(s, hidden)]
         for seq in missing[:5]:
             also = "acked, " if seq in acked[view.channel] else ""
             yield f"{view.client} never saw {name(case.by_seq[view.channel][seq])} ({also}{len(missing)} in all)"
@@ -80,6 +98,10 @@ def lost(case):
         for event in history["events"]:
             if "message" in event and event["seq"] not in pages:
                 yield f"{name(event)} is an event, and on no page of messages"
+
+
+def within(seq, spans):
+    return any(a < seq < b for a, b in spans)
 
 
 def seqs_of(view):
@@ -91,7 +113,8 @@ def seqs_of(view):
 def invented(case):
     seen = set()
     for client, event in all_events(case):
-        why = why_invented(case, event)
+        placeholder = body_of(event) == "removed" and client != "history" and within(event["seq"], case.hidden(event["channelId"], client.split("/")[0]))
+        why = None if placeholder else why_invented(case, event)
         if why and (event["channelId"], event["seq"], why) not in seen:
             seen.add((event["channelId"], event["seq"], why))
             yield f"{client} has {name(event)}: {why}"
@@ -117,10 +140,10 @@ def why_invented(case, event):
     channel, body = event["channelId"], body_of(event)
     if body in ("memberJoined", "memberLeft"):
         op = "add" if body == "memberJoined" else "remove"
-        asked = any(e.user_id == event[body]["userId"] and e.op == op for e in case.record.of("member") if e.channel == channel)
+        asked = any(e.user_id == event[body]["userId"] and e.op == op for e in case.changes if e.channel == channel)
         return None if asked else "nobody asked for it"
     if body == "channelChanged":
-        made = any(e.client == event["actorId"] for e in case.record.of("member") if e.channel == channel and e.op == "create")
+        made = any(e.client == event["actorId"] for e in case.changes if e.channel == channel and e.op == "create")
         return None if made and event[body]["channel"]["id"] == channel else "nobody changed it"
     intent = case.intents.get((channel, event["actorId"], event["id"]))
     if intent is None:
@@ -223,7 +246,10 @@ def disordered(case):
         if seqs != sorted(seqs):
             yield f"the pages of {channel} do not ascend"
     for view in case.views:
+        hidden = case.hidden(view.channel, view.user)
         for seq, event in view.applied.items():
+            if within(int(seq), hidden):
+                continue  # at most a placeholder, whose author is nobody's business
             stored = case.by_seq[view.channel].get(int(seq))
             if stored is None:
                 yield f"{view.client} has {name(event)}, and history has nothing there"
@@ -271,7 +297,11 @@ def leaked(case):
         if e.granted or e.leaked:
             yield f"{e.client} got through {e.door} of {e.channel}: {e.answer}"
     for e in case.record.of("live", "replay", "page"):
-        for event in [e.event] if e.kind == "live" else e.events:
+        events = [e.event] if e.kind == "live" else e.events
+        hidden = case.hidden(events[0]["channelId"], e.user) if events and events[0]["channelId"] in case.channels else []
+        for event in events:
+            if within(event["seq"], hidden) and body_of(event) != "removed":
+                yield f"{e.client} got {name(event)} ({e.kind}), of the time when he was no member"
             until = case.member_until(event["channelId"], e.user) if event["channelId"] in case.channels else None
             if until is not None and event["seq"] > until:
                 yield f"{e.client} got {name(event)} ({e.kind}), and " + (f"was removed at {until}" if until else "never was a member")
@@ -286,7 +316,7 @@ def absences(case):
     """(channel, user, from, to, sequence of the removal): between the answer to a removal and the next wish to add him. Whoever comes back may
     see what was said meanwhile, but not before."""
     open_since, count = {}, defaultdict(int)
-    for e in case.record.of("member"):
+    for e in case.changes:
         key = (e.channel, e.user_id)
         if e.op == "remove" and e.status == 204:
             open_since[key] = e.at

@@ -33,7 +33,8 @@ class Load:
     # --- who is there ---
 
     async def prepare(self):
-        """Channels with members, a stranger who was never in one, and somebody who was removed from all."""
+        """Channels with members, a stranger who was never in one, and somebody who was removed from all. In the last channel members see what
+        happened while they were members, in the others everything."""
         n = len(self.doors.ws_urls)
         users = [self.owner] + [f"user{i}-{self.run}" for i in range(1, MEMBERS)]
         protocols = ["parley.v1.json", "parley.v1.json", "parley.v1.plain"]
@@ -76,10 +77,12 @@ class Load:
             await asyncio.sleep(0.2)  # a poll with a deadline
 
     async def create(self, channel, users):
-        self.note_member(channel, self.owner, "create")
+        visibility = "joined" if channel == self.channels[-1] else "all"
+        self.record.add(self.owner, 0, "member", channel=channel, user_id=self.owner, op="create", status=0, visibility=visibility)
         for user in [self.owner, *users]:
             self.note_member(channel, user, "add")
-        answer = await self.rest("POST", "/api/channels", id=channel, name=channel, kind="private", members=users)
+        answer = await self.rest("POST", "/api/channels", id=channel, name=channel, kind="private", members=users,
+                                 historyVisibility=visibility)
         assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
 
     async def add(self, channel, user):

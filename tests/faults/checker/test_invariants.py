@@ -274,6 +274,24 @@ def test_who_comes_back_may_not_have_seen_what_was_said_meanwhile():
     assert story(True) == {"Z"}
 
 
+@pytest.mark.parametrize("visibility, given, letters", [("joined", False, set()), ("joined", True, {"Z"}), ("all", True, set()), ("all", False, {"L"})])
+def test_an_absence_is_hidden_where_the_channel_says_so(visibility, given, letters):
+    """bob leaves at 10, 11 is said, bob is back at 12 and gets a replay."""
+    s = Story()
+    s.record.add("ada", 0, "member", channel=C, user_id="ada", op="create", status=0, visibility=visibility)
+    s.record.add("ada", 0, "member", channel=C, user_id="bob", op="remove", status=204)
+    s.events.append({"channelId": C, "seq": 10, "prev": 9, "id": "l10", "actorId": "ada", "createdAt": T0, "memberLeft": {"userId": "bob"}})
+    s.mutate("send", 11, "m11", "without bob")
+    s.pages.append(s.page(11, "without bob"))
+    s.record.add("ada", 0, "member", channel=C, user_id="bob", op="add", status=201)
+    s.events.append({**joined(12, 11, "bob"), "id": "j12"})
+    replay = [s.events[-3], *([s.events[-2]] if given else []), s.events[-1]]
+    s.record.add("bob", 1, "replay", channel=C, start=9, through=12, events=replay)
+    s.applied["bob"].update({e["seq"]: e for e in replay})
+    s.applied["ada"].update({e["seq"]: e for e in s.events[-3:]})
+    assert s.letters() == letters
+
+
 def test_the_removed_must_not_be_acked_what_he_sends_then():
     story = Story()
     story.record.add("eve", 1, "intend", id="mE", channel=C, op="send", content="still here", target=0)

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from checker.invariants import Violation
+from checker.history import History
+from checker.invariants import Case, Violation, within
 from fault import Fault, fault
 
 
@@ -10,9 +11,10 @@ from fault import Fault, fault
 class RemovedInABurst(Fault):
     name, about, quick, rate = "removed-in-a-burst", "members are removed while 150 messages/s run, two of them come back, one does not", True, 150
     settings = {"PARLEY_RATE_LIMITS": "off"}
+    channel = 0
 
     async def inject(self, run):
-        load, channel, self.wrong = run.load, run.load.channels[0], []
+        load, channel, self.wrong = run.load, run.load.channels[self.channel], []
         leavers = run.random.sample(load.in_channel[channel][1:], 3)
         for i, client in enumerate(leavers):
             load.in_channel[channel].remove(client)  # he says nothing more by himself, but what is under way
@@ -39,3 +41,24 @@ class RemovedInABurst(Fault):
 
     async def verify(self, run):
         return [Violation("Z", what) for what in self.wrong]
+
+
+@fault
+class AbsentWhereItIsHidden(RemovedInABurst):
+    name, about, quick = "absent-and-back", "the same in a channel that shows to members only what happened while they were members", True
+    channel = -1
+
+    async def verify(self, run):
+        """What those who came back find on the pages of history."""
+        load, channel, found = run.load, run.load.channels[self.channel], await super().verify(run)
+        case = Case(run.record, {channel: await load.history.read(channel)})
+        absent = [c for c in load.in_channel[channel] if case.hidden(channel, c.user)]
+        if len(absent) != 2:
+            raise RuntimeError(f"{len(absent)} members were absent and came back")
+        for client in absent:
+            reader = History(load.doors, client.user)
+            pages = await reader.read(channel)
+            await reader.close()
+            seen = [e["seq"] for e in pages["events"] if "removed" not in e] + [m["seq"] for m in pages["messages"]]
+            found += [Violation("Z", f"{client.name} finds {channel}/{s} in history, of his absence") for s in seen if within(s, case.hidden(channel, client.user))]
+        return found
