@@ -4,6 +4,7 @@
 import argparse
 import importlib.util
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -105,6 +106,7 @@ def main(argv):
         return 0
     systems = choose(parser, args, installed)
     raise_files()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is stopped
     checks = [check for name in args.names for check in run_one(name, known[name], args, systems)]
     failed = [what for what, *_, ok in checks if not ok]
     if checks:
