@@ -83,12 +83,12 @@ def run_one(name, module, args, systems):
     ctx = Context(name, args, systems)
     try:
         module.run(ctx)
+        ctx.finish(module.chart)
     except (AssertionError, LoadError, OSError) as error:
         print(f"scripts/bench: {name}: {error}", file=sys.stderr)
         return [(name, None, None, False)]
     finally:
         ctx.close()
-        ctx.finish(module.chart)
     return ctx.checks
 
 

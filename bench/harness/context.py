@@ -48,6 +48,10 @@ class Context:
         """Clients of a running system, provisioned and not yet connected."""
         return Load(system, system.provision(clients), self.dir, **options)
 
+    def load_ready(self, system, clients, **options):
+        """The same for clients that provision() has returned."""
+        return Load(system, clients, self.dir, **options)
+
     def emit(self, runs, limit=None, main=None):
         """The runs of one system become one result and one line. limit: the raw limit's result, main: the field that `ratio` compares."""
         result = median_of(runs)
@@ -76,8 +80,8 @@ class Context:
             return
         text = table.markdown(self.results)
         print(f"\n### {self.scenario}\n\n{text}\n", flush=True)
-        if self.quick:
-            return
+        if self.quick or not all(ok for *_, ok in self.checks):
+            return  # what has lost a message has no figures
         self.folder.mkdir(exist_ok=True)
         header = {"command": "scripts/bench " + " ".join(self.args.given), **about()}
         lines = [json.dumps(header), *(r.line() for r in self.results)]

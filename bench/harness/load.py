@@ -11,6 +11,9 @@ from .system import ROOT
 BINARY = ROOT / "build/release/bench/load/parley-bench"
 
 
+IN_STEP = 0.95  # of what was sent has to come as fast as it was sent
+
+
 class LoadError(Exception):
     """The generator could not do what it was asked to; its own words are in the message."""
 
@@ -18,10 +21,10 @@ class LoadError(Exception):
 class Load:
     """`with Load(system, clients, folder) as load: load.connect(); load.run(rate=500, seconds=5)`."""
 
-    def __init__(self, system, clients, folder, procs=1, payload=128):
+    def __init__(self, system, clients, folder, procs=1, payload=128, name=None):
         self.system, self.clients = system, clients
-        self.errors = folder / f"load-{system.name.replace(' ', '-')}.stderr"
-        plan = folder / f"plan-{system.name.replace(' ', '-')}"
+        name = name or system.name
+        self.errors, plan = folder / f"load-{name}.stderr", folder / f"plan-{name}"
         plan.write_text("".join(f"{c.user} {c.token} {','.join(c.rooms) or '-'}\n" for c in clients))
         d = system.dialect
         options = {"url": system.url, "plan": plan, "procs": procs, "payload": payload, "speak": d.speak, "protocol": d.protocol, "hello": d.hello,
@@ -42,6 +45,12 @@ class Load:
             self.process.wait()
         self.process.stdout.close()
 
+    def restart(self):
+        """The same clients anew, where a load has cost some of them their connection."""
+        n, _ = self.connected, self.__exit__()
+        self.__enter__()
+        self.connect(n)
+
     def ask(self, command, **values):
         """One command, one line of JSON as the answer."""
         try:
@@ -59,7 +68,8 @@ class Load:
 
     def connect(self, n=None):
         """Connects until the first n clients of the plan (all, when not given) are ready."""
-        return self.ask("connect", n=n or len(self.clients))
+        self.connected = n or len(self.clients)
+        return self.ask("connect", n=self.connected)
 
     def run(self, rate, seconds, warmup=0.5, senders=None, edits=0, settle=10):
         """An open-loop load of `rate` messages a second; returns what the generator measured, with the system's CPU time.
@@ -73,6 +83,7 @@ class Load:
         found = self.ask("load", rate=rate, seconds=seconds, warmup=warmup, senders=senders or len(self.clients), edits=edits, settle=settle)
         found["cpu_us"] = (procs.cpu_s(pids) - cpu) * 1e6 if pids else None
         found["wall_s"] = time.monotonic() - began
+        found["complaint"] = self.errors.read_text().strip()[-400:]
         return found
 
 
@@ -82,8 +93,21 @@ def flawless(found):
             and not any(found[k] for k in ("doubled", "breaks", "errors", "closed")))
 
 
+def kept(found, bound_ms):
+    """Flawless, p99 within the bound, and in step: a queue that grows all the time passes any bound if one only waits."""
+    seconds = found["sent"] / found["rate"]
+    return flawless(found) and found["p99_ms"] <= bound_ms and found["per_s"] * seconds >= IN_STEP * found["expected"]
+
+
+def flaws(found):
+    """What was not flawless, in words."""
+    keys = ("expected", "delivered", "to_ack", "acked", "doubled", "breaks", "errors", "closed", "closes", "complaint")
+    return ", ".join(f"{k} {found[k]}" for k in keys if found[k])
+
+
 def to_result(scenario, system, found, **fields):
     cpu = found.get("cpu_us")
-    return Result(scenario=scenario, system=system.name, conns=found["conns"], rate=found["rate"], sent=found["sent"], delivered=found["delivered"],
+    known = dict(scenario=scenario, system=system.name, conns=found["conns"], rate=found["rate"], sent=found["sent"], delivered=found["delivered"],
                   p50_ms=found["p50_ms"], p99_ms=found["p99_ms"], p999_ms=found["p999_ms"], per_s=found["per_s"],
-                  cpu_us_per_msg=cpu / found["delivered"] if cpu is not None and found["delivered"] else None, **fields)
+                  cpu_us_per_msg=cpu / found["delivered"] if cpu is not None and found["delivered"] else None)
+    return Result(**{**known, **fields})

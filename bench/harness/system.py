@@ -31,7 +31,7 @@ class Dialect:
     protocol: str = ""  # Sec-WebSocket-Protocol; empty: none
     hello: str = ""  # sent once after the upgrade; empty: nothing
     join: str = ""  # sent for each room of the client after hello; empty: nothing
-    ready: str = ""  # text in an answer that says "go on": expected once, and with a join once more for each room; empty: the upgrade is enough
+    ready: str = ""  # text in an answer that says "go on": expected once for hello and once for each join; empty: the upgrade is enough
     send: str = "{content}"
     event: str = ""  # text that every delivered message contains; empty: whatever contains a payload
     ack: str = ""  # text in the answer to a send, the ref behind it in decimal digits (`"ref":`); empty: there are none
@@ -68,6 +68,11 @@ class System:
     def front(self):
         """The part of pids() that holds the connections: for memory a connection."""
         return next(iter(self.pids()), None)
+
+    def restart_front(self):
+        """Starts the part that holds connections anew, so that its memory is that of none; all of it, where that is not possible."""
+        self.stop()
+        self.start()
 
     def settle(self, timeout=120):
         """Returns when everything that was acknowledged has reached its last store."""

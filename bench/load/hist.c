@@ -43,3 +43,12 @@ uint64_t hist_at(const struct hist *h, double q)
         }
         return h->max;
 }
+
+void hist_merge(struct hist *h, const struct hist *other)
+{
+        for (unsigned i = 0; i < HIST_N; i++)
+                h->counts[i] += other->counts[i];
+        h->n += other->n;
+        if (other->max > h->max)
+                h->max = other->max;
+}

@@ -1,4 +1,5 @@
-/* A latency histogram: log-linear, 128 steps a power of two (error under 1 %), nanoseconds up to 2^42 (73 minutes). */
+/* A latency histogram as HdrHistogram has it: log-linear, 128 steps a power of two (error under 1 %), nanoseconds up to 2^42 (73 minutes).
+ * HdrHistogram_c is not in Debian 12, and allocates for itself: this one lies in memory that the processes of a load share. */
 #pragma once
 
 #include <stdint.h>
@@ -13,5 +14,6 @@ struct hist {
 };
 
 void hist_add(struct hist *h, uint64_t ns);
+void hist_merge(struct hist *h, const struct hist *other);
 /* The value at quantile q in [0, 1], in ns; 0 when empty */
 uint64_t hist_at(const struct hist *h, double q);

@@ -1,11 +1,9 @@
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "load.h"
 
@@ -13,62 +11,6 @@ void die(const char *what)
 {
         fprintf(stderr, "parley-bench: %s: %s\n", what, strerror(errno));
         exit(2);
-}
-
-long rss_kb(int pid)
-{
-        char path[64], line[256];
-        long kb = 0;
-        FILE *f;
-
-        snprintf(path, sizeof(path), "/proc/%d/status", pid);
-        f = pid ? fopen(path, "re") : NULL;
-        if (!f)
-                return 0;
-        while (fgets(line, sizeof(line), f))
-                if (sscanf(line, "VmRSS: %ld", &kb) == 1)
-                        break;
-        fclose(f);
-        return kb;
-}
-
-long cpu_us(int pid)
-{
-        char path[64], line[1024], *p;
-        unsigned long user = 0, sys = 0;
-        FILE *f;
-
-        snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-        f = pid ? fopen(path, "re") : NULL;
-        if (!f)
-                return 0;
-        p = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-        fclose(f);
-        if (!p || sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2)
-                return 0;
-        return (long)((user + sys) * 1000000 / (unsigned long)sysconf(_SC_CLK_TCK));
-}
-
-char **read_tokens(const char *path, int n)
-{
-        FILE *f = path ? fopen(path, "re") : NULL;
-        char **tokens = calloc((size_t)n, sizeof(*tokens));
-        size_t cap = 0;
-
-        if (!f || !tokens)
-                die(path ? path : "--tokens is needed");
-        for (int i = 0; i < n; i++) {
-                ssize_t len = getline(&tokens[i], &cap, f);
-
-                if (len <= 0) {
-                        fprintf(stderr, "parley-bench: %s has fewer than %d tokens\n", path, n);
-                        exit(2);
-                }
-                tokens[i][strcspn(tokens[i], "\n")] = 0;
-                cap = 0;
-        }
-        fclose(f);
-        return tokens;
 }
 
 int wait_events(int ep, struct epoll_event *events, int max, uint64_t until)
@@ -84,112 +26,50 @@ int wait_events(int ep, struct epoll_event *events, int max, uint64_t until)
 
 static const struct {
         const char *name;
-        int (*func)(const struct options *o);
-        const char *help;
+        int (*func)(int argc, char **argv);
 } modes[] = {
-        {"room", mode_room,
-         "senders to every member of one channel: latency from the intended send time, chains verified"},
-        {"idle", mode_idle, "connections that say nothing: the server's memory for each"},
-        {"echo-server", mode_echo_server, "a bare WebSocket echo server (raw limit)"},
-        {"echo", mode_echo, "open loop against the echo server"},
-        {"serial-ack", mode_serial_ack, "JetStream publishes, each after the ack of the one before (raw limit)"},
+        {"load", mode_load},
+        {"server", mode_server},
+        {"serial-ack", mode_serial_ack},
+        {"async-ack", mode_async_ack},
 };
 
-static int usage(void)
-{
-        fprintf(stderr,
-                "usage: parley-bench MODE [--host A] [--port N] [--tokens FILE] [--channel C] [--protocol P] [--conns N] [--senders N]\n"
-                "                   [--rate PER_S] [--seconds S] [--payload BYTES] [--nats-port N] [--subject S] [--pid SERVER]\n");
-        for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
-                fprintf(stderr, "  %-12s %s\n", modes[i].name, modes[i].help);
-        return 2;
-}
-
-static void parse(int argc, char **argv, struct options *o)
-{
-        static const struct option table[] = {
-                {"host", 1, 0, 'h'},      {"port", 1, 0, 'p'},
-                {"tokens", 1, 0, 't'},    {"channel", 1, 0, 'c'},
-                {"protocol", 1, 0, 'P'},  {"conns", 1, 0, 'n'},
-                {"senders", 1, 0, 's'},   {"rate", 1, 0, 'r'},
-                {"seconds", 1, 0, 'S'},   {"payload", 1, 0, 'b'},
-                {"nats-port", 1, 0, 'N'}, {"subject", 1, 0, 'u'},
-                {"pid", 1, 0, 'i'},       {0},
-        };
-        int c;
-
-        while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
-                switch (c) {
-                case 'h':
-                        o->host = optarg;
-                        break;
-                case 'p':
-                        o->port = atoi(optarg);
-                        break;
-                case 't':
-                        o->tokens = optarg;
-                        break;
-                case 'c':
-                        o->channel = optarg;
-                        break;
-                case 'P':
-                        o->protocol = optarg;
-                        break;
-                case 'n':
-                        o->conns = atoi(optarg);
-                        break;
-                case 's':
-                        o->senders = atoi(optarg);
-                        break;
-                case 'r':
-                        o->rate = atof(optarg);
-                        break;
-                case 'S':
-                        o->seconds = atof(optarg);
-                        break;
-                case 'b':
-                        o->payload = atoi(optarg);
-                        break;
-                case 'N':
-                        o->nats_port = atoi(optarg);
-                        break;
-                case 'u':
-                        o->subject = optarg;
-                        break;
-                case 'i':
-                        o->pid = atoi(optarg);
-                        break;
-                default:
-                        exit(usage());
-                }
-        }
-}
+static const char help[] =
+        "usage: parley-bench load --url=ws://ADDRESS:PORT/PATH --plan=FILE [OPTION=VALUE…]\n"
+        "       parley-bench server PORT                      a bare WebSocket server: the raw limit of connections\n"
+        "       parley-bench serial-ack NATS-PORT PREFIX SUBJECTS BYTES RATE SECONDS      JetStream, one after the other\n"
+        "       parley-bench async-ack NATS-PORT PREFIX SUBJECTS BYTES WINDOW SECONDS     JetStream, a window of publishes\n"
+        "\n"
+        "load connects the clients of the plan (lines \"USER TOKEN ROOM,ROOM,…\") and obeys commands on standard input, each answered by one line\n"
+        "of JSON:\n"
+        "  connect n=N                      until the first N clients are ready\n"
+        "  load rate=R seconds=S [warmup=S] [senders=N] [edits=0..1] [settle=S]    open loop; latency counts from when a message was meant to be sent\n"
+        "  cut                              closes all connections at once\n"
+        "  resume expect=N [timeout=S]      reconnects all at once, until each client has N missed events in each of its rooms\n"
+        "\n"
+        "  --speak=json|proto|text   Parley's subprotocols, with chains verified, or texts from templates (text)\n"
+        "  --protocol=NAME           Sec-WebSocket-Protocol\n"
+        "  --procs=N                 processes, 1 to 16 (1)\n"
+        "  --payload=BYTES           of each message, 32 to 16384 (128)\n"
+        "  --window=N                connections that are opened at a time (64)\n"
+        "  --audience=room|others|self   who gets a message: all in the room, all but the sender, or the sender (room)\n"
+        "  --hello=T --join=T --send=T   text: what is said once, once a room, and for each message (nothing, nothing, {content})\n"
+        "  --ready=MARK              text: what an answer contains that lets a client go on: expected once for hello and once for each join\n"
+        "  --event=MARK              text: what every delivered message contains (nothing)\n"
+        "  --ack=MARK                text: what stands before the ref in the answer to a message (there are no such answers)\n"
+        "Templates, and the path of the URL, may have {user} {token} {room} {content} {id} {n} {ref}.\n";
 
 int main(int argc, char **argv)
 {
-        struct options o = {.host = "127.0.0.1",
-                            .port = 8081,
-                            .channel = "general",
-                            .protocol = "parley.v1.json",
-                            .conns = 2,
-                            .senders = 1,
-                            .rate = 500,
-                            .seconds = 10,
-                            .payload = 128,
-                            .nats_port = 8422,
-                            .subject = "raw.x"};
         struct rlimit files;
 
-        if (argc < 2)
-                return usage();
-        o.mode = argv[1];
         if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
                 files.rlim_cur = files.rlim_max;
                 setrlimit(RLIMIT_NOFILE, &files);
         }
-        parse(argc - 1, argv + 1, &o);
-        for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++)
-                if (strcmp(o.mode, modes[i].name) == 0)
-                        return modes[i].func(&o);
-        return usage();
+        for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(*modes); i++)
+                if (strcmp(argv[1], modes[i].name) == 0)
+                        return modes[i].func(argc - 1, argv + 1);
+        fputs(help, argc > 1 && strcmp(argv[1], "--help") == 0 ? stdout : stderr);
+        return argc > 1 && strcmp(argv[1], "--help") == 0 ? 0 : 2;
 }
