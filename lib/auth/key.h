@@ -1,5 +1,5 @@
-/* Keys and signatures. Each key has one algorithm, by its type: nothing that a token says can change it. The only file
- * of this folder with OpenSSL in it. */
+/* Keys and signatures. Each key has one algorithm, by its type: nothing that a token says can change it. OpenSSL
+ * is in this file and in mac.c alone. */
 #pragma once
 
 #include <stdbool.h>

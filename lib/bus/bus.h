@@ -203,4 +203,6 @@ int bus_kv_get(struct bus *bus, const char *bucket, const char *key, bus_reply_h
 #define BUS_KV_ANY UINT64_MAX
 int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void *data, size_t len, uint64_t expected,
                bus_ack_handler handler, void *userdata);
-int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, bus_ack_handler handler, void *userdata);
+/* expected: the revision that must be there, or BUS_KV_ANY. BUS_E_CONFLICT otherwise. */
+int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, uint64_t expected, bus_ack_handler handler,
+                  void *userdata);

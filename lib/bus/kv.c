@@ -138,14 +138,17 @@ int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void 
         return put(bus, subject, data, len, expected, handler, userdata);
 }
 
-int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, bus_ack_handler handler, void *userdata)
+int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, uint64_t expected, bus_ack_handler handler,
+                  void *userdata)
 {
-        char subject[SUBJECT_SIZE], stream[80];
-        struct conn_header headers[] = {{HEADER_KV_OPERATION, KV_OPERATION_DELETE}};
+        char subject[SUBJECT_SIZE], stream[80], revision[24];
+        struct conn_header headers[] = {{HEADER_KV_OPERATION, KV_OPERATION_DELETE},
+                                        {HEADER_EXPECTED_SUBJECT_SEQUENCE, expected != BUS_KV_ANY ? revision : NULL}};
         struct request r = {
                 .subject = subject, .headers = headers, .n_headers = ARRAY_SIZE(headers), .data = "", .len = 0};
 
         if (kv_names(bucket, key, subject, stream) < 0)
                 return -EINVAL;
+        (void)snprintf(revision, sizeof(revision), "%" PRIu64, expected);
         return request_ack(bus, &r, handler, userdata);
 }

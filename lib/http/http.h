@@ -93,6 +93,7 @@ const char *http_bearer(const struct http_request *rq);
 const char *http_trace_id(const struct http_request *rq);
 /* One pointer for the handler's own use, and how it is released when the request ends */
 void http_set_context(struct http_request *rq, void *context, void (*free_func)(void *));
+void *http_context(const struct http_request *rq);
 
 /* Extra header of the answer; before responding. Replaces the default Cache-Control: no-store when it is that one. A
  * name or value that cannot stand in a header (a line break in it) turns the answer into a 500. */

@@ -228,6 +228,11 @@ const char *http_trace_id(const struct http_request *rq)
         return rq->trace_id;
 }
 
+void *http_context(const struct http_request *rq)
+{
+        return rq->context;
+}
+
 void http_set_context(struct http_request *rq, void *context, void (*free_func)(void *))
 {
         rq->context = context;

@@ -192,7 +192,7 @@ static void on_entry(int error, const struct bus_msg *msg, void *userdata)
                           LOG_U("version", s->version), LOG_U("bucket_version", there));
                 entry_settled(s);
         } else if (!wanted) {
-                r = bus_kv_delete(s->env->bus, bucket_name(s), s->entry, on_deleted, s);
+                r = bus_kv_delete(s->env->bus, bucket_name(s), s->entry, BUS_KV_ANY, on_deleted, s);
                 if (r != 0)
                         finish(s, r);
         } else if (there == s->version && msg->len == s->value.len && memcmp(msg->data, s->value.data, msg->len) == 0) {

@@ -59,6 +59,7 @@ PLANTED = [
     ("libpq in a folder below", "services/history/pg/deep.c", "#include <libpq-fe.h>\n", "only in services/history/pg*"),
     ("yyjson outside its three", "services/gateway/session.c", "#include <yyjson.h>\n", "yyjson.h: may be included only in"),
     ("curl outside auth", "lib/bus/conn.c", "#include <curl/curl.h>\n", "only in lib/auth/*"),
+    ("libmagic outside its file", "services/upload/rest.c", "#include <magic.h>\n", "only in services/upload/sniff.c"),
     ("openssl elsewhere in wire", "lib/wire/json.c", "#include <openssl/sha.h>\n", "openssl/sha.h: may be included only in"),
     ("zlib outside wire", "services/gateway/ws.c", "#include <zlib.h>\n", "only in lib/wire/*"),
     ("an unknown third party", "services/gateway/ws.c", "#include <hiredis/hiredis.h>\n", "hiredis/hiredis.h: neither ours"),

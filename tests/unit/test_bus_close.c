@@ -114,7 +114,7 @@ static void load_start(struct env *e, struct load *l)
         l->expected_gets += bus_stream_get(e->bus, "CLOSE", 5, true, got_reply, &l->gets) == 0;
         l->expected_gets += bus_kv_get(e->bus, "CLOSE", "k", got_reply, &l->gets) == 0;
         l->expected_puts += bus_kv_put(e->bus, "CLOSE", "k", "v", 1, 0, got_ack, &l->puts) == 0;
-        l->expected_puts += bus_kv_delete(e->bus, "CLOSE", "k", got_ack, &l->puts) == 0;
+        l->expected_puts += bus_kv_delete(e->bus, "CLOSE", "k", BUS_KV_ANY, got_ack, &l->puts) == 0;
         l->expected_puts += bus_kv_put(e->bus, "CLOSE", "k", "v", 1, 0, got_ack, &l->puts) == 0;
 }
 

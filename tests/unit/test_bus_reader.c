@@ -341,7 +341,7 @@ static void test_bucket(void **state)
                 snprintf(key, sizeof(key), "user-%d", i % 20);
                 call(bus_kv_put(e.bus, "READ", key, &i, sizeof(i), BUS_KV_ANY, got_ack, &r));
         }
-        call(bus_kv_delete(e.bus, "READ", "user-3", got_ack, &r)); /* revision 61 */
+        call(bus_kv_delete(e.bus, "READ", "user-3", BUS_KV_ANY, got_ack, &r)); /* revision 61 */
         start(&read, (struct bus_reader_options){
                              .stream = "KV_READ", .batch = 100, .linger_ms = 10, .last_per_subject = true});
         env_until(&e, read.batches, 1, 2000);

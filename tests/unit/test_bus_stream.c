@@ -292,7 +292,9 @@ static void test_bucket(void **state)
         assert_true(r.error == 0 && r.msg.seq == 3 && r.msg.len == 5 && memcmp(r.data, "three", 5) == 0);
         assert_string_equal(r.subject, "$KV.USERS.ann");
 
-        call(bus_kv_delete(e.bus, "USERS", "ann", got_ack, &r));
+        call(bus_kv_delete(e.bus, "USERS", "ann", 2, got_ack, &r));
+        assert_int_equal(r.error, BUS_E_CONFLICT);
+        call(bus_kv_delete(e.bus, "USERS", "ann", 3, got_ack, &r));
         assert_true(r.error == 0 && r.ack.seq == 4);
         call(bus_kv_get(e.bus, "USERS", "ann", got_reply, &r));
         assert_int_equal(r.error, BUS_E_NOT_FOUND);

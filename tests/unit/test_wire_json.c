@@ -137,7 +137,7 @@ static void test_known_server_frames(void **state)
                 "\",\"actorId\":\"anna\",\"message\":{\"id\":\"" UUID
                 "\",\"channelId\":\"general\",\"senderId\":\"anna\",\"senderName\":\"\",\"content\":\"hi\\n\\u0001\","
                 "\"type\":\"image\",\"threadId\":\"\",\"replyTo\":\"\",\"mentions\":[],\"seq\":9007199254740993,"
-                "\"deleted\":false}}");
+                "\"deleted\":false,\"attachments\":[]}}");
 }
 
 static Parley__V1__ClientFrame *read_frame(const char *json)

@@ -1,0 +1,37 @@
+/* Descriptors of uploaded files: what the upload service found a file to be, for one user to send in one channel until some time. The
+ * service signs them; whoever takes messages opens them, without asking anybody. Pure.
+ *
+ * The text is "a1." base64url(AttachmentClaim) "." base64url(HMAC-SHA-256). The signature is over everything before the last dot and is
+ * checked before the claim is read: what is read was written by us. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "parley/v1/event.pb-c.h"
+
+#define ATTACHMENT_TOKEN_MAX 2048 /* characters; a name of 255 bytes, two ids, a hash, and their base64 */
+#define ATTACHMENT_SECRET_MIN 32  /* bytes, as of HS256 */
+
+enum attachment_error {
+        ATTACHMENT_E_MALFORMED = 1, /* not a descriptor, or one of a version that is not known here */
+        ATTACHMENT_E_SIGNATURE,
+        ATTACHMENT_E_EXPIRED,
+        ATTACHMENT_E_USER,    /* given to somebody else */
+        ATTACHMENT_E_CHANNEL, /* given for another channel */
+        ATTACHMENT_E_OFF,     /* no secret: this installation takes no files */
+};
+/* What was wrong, to be written behind "attachments[n] "; never holds a part of the descriptor */
+const char *attachment_error_text(int error);
+
+struct attachment_terms {
+        const char *user_id, *channel_id;
+        int64_t expires_at_s; /* unix */
+};
+
+/* ret_token has ATTACHMENT_TOKEN_MAX + 1 bytes. 0; -EINVAL: no secret, or the fields are too long together; -ENOMEM */
+int attachment_sign(const char *secret, const Parley__V1__Attachment *attachment, const struct attachment_terms *terms,
+                    char *ret_token);
+/* For this user in this channel, now. Freed with protobuf_c_message_free_unpacked(&a->base, NULL). 0, ATTACHMENT_E_*, -ENOMEM */
+int attachment_open(const char *secret, const char *token, const char *user_id, const char *channel_id, int64_t now_s,
+                    Parley__V1__Attachment **ret_attachment);

@@ -1,0 +1,103 @@
+#include "upload/access.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ident.h"
+#include "bus/bus.h"
+#include "bus/subjects.h"
+#include "wire/wire.h"
+
+struct reading {
+        struct env *env;
+        bool admin;
+        enum policy_action action;
+        access_handler handler;
+        void *userdata;
+        unsigned n_left;
+        bool failed;
+        Parley__V1__Channel *channel;
+        Parley__V1__Memberships *memberships;
+        char channel_id[IDENT_MAX + 1];
+};
+
+static enum parley_code judge(const struct reading *a)
+{
+        const Parley__V1__Role *explicit = NULL;
+
+        if (a->failed)
+                return PARLEY_UNAVAILABLE;
+        if (!a->channel)
+                return PARLEY_NOT_A_MEMBER;
+        for (size_t i = 0; a->memberships && i < a->memberships->n_memberships; i++)
+                if (strcmp(a->memberships->memberships[i]->channel_id, a->channel_id) == 0)
+                        explicit = &a->memberships->memberships[i]->role;
+        return policy_check(a->channel, policy_role(a->channel, explicit), a->admin, a->action);
+}
+
+static void finish(struct reading *a)
+{
+        struct env *env = a->env;
+
+        if (--a->n_left)
+                return;
+        a->handler(judge(a), a->userdata);
+        if (a->channel)
+                protobuf_c_message_free_unpacked(&a->channel->base, NULL);
+        if (a->memberships)
+                protobuf_c_message_free_unpacked(&a->memberships->base, NULL);
+        free(a);
+        env_end(env);
+}
+
+static ProtobufCMessage *read_value(struct reading *a, int error, const struct bus_msg *msg,
+                                    const ProtobufCMessageDescriptor *type)
+{
+        struct wire_error wire_error;
+        ProtobufCMessage *m = NULL;
+
+        if (error == BUS_E_NOT_FOUND)
+                return NULL;
+        if (error || wire_proto_decode(type, msg->data, msg->len, &wire_limits_internal, &m, &wire_error) != 0)
+                a->failed = true;
+        return m;
+}
+
+static void on_channel(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct reading *a = userdata;
+
+        a->channel = (Parley__V1__Channel *)read_value(a, error, msg, &parley__v1__channel__descriptor);
+        finish(a);
+}
+
+static void on_memberships(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct reading *a = userdata;
+
+        a->memberships = (Parley__V1__Memberships *)read_value(a, error, msg, &parley__v1__memberships__descriptor);
+        finish(a);
+}
+
+int access_read(struct env *env, const char *user_id, bool admin, const char *channel_id, enum policy_action action,
+                access_handler handler, void *userdata)
+{
+        struct reading *a = calloc(1, sizeof(*a));
+        int r;
+
+        if (!a)
+                return -ENOMEM;
+        *a = (struct reading){
+                .env = env, .admin = admin, .action = action, .handler = handler, .userdata = userdata, .n_left = 2};
+        memcpy(a->channel_id, channel_id, strlen(channel_id) + 1);
+        r = bus_kv_get(env->bus, BUCKET_CHANNELS, channel_id, on_channel, a);
+        if (r != 0) {
+                free(a);
+                return r;
+        }
+        env_begin(env);
+        if (bus_kv_get(env->bus, BUCKET_MEMBERS, user_id, on_memberships, a) != 0)
+                on_memberships(BUS_E_DISCONNECTED, NULL, a);
+        return 0;
+}

@@ -1,0 +1,149 @@
+#include "upload/plan.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+
+void plan_parts(uint64_t size, uint32_t *ret_n_parts, uint64_t *ret_part_size)
+{
+        uint64_t part = PLAN_PART_BYTES;
+
+        if (size <= PLAN_PART_BYTES) {
+                *ret_n_parts = 1;
+                *ret_part_size = size;
+                return;
+        }
+        while ((size + part - 1) / part > PLAN_PARTS_MAX)
+                part *= 2;
+        *ret_part_size = part;
+        *ret_n_parts = (uint32_t)((size + part - 1) / part);
+}
+
+uint64_t plan_part_bytes(uint64_t size, uint64_t part_size, uint32_t part)
+{
+        uint64_t before = (uint64_t)(part - 1) * part_size;
+
+        return size - before < part_size ? size - before : part_size;
+}
+
+/* U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069, and the separators of lines and paragraphs U+2028, U+2029 */
+static bool directs_text(const unsigned char *s)
+{
+        if (s[0] == 0xd8 && s[1] == 0x9c)
+                return true;
+        if (s[0] != 0xe2)
+                return false;
+        return (s[1] == 0x80 && ((s[2] >= 0xa8 && s[2] <= 0xae) || s[2] == 0x8e || s[2] == 0x8f)) ||
+               (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
+}
+
+const char *plan_name_wrong(const char *name)
+{
+        size_t n = strlen(name);
+
+        if (n == 0)
+                return "is empty";
+        if (n > PLAN_NAME_MAX)
+                return "is longer than 255 bytes";
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strpbrk(name, "/\\"))
+                return "is a path: only the last part of it is a name";
+        for (const unsigned char *s = (const unsigned char *)name; *s; s++) {
+                if (*s < ' ' || *s == 0x7f || (*s == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f))
+                        return "has a control character";
+                if (directs_text(s))
+                        return "has a character that changes the direction of text";
+        }
+        return NULL;
+}
+
+static size_t token_len(const char *s)
+{
+        return strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789!#$&^_.+-");
+}
+
+bool plan_type_valid(const char *type)
+{
+        size_t first = token_len(type), second;
+
+        if (first == 0 || type[first] != '/')
+                return false;
+        second = token_len(type + first + 1);
+        return second > 0 && type[first + 1 + second] == '\0' && first + 1 + second <= PLAN_TYPE_MAX;
+}
+
+static bool pattern_matches(const char *pattern, size_t n, const char *type)
+{
+        if (n == 1 && *pattern == '*')
+                return true;
+        if (n >= 2 && pattern[n - 1] == '*')
+                return strncmp(pattern, type, n - 1) == 0;
+        return strlen(type) == n && memcmp(pattern, type, n) == 0;
+}
+
+bool plan_type_allowed(const char *allowed, const char *type)
+{
+        for (const char *s = allowed; *s; s += strspn(s, ", ")) {
+                size_t n = strcspn(s, ", ");
+
+                if (n && pattern_matches(s, n, type))
+                        return true;
+                s += n;
+        }
+        return false;
+}
+
+bool plan_types_valid(const char *allowed)
+{
+        unsigned n_patterns = 0;
+
+        for (const char *s = allowed; *s; s += strspn(s, ", ")) {
+                size_t n = strcspn(s, ", "), first = token_len(s);
+
+                if (n && !(n == 1 && *s == '*')) {
+                        if (first == 0 || s[first] != '/')
+                                return false;
+                        if (!(first + 2 == n && s[first + 1] == '*') &&
+                            (first + 1 == n || first + 1 + token_len(s + first + 1) != n))
+                                return false;
+                }
+                n_patterns += n > 0;
+                s += n;
+        }
+        return n_patterns > 0;
+}
+
+/* Not SVG, which runs scripts; not PDF, whose viewers do. */
+static const char *const inline_types[] = {
+        "audio/aac",  "audio/flac",  "audio/mp4",   "audio/mpeg", "audio/ogg",  "audio/wav",
+        "audio/webm", "audio/x-m4a", "audio/x-wav", "image/avif", "image/gif",  "image/jpeg",
+        "image/png",  "image/webp",  "video/mp4",   "video/ogg",  "video/webm",
+};
+
+bool plan_type_inline(const char *type)
+{
+        for (unsigned i = 0; i < ARRAY_SIZE(inline_types); i++)
+                if (strcmp(inline_types[i], type) == 0)
+                        return true;
+        return false;
+}
+
+/* Containers that hold sound or film, by what is in them, which the first bytes do not show */
+static const char *const same_containers[][2] = {
+        {"audio/mp4", "video/mp4"},       {"audio/mp4", "audio/x-m4a"},         {"audio/webm", "video/webm"},
+        {"audio/ogg", "video/ogg"},       {"audio/wav", "audio/x-wav"},         {"audio/ogg", "application/ogg"},
+        {"video/ogg", "application/ogg"}, {"audio/aac", "audio/x-hx-aac-adts"},
+};
+
+bool plan_type_fits(const char *declared, const char *found)
+{
+        if (!plan_type_inline(declared) || strcmp(declared, found) == 0)
+                return true;
+        for (unsigned i = 0; i < ARRAY_SIZE(same_containers); i++) {
+                const char *const *pair = same_containers[i];
+
+                if ((strcmp(declared, pair[0]) == 0 && strcmp(found, pair[1]) == 0) ||
+                    (strcmp(declared, pair[1]) == 0 && strcmp(found, pair[0]) == 0))
+                        return true;
+        }
+        return false;
+}

@@ -1,0 +1,31 @@
+/* What counts for one user: files that are there, and uploads that were begun. Pure; the value of the bucket FILES under user.<id>. */
+#pragma once
+
+#include <stdint.h>
+
+#include "parley/v1/upload.pb-c.h"
+
+struct quota_limits {
+        uint64_t max_bytes;   /* of files and begun uploads together; 0: no limit */
+        uint64_t max_files;   /* the same; 0: no limit */
+        uint64_t max_pending; /* begun uploads; they stand in one value of a bucket */
+};
+
+enum quota_error { QUOTA_E_BYTES = 1, QUOTA_E_FILES, QUOTA_E_PENDING };
+
+struct quota_change {
+        enum quota_kind {
+                QUOTA_RESERVE, /* an upload begins */
+                QUOTA_COMMIT, /* it became a file. Counts it also when the reservation is over; a second time does nothing only while it is there */
+                QUOTA_RELEASE, /* it was given up */
+                QUOTA_FREE,    /* a file of this size is gone */
+        } kind;
+        const char *id;
+        uint64_t size;
+        uint64_t expires_at_ms; /* RESERVE */
+};
+
+/* Applies a change to u, whose reservations that are over it drops. Everything of u is malloc'ed, as protobuf-c unpacks it.
+ * 0, QUOTA_E_*, -ENOMEM; u is only changed by what is over unless 0 */
+int quota_apply(Parley__V1__UserFiles *u, const struct quota_change *change, const struct quota_limits *limits,
+                uint64_t now_ms);

@@ -1,0 +1,81 @@
+/* The REST interface. rest.c has the table of routes; each rest_*.c handlers. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "auth/auth.h"
+#include "auth/jwks.h"
+#include "base/ratetable.h"
+#include "http/http.h"
+#include "parley/v1/upload.pb-c.h"
+#include "policy/policy.h"
+#include "upload/env.h"
+#include "upload/store.h"
+#include "wire/wire.h"
+
+struct rejection;
+
+struct rest {
+        struct env *env;
+        struct auth *auth;
+        struct jwks *jwks; /* NULL: none */
+        struct ratetable *by_user, *by_address;
+};
+
+#define REST_ROUTES 10
+extern const struct http_route rest_routes[REST_ROUTES];
+
+/* One request. Lives until it is answered: after rest_json, rest_problem… it must not be touched. */
+struct rest_call {
+        struct rest *rest;
+        struct http_request *rq;
+        struct auth_claims claims;
+        char id[UUID_LEN + 1]; /* of the path */
+        char channel_id[IDENT_MAX + 1];
+        ProtobufCMessage *body;
+        Parley__V1__PendingUpload *upload;
+        Parley__V1__StoredFile *file;
+        uint64_t revision; /* of the file */
+        char sum[STORE_SUM_MAX + 1];
+        size_t at; /* in the file's channels */
+        unsigned tries;
+        void (*then)(struct rest_call *c); /* once the file may be read */
+        const struct rejection *why;       /* a completion was refused */
+};
+typedef void (*rest_then)(struct rest_call *c);
+
+/* Who asks, within the limits of rate; with a {id} in the path that, too. NULL: it was answered already. */
+struct rest_call *rest_begin(struct http_request *rq, void *userdata);
+/* The body, as a message of this type, which the call owns. False: it was answered already. */
+bool rest_body(struct rest_call *c, const ProtobufCMessageDescriptor *type);
+
+/* Answers */
+void rest_json(struct rest_call *c, unsigned status, const ProtobufCMessage *message);
+void rest_empty(struct rest_call *c, unsigned status);
+__attribute__((__format__(__printf__, 3, 4))) void rest_problem(struct rest_call *c, enum parley_code code,
+                                                                const char *format, ...);
+/* NATS or the store cannot be asked now: BUS_E_*, STORE_E_*, negative errno; what: the one that cannot */
+void rest_unavailable(struct rest_call *c, const char *what, int error);
+/* What policy says of a channel, in words */
+void rest_refuse(struct rest_call *c, enum parley_code code);
+
+/* Go on with `then` where the caller may do this in c->channel_id; or answer */
+void rest_access(struct rest_call *c, enum policy_action action, rest_then then);
+/* Reads c->upload, which must be the caller's own and not be over; or calls `absent` where there is none and that is not NULL; or
+ * answers */
+void rest_upload(struct rest_call *c, rest_then then, rest_then absent);
+/* Reads c->file; or calls `absent`, where that is not NULL; or answers */
+void rest_file(struct rest_call *c, rest_then then, rest_then absent);
+/* A descriptor of c->file for the caller in this channel */
+void rest_descriptor(struct rest_call *c, unsigned status, const char *channel_id);
+
+/* The handlers */
+void rest_create(struct http_request *rq, void *userdata);
+void rest_get_upload(struct http_request *rq, void *userdata);
+void rest_abort(struct http_request *rq, void *userdata);
+void rest_parts(struct http_request *rq, void *userdata);
+void rest_complete(struct http_request *rq, void *userdata);
+void rest_get_file(struct http_request *rq, void *userdata);
+void rest_describe(struct http_request *rq, void *userdata);
+void rest_delete_file(struct http_request *rq, void *userdata);

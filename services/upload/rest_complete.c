@@ -1,0 +1,332 @@
+/* Completing an upload. In this order, so that after a death at any point the same request, or the sweeper, goes on:
+ *
+ *   seal      no address that was given can change the object any more
+ *   verify    size, checksum, and what it is by its first bytes
+ *   publish   the object has its place
+ *   FILES     from here on it is a file
+ *   quota     it counts as one
+ *   upload.completed
+ *   forget    what only the upload needed; UPLOADS last */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "bus/bus.h"
+#include "bus/subjects.h"
+#include "upload/image.h"
+#include "upload/plan.h"
+#include "upload/quota.h"
+#include "upload/records.h"
+#include "upload/rest.h"
+#include "upload/sniff.h"
+#include "upload/upload_metrics.h"
+
+typedef int (*store_call)(struct store *s, const struct store_object *o, store_handler handler, void *userdata);
+
+static void ask_store(struct rest_call *c, store_call call, store_handler then)
+{
+        const struct store_object o = record_object(c->upload);
+        int r = call(c->rest->env->store, &o, then, c);
+
+        if (r != 0)
+                then(r, NULL, c);
+}
+
+static void store_failed(struct rest_call *c, int error)
+{
+        if (error == STORE_E_BUSY)
+                rest_problem(c, PARLEY_UNAVAILABLE, "a body is still being written; try again");
+        else
+                rest_unavailable(c, "the store", error);
+}
+
+/* --- what was found wrong: the upload is over --- */
+
+struct rejection {
+        enum parley_code code;
+        const char *text;
+};
+static const struct rejection wrong_size = {PARLEY_CONFLICT, "the object has not the size that was announced"};
+static const struct rejection wrong_sum = {PARLEY_CONFLICT, "the object's SHA-256 is not the one that was announced"};
+static const struct rejection wrong_type = {PARLEY_CONFLICT, "the content is not what contentType says"};
+static const struct rejection type_refused = {PARLEY_FORBIDDEN,
+                                              "files of the type that the content has are not taken here"};
+
+static void on_reject_released(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+        const struct rejection *why = c->why;
+
+        if (error)
+                rest_unavailable(c, "NATS", error);
+        else
+                rest_problem(c, why->code, "%s; the upload was removed", why->text);
+}
+
+static void on_reject_forgotten(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+        const struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id, .size = c->upload->size};
+        int r = error ? error : quota_run(c->rest->env->quota, c->claims.user_id, &change, on_reject_released, c);
+
+        if (r != 0)
+                rest_unavailable(c, "NATS", r);
+}
+
+static void on_reject_removed(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        int e;
+
+        (void)r;
+        if (error) {
+                store_failed(c, error);
+                return;
+        }
+        e = record_delete_upload(c->rest->env, c->id, BUS_KV_ANY, on_reject_forgotten, c);
+        if (e != 0)
+                rest_unavailable(c, "NATS", e);
+}
+
+static void reject(struct rest_call *c, const struct rejection *why)
+{
+        metric_add(&metric_rejected, 1);
+        log_info("an upload was refused", LOG_S("upload", c->id), LOG_S("user", c->claims.user_id),
+                 LOG_S("why", why->text));
+        c->why = why;
+        ask_store(c, c->rest->env->store->ops->remove, on_reject_removed);
+}
+
+/* --- the end, last step first --- */
+
+static void on_upload_deleted(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error) {
+                rest_unavailable(c, "NATS", error);
+                return;
+        }
+        metric_add(&metric_completed, 1);
+        rest_descriptor(c, 200, c->upload->channel_id);
+}
+
+static void on_forgotten(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        int e;
+
+        (void)r;
+        (void)FAILPOINT("upload.before_upload_deleted");
+        e = error ? error : record_delete_upload(c->rest->env, c->id, BUS_KV_ANY, on_upload_deleted, c);
+        if (e != 0)
+                rest_unavailable(c, error ? "the store" : "NATS", e);
+}
+
+static void on_told(int error, const struct bus_ack *ack, const char *text, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        (void)ack;
+        (void)text;
+        (void)FAILPOINT("upload.before_forget");
+        if (error)
+                rest_unavailable(c, "NATS", error);
+        else
+                ask_store(c, c->rest->env->store->ops->forget, on_forgotten);
+}
+
+/* Told again after a death or an error: with the same id, which JetStream knows for its window */
+static void on_committed(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+        struct buf bytes = BUF_INIT(64 << 10);
+        int r = error;
+
+        (void)FAILPOINT("upload.before_told");
+        if (r == 0)
+                r = wire_proto_encode(&c->file->base, &bytes);
+        if (r == 0)
+                r = bus_publish_stream(c->rest->env->bus, SUBJECT_UPLOAD_COMPLETED, c->id, bytes.data, bytes.len,
+                                       http_trace_id(c->rq), on_told, c);
+        buf_done(&bytes);
+        if (r != 0)
+                rest_unavailable(c, "NATS", r);
+}
+
+static void commit(struct rest_call *c)
+{
+        const struct quota_change change = {.kind = QUOTA_COMMIT, .id = c->id, .size = c->upload->size};
+        int r;
+
+        (void)FAILPOINT("upload.before_commit");
+        r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_committed, c);
+        if (r != 0)
+                rest_unavailable(c, "NATS", r);
+}
+
+static void gone_meanwhile(struct rest_call *c)
+{
+        rest_problem(c, PARLEY_NOT_FOUND, "the file was deleted meanwhile");
+}
+
+static void on_recorded(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error == 0)
+                commit(c);
+        else if (error == BUS_E_CONFLICT) /* it is one already: another request was here, or this one before a death */
+                rest_file(c, commit, gone_meanwhile);
+        else
+                rest_unavailable(c, "NATS", error);
+}
+
+static void on_published(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        int e;
+
+        (void)r;
+        if (error) {
+                store_failed(c, error);
+                return;
+        }
+        (void)FAILPOINT("upload.before_file");
+        e = record_put_file(c->rest->env, c->file, 0, on_recorded, c);
+        if (e != 0)
+                rest_unavailable(c, "NATS", e);
+}
+
+/* --- what it is --- */
+
+static Parley__V1__Attachment *attachment_new(const struct rest_call *c, const char *type)
+{
+        Parley__V1__Attachment *a = malloc(sizeof(*a));
+
+        if (!a)
+                return NULL;
+        parley__v1__attachment__init(a);
+        a->id = strdup(c->id);
+        a->name = strdup(c->upload->name);
+        a->content_type = strdup(type);
+        a->sha256 = strdup(c->sum);
+        a->size = c->upload->size;
+        return a;
+}
+
+static int describe(struct rest_call *c, const char *type, const struct store_result *r)
+{
+        Parley__V1__StoredFile *f = malloc(sizeof(*f));
+        Parley__V1__Attachment *a;
+
+        if (!f)
+                return -ENOMEM;
+        parley__v1__stored_file__init(f);
+        c->file = f;
+        f->attachment = a = attachment_new(c, type);
+        f->user_id = strdup(c->claims.user_id);
+        f->channel_ids = calloc(1, sizeof(*f->channel_ids));
+        f->created_at_ms = env_wall_ms();
+        if (!f->channel_ids || !a || !a->id || !a->name || !a->content_type || !a->sha256 || !f->user_id)
+                return -ENOMEM;
+        f->channel_ids[0] = strdup(c->upload->channel_id);
+        f->n_channel_ids = 1;
+        if (!f->channel_ids[0])
+                return -ENOMEM;
+        if (plan_type_inline(type) && image_size(r->data, r->n, &a->width, &a->height) < 0)
+                a->width = a->height = 0; /* not an image, or one that does not say it so early */
+        return 0;
+}
+
+static void on_read(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        struct env *env = c->rest->env;
+        const char *type;
+
+        if (error) {
+                store_failed(c, error);
+                return;
+        }
+        type = sniff_type(env->sniff, r->data, r->n);
+        if (!plan_type_fits(c->upload->content_type, type))
+                reject(c, &wrong_type);
+        else if (!plan_type_allowed(env->config->types, type))
+                reject(c, &type_refused);
+        else if (describe(c, type, r) < 0)
+                rest_unavailable(c, "memory", -ENOMEM);
+        else
+                ask_store(c, env->store->ops->publish, on_published);
+}
+
+static void answer_again(struct rest_call *c)
+{
+        if (strcmp(c->file->user_id, c->claims.user_id) == 0)
+                rest_descriptor(c, 200, c->file->channel_ids[0]);
+        else
+                rest_problem(c, PARLEY_NOT_FOUND, "there is no such upload of yours, or its time is over");
+}
+
+static void not_whole(struct rest_call *c)
+{
+        rest_problem(c, PARLEY_CONFLICT, "not all of it was uploaded: GET the upload to see which parts are there");
+}
+
+static void on_sealed(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        (void)FAILPOINT("upload.sealed");
+        if (error == STORE_E_MISSING) { /* or another request has just completed it */
+                rest_file(c, answer_again, not_whole);
+        } else if (error) {
+                store_failed(c, error);
+        } else if (r->size != c->upload->size) {
+                reject(c, &wrong_size);
+        } else if (*c->upload->sha256 && strcmp(c->upload->sha256, r->sum) != 0) {
+                reject(c, &wrong_sum);
+        } else {
+                memcpy(c->sum, r->sum, sizeof(c->sum));
+                ask_store(c, c->rest->env->store->ops->read, on_read);
+        }
+}
+
+/* --- the request --- */
+
+static void seal(struct rest_call *c)
+{
+        ask_store(c, c->rest->env->store->ops->seal, on_sealed);
+}
+
+static void check_channel(struct rest_call *c)
+{
+        memcpy(c->channel_id, c->upload->channel_id, strlen(c->upload->channel_id) + 1);
+        rest_access(c, POLICY_SEND, seal);
+}
+
+/* It was completed before: the caller lost the answer */
+static void look_again(struct rest_call *c)
+{
+        if (c->file->n_channel_ids == 0 || strcmp(c->file->user_id, c->claims.user_id) != 0) {
+                rest_problem(c, PARLEY_NOT_FOUND, "there is no such upload of yours, or its time is over");
+                return;
+        }
+        memcpy(c->channel_id, c->file->channel_ids[0], strlen(c->file->channel_ids[0]) + 1);
+        rest_access(c, POLICY_SEND, answer_again);
+}
+
+static void look_for_file(struct rest_call *c)
+{
+        rest_file(c, look_again, NULL);
+}
+
+void rest_complete(struct http_request *rq, void *userdata)
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+
+        if (c)
+                rest_upload(c, check_channel, look_for_file);
+}

@@ -1,0 +1,240 @@
+/* Files: reading, descriptors for other channels, deleting. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "bus/bus.h"
+#include "upload/access.h"
+#include "upload/disposition.h"
+#include "upload/plan.h"
+#include "upload/quota.h"
+#include "upload/records.h"
+#include "upload/rest.h"
+
+/* CHANNELS_MAX: that one file can be in; each may cost a look. TRIES_MAX: somebody else changed the file in between. */
+enum { CHANNELS_MAX = 50, TRIES_MAX = 5 };
+
+/* --- may he read it? --- */
+
+static void no_file(struct rest_call *c)
+{
+        rest_problem(c, PARLEY_NOT_FOUND, "there is no such file");
+}
+
+static void look(struct rest_call *c);
+
+static void on_look(enum parley_code code, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (code == PARLEY_OK) {
+                c->then(c);
+        } else if (code == PARLEY_UNAVAILABLE) {
+                rest_refuse(c, code);
+        } else {
+                c->at++;
+                look(c);
+        }
+}
+
+/* In the next one of its channels. Who may not hears the same as of a file that is not there. */
+static void look(struct rest_call *c)
+{
+        int r;
+
+        if (c->at >= c->file->n_channel_ids) {
+                no_file(c);
+                return;
+        }
+        r = access_read(c->rest->env, c->claims.user_id, c->claims.admin, c->file->channel_ids[c->at], POLICY_READ,
+                        on_look, c);
+        if (r != 0)
+                rest_unavailable(c, "NATS", r);
+}
+
+static void look_first(struct rest_call *c)
+{
+        c->at = 0;
+        look(c);
+}
+
+/* --- reading --- */
+
+static void redirect(struct rest_call *c)
+{
+        const Parley__V1__Attachment *a = c->file->attachment;
+        struct env *env = c->rest->env;
+        bool shown = plan_type_inline(a->content_type);
+        char disposition[DISPOSITION_MAX];
+        struct buf url;
+
+        disposition_write(disposition, a->name, shown);
+        /* What a browser could run goes out as bytes of no type. */
+        if (env->store->ops->sign_get(env->store, a->id, shown ? a->content_type : "application/octet-stream",
+                                      disposition, env_wall_s(), (uint32_t)env->config->download_ttl_s, &url) != 0) {
+                rest_problem(c, PARLEY_INTERNAL, "the address cannot be signed");
+                return;
+        }
+        http_set_header(c->rq, "Location", (const char *)url.data);
+        buf_done(&url);
+        rest_empty(c, 302);
+}
+
+void rest_get_file(struct http_request *rq, void *userdata)
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+
+        if (!c)
+                return;
+        c->then = redirect;
+        rest_file(c, look_first, NULL);
+}
+
+/* --- for another channel: who may read it here, and send there --- */
+
+static void described(struct rest_call *c)
+{
+        rest_descriptor(c, 200, c->channel_id);
+}
+
+static void on_recorded(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error == 0)
+                described(c);
+        else if (error == BUS_E_CONFLICT && ++c->tries < TRIES_MAX)
+                rest_file(c, look_first, NULL);
+        else
+                rest_unavailable(c, "NATS", error);
+}
+
+static int add_channel(struct rest_call *c)
+{
+        Parley__V1__StoredFile *f = c->file;
+        char **all = realloc(f->channel_ids, (f->n_channel_ids + 1) * sizeof(*all));
+
+        if (!all)
+                return -ENOMEM;
+        f->channel_ids = all;
+        all[f->n_channel_ids] = strdup(c->channel_id);
+        if (!all[f->n_channel_ids])
+                return -ENOMEM;
+        f->n_channel_ids++;
+        return record_put_file(c->rest->env, f, c->revision, on_recorded, c);
+}
+
+static void add(struct rest_call *c)
+{
+        int r;
+
+        for (size_t i = 0; i < c->file->n_channel_ids; i++) {
+                if (strcmp(c->file->channel_ids[i], c->channel_id) == 0) {
+                        described(c);
+                        return;
+                }
+        }
+        if (c->file->n_channel_ids >= CHANNELS_MAX) {
+                rest_problem(c, PARLEY_CONFLICT, "the file is in %d channels already: upload it again", CHANNELS_MAX);
+                return;
+        }
+        r = add_channel(c);
+        if (r != 0)
+                rest_unavailable(c, "NATS", r);
+}
+
+static void may_send(struct rest_call *c)
+{
+        rest_access(c, POLICY_SEND, add);
+}
+
+void rest_describe(struct http_request *rq, void *userdata)
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+        const Parley__V1__DescriptorRequest *b;
+
+        if (!c || !rest_body(c, &parley__v1__descriptor_request__descriptor))
+                return;
+        b = (const Parley__V1__DescriptorRequest *)c->body;
+        if (!ident_valid(b->channel_id)) {
+                rest_problem(c, PARLEY_BAD_REQUEST, "channelId is no channel id ([A-Za-z0-9_-], 1 to 64)");
+                return;
+        }
+        memcpy(c->channel_id, b->channel_id, strlen(b->channel_id) + 1);
+        c->then = may_send;
+        rest_file(c, look_first, NULL);
+}
+
+/* --- deleting: the object first, so that what is left behind by a death is still known; whoever removes the record frees the quota --- */
+
+static void on_freed(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error)
+                log_warn("the quota of a user counts a file that is gone", LOG_S("user", c->file->user_id),
+                         LOG_S("file", c->id), LOG_I("error", error));
+        rest_empty(c, 204);
+}
+
+static void on_unrecorded(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+        const struct quota_change change = {.kind = QUOTA_FREE, .id = c->id, .size = c->file->attachment->size};
+        int r;
+
+        if (error == BUS_E_CONFLICT && ++c->tries < TRIES_MAX) {
+                rest_file(c, c->then, NULL);
+                return;
+        }
+        if (error) {
+                rest_unavailable(c, "NATS", error);
+                return;
+        }
+        r = quota_run(c->rest->env->quota, c->file->user_id, &change, on_freed, c);
+        if (r != 0)
+                on_freed(r, c);
+}
+
+static void on_removed(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        int e;
+
+        (void)r;
+        if (error) {
+                rest_unavailable(c, "the store", error);
+                return;
+        }
+        e = record_delete_file(c->rest->env, c->id, c->revision, on_unrecorded, c);
+        if (e != 0)
+                rest_unavailable(c, "NATS", e);
+}
+
+static void remove_file(struct rest_call *c)
+{
+        const Parley__V1__Attachment *a = c->file->attachment;
+        struct env *env = c->rest->env;
+        struct store_object o = {.name = a->id, .store_id = "", .content_type = a->content_type, .size = a->size};
+        int r;
+
+        if (!c->claims.admin && strcmp(c->file->user_id, c->claims.user_id) != 0) {
+                no_file(c);
+                return;
+        }
+        plan_parts(a->size, &o.n_parts, &o.part_size);
+        r = env->store->ops->remove(env->store, &o, on_removed, c);
+        if (r != 0)
+                rest_unavailable(c, "the store", r);
+}
+
+void rest_delete_file(struct http_request *rq, void *userdata)
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+
+        if (!c)
+                return;
+        c->then = remove_file;
+        rest_file(c, remove_file, NULL);
+}

@@ -1,0 +1,419 @@
+/* Beginning an upload, its parts, giving it up. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "bus/bus.h"
+#include "upload/plan.h"
+#include "upload/quota.h"
+#include "upload/records.h"
+#include "upload/rest.h"
+
+/* A reservation outlives its upload: whoever completes one in time still finds it. */
+enum { RESERVATION_MORE_MS = 3600 * 1000, BATCH_MAX = 100, SIGNED_MAX = 100 };
+
+/* --- the plan, as the client sees it --- */
+
+static void set_time(Google__Protobuf__Timestamp *at, int64_t unix_s)
+{
+        google__protobuf__timestamp__init(at);
+        at->seconds = unix_s;
+}
+
+/* One signed request, with what it points to */
+struct signed_request {
+        Parley__V1__SignedRequest request;
+        Parley__V1__SignedRequest__Header header, *headers[1];
+        Google__Protobuf__Timestamp expires;
+        struct store_put put;
+};
+
+static int sign(struct rest_call *c, uint32_t part, const char *sha256, struct signed_request *ret)
+{
+        const struct store_object o = record_object(c->upload);
+        struct env *env = c->rest->env;
+        uint32_t ttl_s = (uint32_t)env->config->url_ttl_s;
+        int64_t now_s = env_wall_s();
+        int r = env->store->ops->sign_put(env->store, &o, part, sha256, now_s, ttl_s, &ret->put);
+
+        if (r != 0)
+                return r;
+        parley__v1__signed_request__init(&ret->request);
+        set_time(&ret->expires, now_s + ttl_s);
+        ret->request.method = (char *)"PUT";
+        ret->request.url = (char *)ret->put.url.data;
+        ret->request.part = part;
+        ret->request.size = plan_part_bytes(o.size, o.part_size, part);
+        ret->request.expires_at = &ret->expires;
+        if (ret->put.header_name) {
+                parley__v1__signed_request__header__init(&ret->header);
+                ret->header.name = (char *)ret->put.header_name;
+                ret->header.value = ret->put.header_value;
+                ret->headers[0] = &ret->header;
+                ret->request.headers = ret->headers;
+                ret->request.n_headers = 1;
+        }
+        return 0;
+}
+
+static void answer_plan(struct rest_call *c, unsigned status, const struct store_result *there)
+{
+        const Parley__V1__PendingUpload *u = c->upload;
+        Parley__V1__Upload answer = PARLEY__V1__UPLOAD__INIT;
+        struct signed_request put = {0};
+        Google__Protobuf__Timestamp expires;
+
+        set_time(&expires, (int64_t)(u->expires_at_ms / 1000));
+        answer.id = u->id;
+        answer.channel_id = u->channel_id;
+        answer.name = u->name;
+        answer.size = u->size;
+        answer.content_type = u->content_type;
+        answer.part_size = u->part_size;
+        answer.part_count = u->part_count;
+        answer.parts_there = there ? there->parts : NULL;
+        answer.n_parts_there = there ? there->n_parts : 0;
+        answer.expires_at = &expires;
+        if (u->part_count == 1 && sign(c, 1, u->sha256, &put) != 0) {
+                rest_problem(c, PARLEY_INTERNAL, "the address cannot be signed");
+                return;
+        }
+        answer.put = u->part_count == 1 ? &put.request : NULL;
+        rest_json(c, status, &answer.base);
+        store_put_done(&put.put);
+}
+
+/* --- begin --- */
+
+static enum parley_code check_sha256(const Parley__V1__CreateUploadRequest *b, uint32_t n_parts)
+{
+        uint8_t sha256[MAC_LEN];
+        char hex[MAC_HEX_LEN + 1], end[16] = "";
+
+        if (!*b->sha256)
+                return PARLEY_OK;
+        if (strlen(b->sha256) < MAC_HEX_LEN || strlen(b->sha256) > STORE_SUM_MAX)
+                return PARLEY_BAD_REQUEST;
+        if (n_parts > 1)
+                (void)snprintf(end, sizeof(end), "-%u", n_parts);
+        memcpy(hex, b->sha256, MAC_HEX_LEN);
+        hex[MAC_HEX_LEN] = '\0';
+        return mac_unhex(hex, sha256) == 0 && strcmp(b->sha256 + MAC_HEX_LEN, end) == 0 ? PARLEY_OK
+                                                                                        : PARLEY_BAD_REQUEST;
+}
+
+/* Whether it was answered */
+static bool refuse(struct rest_call *c, const Parley__V1__CreateUploadRequest *b)
+{
+        const struct upload_config *config = c->rest->env->config;
+        const char *type = *b->content_type ? b->content_type : "application/octet-stream";
+        const char *wrong = plan_name_wrong(b->name);
+        uint64_t part_size = 0;
+        uint32_t n_parts = 1;
+
+        if (b->size > 0 && b->size <= PLAN_SIZE_MAX)
+                plan_parts(b->size, &n_parts, &part_size);
+        if (!ident_valid(b->channel_id))
+                rest_problem(c, PARLEY_BAD_REQUEST, "channelId is no channel id ([A-Za-z0-9_-], 1 to 64)");
+        else if (wrong)
+                rest_problem(c, PARLEY_BAD_REQUEST, "name %s", wrong);
+        else if (b->size == 0)
+                rest_problem(c, PARLEY_BAD_REQUEST, "size must be at least 1");
+        else if (b->size > config->max_file_bytes)
+                rest_problem(c, PARLEY_TOO_LARGE, "size is %llu; at most %llu bytes are taken",
+                             (unsigned long long)b->size, (unsigned long long)config->max_file_bytes);
+        else if (!plan_type_valid(type))
+                rest_problem(c, PARLEY_BAD_REQUEST,
+                             "contentType must be type/subtype in lower case, without parameters");
+        else if (!plan_type_allowed(config->types, type))
+                rest_problem(c, PARLEY_FORBIDDEN, "files of the type %s are not taken here", type);
+        else if (check_sha256(b, n_parts) != PARLEY_OK)
+                rest_problem(c, PARLEY_BAD_REQUEST, "sha256 must be 64 hexadecimal digits%s",
+                             n_parts > 1 ? ", a dash and the number of parts: the SHA-256 of the parts' SHA-256s" : "");
+        else
+                return false;
+        return true;
+}
+
+static void lower(char *s)
+{
+        for (; *s; s++)
+                if (*s >= 'A' && *s <= 'F')
+                        *s += 'a' - 'A';
+}
+
+static int plan(struct rest_call *c)
+{
+        const Parley__V1__CreateUploadRequest *b = (const Parley__V1__CreateUploadRequest *)c->body;
+        Parley__V1__PendingUpload *u = malloc(sizeof(*u));
+        uint64_t now_ms = env_wall_ms();
+        uint8_t random[10];
+
+        if (!u)
+                return -ENOMEM;
+        parley__v1__pending_upload__init(u);
+        c->upload = u;
+        random_bytes(random, sizeof(random));
+        uuid_v7(now_ms, random, c->id);
+        u->id = strdup(c->id);
+        u->user_id = strdup(c->claims.user_id);
+        u->channel_id = strdup(c->channel_id);
+        u->name = strdup(b->name);
+        u->content_type = strdup(*b->content_type ? b->content_type : "application/octet-stream");
+        u->sha256 = strdup(b->sha256);
+        u->size = b->size;
+        u->created_at_ms = now_ms;
+        u->expires_at_ms = now_ms + c->rest->env->config->pending_ttl_s * 1000;
+        plan_parts(u->size, &u->part_count, &u->part_size);
+        if (!u->id || !u->user_id || !u->channel_id || !u->name || !u->content_type || !u->sha256)
+                return -ENOMEM;
+        lower(u->sha256);
+        return 0;
+}
+
+static void on_recorded(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error)
+                rest_unavailable(c, "NATS", error); /* the sweeper, or the reservation's end, clears up */
+        else
+                answer_plan(c, 201, NULL);
+}
+
+static void on_begun(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        int e;
+
+        if (error) {
+                rest_unavailable(c, "the store", error);
+                return;
+        }
+        if (*r->store_id)
+                c->upload->store_id = strdup(r->store_id); /* was the empty default, which is nobody's to free */
+        e = c->upload->store_id ? record_put_upload(c->rest->env, c->upload, 0, on_recorded, c) : -ENOMEM;
+        if (e != 0)
+                rest_unavailable(c, "NATS", e);
+}
+
+static void on_reserved(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+        struct env *env = c->rest->env;
+        const struct store_object o = record_object(c->upload);
+        int r;
+
+        switch (error) {
+        case 0:
+                r = env->store->ops->begin(env->store, &o, on_begun, c);
+                if (r != 0)
+                        rest_unavailable(c, "the store", r);
+                break;
+        case QUOTA_E_BYTES:
+                rest_problem(c, PARLEY_TOO_LARGE, "your files would pass %llu bytes together",
+                             (unsigned long long)env->config->quota_bytes);
+                break;
+        case QUOTA_E_FILES:
+                rest_problem(c, PARLEY_TOO_LARGE, "you would have more than %llu files",
+                             (unsigned long long)env->config->quota_files);
+                break;
+        case QUOTA_E_PENDING:
+                rest_problem(c, PARLEY_RATE_LIMITED, "you have begun %llu uploads: complete or remove some first",
+                             (unsigned long long)env->config->max_pending);
+                break;
+        default:
+                rest_unavailable(c, "NATS", error);
+        }
+}
+
+static void permitted(struct rest_call *c)
+{
+        int r = plan(c);
+        struct quota_change change;
+
+        if (r == 0) {
+                change = (struct quota_change){.kind = QUOTA_RESERVE,
+                                               .id = c->id,
+                                               .size = c->upload->size,
+                                               .expires_at_ms = c->upload->expires_at_ms + RESERVATION_MORE_MS};
+                r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_reserved, c);
+        }
+        if (r != 0)
+                rest_unavailable(c, r == -ENOMEM ? "memory" : "NATS", r);
+}
+
+void rest_create(struct http_request *rq, void *userdata)
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+        const Parley__V1__CreateUploadRequest *b;
+
+        if (!c || !rest_body(c, &parley__v1__create_upload_request__descriptor))
+                return;
+        b = (const Parley__V1__CreateUploadRequest *)c->body;
+        if (refuse(c, b))
+                return;
+        memcpy(c->channel_id, b->channel_id, strlen(b->channel_id) + 1);
+        rest_access(c, POLICY_SEND, permitted);
+}
+
+/* --- what is there --- */
+
+static void on_parts(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error == STORE_E_MISSING)
+                rest_problem(c, PARLEY_NOT_FOUND, "there is no such upload any more");
+        else if (error)
+                rest_unavailable(c, "the store", error);
+        else
+                answer_plan(c, 200, r);
+}
+
+static void show(struct rest_call *c)
+{
+        const struct store_object o = record_object(c->upload);
+        struct env *env = c->rest->env;
+        int r = env->store->ops->parts(env->store, &o, on_parts, c);
+
+        if (r != 0)
+                rest_unavailable(c, "the store", r);
+}
+
+void rest_get_upload(struct http_request *rq, void *userdata)
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+
+        if (c)
+                rest_upload(c, show, NULL);
+}
+
+/* --- addresses for parts --- */
+
+static bool parts_wrong(struct rest_call *c, const Parley__V1__UploadPartsRequest *b)
+{
+        uint8_t sha256[MAC_LEN];
+
+        if (c->upload->part_count == 1)
+                rest_problem(c, PARLEY_BAD_REQUEST, "this upload has one part: its address came with it");
+        else if (b->n_parts == 0 || b->n_parts > BATCH_MAX)
+                rest_problem(c, PARLEY_BAD_REQUEST, "parts must have 1 to %d entries", BATCH_MAX);
+        else {
+                for (size_t i = 0; i < b->n_parts; i++) {
+                        if (b->parts[i]->number >= 1 && b->parts[i]->number <= c->upload->part_count &&
+                            mac_unhex(b->parts[i]->sha256, sha256) == 0)
+                                continue;
+                        rest_problem(c, PARLEY_BAD_REQUEST,
+                                     "parts[%zu] must have a number from 1 to %u, and the sha256 of its bytes in hex",
+                                     i, c->upload->part_count);
+                        return true;
+                }
+                return false;
+        }
+        return true;
+}
+
+static void sign_parts(struct rest_call *c)
+{
+        const Parley__V1__UploadPartsRequest *b = (const Parley__V1__UploadPartsRequest *)c->body;
+        Parley__V1__UploadParts answer = PARLEY__V1__UPLOAD_PARTS__INIT;
+        Parley__V1__SignedRequest *list[BATCH_MAX];
+        struct signed_request *all;
+        size_t n = 0;
+        int r = 0;
+
+        if (parts_wrong(c, b))
+                return;
+        all = calloc(b->n_parts, sizeof(*all));
+        for (; all && r == 0 && n < b->n_parts; n++) {
+                lower(b->parts[n]->sha256);
+                r = sign(c, b->parts[n]->number, b->parts[n]->sha256, &all[n]);
+                list[n] = &all[n].request;
+        }
+        answer.parts = list;
+        answer.n_parts = b->n_parts;
+        if (all && r == 0)
+                rest_json(c, 200, &answer.base);
+        else
+                rest_problem(c, PARLEY_INTERNAL, "the addresses cannot be signed");
+        for (size_t i = 0; all && i < n; i++)
+                store_put_done(&all[i].put);
+        free(all);
+}
+
+void rest_parts(struct http_request *rq, void *userdata)
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+
+        if (c && rest_body(c, &parley__v1__upload_parts_request__descriptor))
+                rest_upload(c, sign_parts, NULL);
+}
+
+/* --- giving up: the store first, so that what is left behind is still known --- */
+
+static void on_released(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error)
+                rest_unavailable(c, "NATS", error);
+        else
+                rest_empty(c, 204);
+}
+
+static void on_forgotten(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+        const struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id, .size = c->upload->size};
+        int r = error ? error : quota_run(c->rest->env->quota, c->claims.user_id, &change, on_released, c);
+
+        if (r != 0)
+                rest_unavailable(c, "NATS", r);
+}
+
+static void on_removed(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        int e;
+
+        (void)r;
+        if (error) {
+                rest_unavailable(c, "the store", error);
+                return;
+        }
+        e = record_delete_upload(c->rest->env, c->id, BUS_KV_ANY, on_forgotten, c);
+        if (e != 0)
+                rest_unavailable(c, "NATS", e);
+}
+
+/* Never what became a file meanwhile: that is deleted as a file. */
+static void is_file(struct rest_call *c)
+{
+        rest_problem(c, PARLEY_CONFLICT, "this upload is complete: it is a file now");
+}
+
+static void remove_upload(struct rest_call *c)
+{
+        const struct store_object o = record_object(c->upload);
+        struct env *env = c->rest->env;
+        int r = env->store->ops->remove(env->store, &o, on_removed, c);
+
+        if (r != 0)
+                rest_unavailable(c, "the store", r);
+}
+
+static void look_for_file(struct rest_call *c)
+{
+        rest_file(c, is_file, remove_upload);
+}
+
+void rest_abort(struct http_request *rq, void *userdata)
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+
+        if (c)
+                rest_upload(c, look_for_file, NULL);
+}

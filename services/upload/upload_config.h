@@ -1,0 +1,38 @@
+/* The settings of upload; upload_config.c has the table. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/open.h"
+#include "base/config.h"
+#include "upload/quota_core.h"
+
+struct upload_config {
+        char *nats_url, *nats_user, *nats_password, *nats_tls_ca;
+        char *listen, *admin_listen;
+        uint64_t max_connections, max_connections_per_ip;
+        char *cors_origin, *trusted_proxies;
+        struct auth_config auth;
+        char *secret;
+        bool rate_limits;
+        uint64_t rest_rate, rest_burst, guess_rate;
+        char *dir, *public_url;
+        uint64_t max_file_bytes;
+        char *types;
+        uint64_t quota_bytes, quota_files, max_pending;
+        uint64_t pending_ttl_s, url_ttl_s, download_ttl_s, descriptor_ttl_s;
+        uint64_t max_transfers;
+        uint64_t sweep_s;
+        uint64_t stream_replicas;
+        uint64_t drain_ms;
+        char *log_level;
+};
+
+extern const struct config_item upload_config_items[];
+extern const size_t n_upload_config_items;
+
+/* 0, or -EINVAL with a line that names the settings that are wrong together, or in a way that the table cannot say */
+int upload_config_check(const struct upload_config *config, char *ret_error, size_t n_error);
+struct quota_limits upload_config_quota(const struct upload_config *config);

@@ -1,0 +1,47 @@
+#include "upload/upload_metrics.h"
+
+#include "base/cleanup.h"
+
+#define COUNTER(n, h)                                                                                                  \
+        {                                                                                                              \
+                .name = (n), .help = (h), .type = METRIC_COUNTER                                                       \
+        }
+#define GAUGE(n, h)                                                                                                    \
+        {                                                                                                              \
+                .name = (n), .help = (h), .type = METRIC_GAUGE                                                         \
+        }
+#define HTTP(l)                                                                                                        \
+        {                                                                                                              \
+                .name = "parley_upload_http_requests_total", .help = "Answers to requests by class of status.",        \
+                .type = METRIC_COUNTER, .labels = (l)                                                                  \
+        }
+
+struct metric metric_http[6] = {
+        HTTP("status=\"other\""), HTTP("status=\"1xx\""), HTTP("status=\"2xx\""),
+        HTTP("status=\"3xx\""),   HTTP("status=\"4xx\""), HTTP("status=\"5xx\""),
+};
+struct metric metric_completed = COUNTER("parley_upload_completed_total", "Uploads that became files.");
+struct metric metric_rejected = COUNTER("parley_upload_rejected_total",
+                                        "Uploads whose content was not what was announced, or not allowed.");
+struct metric metric_swept = COUNTER("parley_upload_swept_total", "Uploads that were over and have been removed.");
+struct metric metric_transfers = GAUGE("parley_upload_transfers", "Bodies that the local store is taking in.");
+struct metric metric_received = COUNTER("parley_upload_received_bytes_total",
+                                        "Bytes of bodies that the local store took in.");
+struct metric metric_turn_max = GAUGE("parley_upload_loop_turn_max_seconds",
+                                      "The longest turn of the event loop since the start.");
+struct metric_histogram metric_http_seconds = {
+        .name = "parley_upload_http_seconds",
+        .help = "From a request's head to its answer.",
+        .bounds = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60}};
+
+void upload_metrics_register(void)
+{
+        struct metric *const all[] = {&metric_completed, &metric_rejected, &metric_swept,
+                                      &metric_transfers, &metric_received, &metric_turn_max};
+
+        for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+                metric_register(all[i]);
+        for (unsigned i = 0; i < ARRAY_SIZE(metric_http); i++)
+                metric_register(&metric_http[i]);
+        metric_histogram_register(&metric_http_seconds);
+}

@@ -1,0 +1,291 @@
+/* The small pure parts of upload: plans, names, types, headers, sizes of images, addresses, quotas. */
+#include "unit.h"
+
+#include "base/cleanup.h"
+#include "upload/disposition.h"
+#include "upload/image.h"
+#include "upload/local_url.h"
+#include "upload/plan.h"
+#include "upload/quota_core.h"
+#include "upload/range.h"
+#include "upload/upload_config.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static void test_plan(void **state)
+{
+        static const struct {
+                uint64_t size, part;
+                uint32_t n;
+        } cases[] = {{1, 1, 1},
+                     {16 * MIB, 16 * MIB, 1},
+                     {16 * MIB + 1, 16 * MIB, 2},
+                     {1024 * MIB, 16 * MIB, 64},
+                     {160000 * MIB, 16 * MIB, 10000},
+                     {160000 * MIB + 1, 32 * MIB, 5001},
+                     {PLAN_SIZE_MAX, 1024 * MIB, 10000}};
+
+        (void)state;
+        for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+                uint64_t part, sum = 0;
+                uint32_t n;
+
+                plan_parts(cases[i].size, &n, &part);
+                assert_true(n == cases[i].n && part == cases[i].part);
+                for (uint32_t p = 1; p <= n; p++)
+                        sum += plan_part_bytes(cases[i].size, part, p);
+                assert_true(sum == cases[i].size);
+        }
+}
+
+static void test_names(void **state)
+{
+        static const char *const good[] = {"a", "a b.txt", "...", ".profile", "план.txt", "🎉", "مرحبا.txt", "a\u00a0b"};
+        static const char *const bad[] = {"",         ".",        "..",     "a/b",    "a\\b",   "\n",    "\x7f",
+                                          "\xc2\x85", "a\u202eb", "\u2066", "\u200f", "\u061c", "\u2028"};
+        char name[PLAN_NAME_MAX + 2];
+
+        (void)state;
+        for (unsigned i = 0; i < ARRAY_SIZE(good); i++)
+                assert_null(plan_name_wrong(good[i]));
+        for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+                assert_non_null(plan_name_wrong(bad[i]));
+        memset(name, 'x', sizeof(name));
+        name[PLAN_NAME_MAX] = '\0';
+        assert_null(plan_name_wrong(name));
+        name[PLAN_NAME_MAX] = 'x';
+        name[PLAN_NAME_MAX + 1] = '\0';
+        assert_non_null(plan_name_wrong(name));
+}
+
+static void test_types(void **state)
+{
+        (void)state;
+        assert_true(plan_type_valid("application/vnd.ms-excel+x"));
+        assert_false(plan_type_valid("text"));
+        assert_false(plan_type_valid("text/"));
+        assert_false(plan_type_valid("/plain"));
+        assert_false(plan_type_valid("text/plain;a"));
+        assert_false(plan_type_valid("text/plain\n"));
+        assert_false(plan_type_valid("Text/plain"));
+        assert_true(plan_type_allowed("*", "a/b"));
+        assert_true(plan_type_allowed("text/plain, image/*", "image/png"));
+        assert_false(plan_type_allowed("text/plain, image/*", "imagery/png"));
+        assert_false(plan_type_allowed("text/plain", "text/plainer"));
+        assert_false(plan_type_allowed("", "text/plain"));
+        assert_true(plan_types_valid("*") && plan_types_valid("image/*,text/plain") && plan_types_valid(" a/b "));
+        assert_false(plan_types_valid("") || plan_types_valid(" , ") || plan_types_valid("image") ||
+                     plan_types_valid("image/") || plan_types_valid("image/p*") || plan_types_valid("*/*"));
+        assert_true(plan_type_inline("image/png"));
+        assert_false(plan_type_inline("image/svg+xml") || plan_type_inline("text/html") ||
+                     plan_type_inline("application/pdf"));
+        assert_true(plan_type_fits("image/png", "image/png") && plan_type_fits("audio/mp4", "video/mp4") &&
+                    plan_type_fits("text/plain", "text/html"));
+        assert_false(plan_type_fits("image/png", "text/html") || plan_type_fits("image/png", "image/jpeg") ||
+                     plan_type_fits("video/mp4", "image/png"));
+}
+
+static void expect_disposition(const char *name, bool shown, const char *want)
+{
+        char text[DISPOSITION_MAX];
+
+        disposition_write(text, name, shown);
+        assert_string_equal(text, want);
+}
+
+static void test_disposition(void **state)
+{
+        char name[PLAN_NAME_MAX + 1], text[DISPOSITION_MAX];
+
+        (void)state;
+        expect_disposition("a b.txt", true, "inline; filename=\"a b.txt\"");
+        expect_disposition("€.txt", false, "attachment; filename=\"_.txt\"; filename*=UTF-8''%E2%82%AC.txt");
+        expect_disposition("a\"\\%;", false, "attachment; filename=\"a___;\"; filename*=UTF-8''a%22%5C%25%3B");
+        memset(name, 0xc3, sizeof(name));
+        name[PLAN_NAME_MAX] = '\0';
+        disposition_write(text, name, false); /* the longest */
+        assert_true(strlen(text) < DISPOSITION_MAX);
+}
+
+static void test_range(void **state)
+{
+        static const struct {
+                const char *header;
+                uint64_t size;
+                enum range_result result;
+                uint64_t first, n;
+        } cases[] = {{NULL, 10, RANGE_ALL, 0, 0},
+                     {"bytes=0-0", 10, RANGE_PART, 0, 1},
+                     {"Bytes=2-5", 10, RANGE_PART, 2, 4},
+                     {"bytes=5-", 10, RANGE_PART, 5, 5},
+                     {"bytes=5-99", 10, RANGE_PART, 5, 5},
+                     {"bytes=-3", 10, RANGE_PART, 7, 3},
+                     {"bytes=-99", 10, RANGE_PART, 0, 10},
+                     {"bytes=-0", 10, RANGE_OUTSIDE, 0, 0},
+                     {"bytes=10-", 10, RANGE_OUTSIDE, 0, 0},
+                     {"bytes=999999999999999999-", 10, RANGE_OUTSIDE, 0, 0},
+                     {"bytes=5-4", 10, RANGE_ALL, 0, 0},
+                     {"bytes=0-1,3-4", 10, RANGE_ALL, 0, 0},
+                     {"bytes=", 10, RANGE_ALL, 0, 0},
+                     {"bytes=-", 10, RANGE_ALL, 0, 0},
+                     {"bytes=a-b", 10, RANGE_ALL, 0, 0},
+                     {"bytes=1-2x", 10, RANGE_ALL, 0, 0},
+                     {"bytes=18446744073709551616-", 10, RANGE_ALL, 0, 0},
+                     {"items=0-1", 10, RANGE_ALL, 0, 0}};
+
+        (void)state;
+        for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+                uint64_t first = 0, n = 0;
+
+                assert_int_equal(range_parse(cases[i].header, cases[i].size, &first, &n), cases[i].result);
+                assert_true(first == cases[i].first && n == cases[i].n);
+        }
+}
+
+static void expect_size(const void *data, size_t n, uint32_t width, uint32_t height)
+{
+        uint32_t w = 0, h = 0;
+
+        assert_int_equal(image_size(data, n, &w, &h), 0);
+        assert_true(w == width && h == height);
+        for (size_t i = 0; i < 9 && i < n; i++)
+                assert_int_not_equal(image_size(data, i, &w, &h), 0);
+}
+
+static void test_images(void **state)
+{
+        static const uint8_t none[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\0\0\0\0\1";
+        uint32_t w, h;
+
+        (void)state;
+        expect_size("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xea\x60\0\0\xea\x60", 24, 60000, 60000);
+        expect_size("GIF89a\x10\1\x20\0", 10, 272, 32);
+        expect_size("\xff\xd8\xff\xe0\0\4ab\xff\xff\xc2\0\x11\x08\1\2\3\4", 18, 0x304, 0x102);
+        expect_size("RIFF\0\0\0\0WEBPVP8X\n\0\0\0\0\0\0\0\xff\1\0\x0f\0\0", 30, 512, 16);
+        expect_size("RIFF\0\0\0\0WEBPVP8L\n\0\0\0\x2f\xff\xc1\x3f\0\0\0\0\0\0", 30, 512, 256);
+        expect_size("RIFF\0\0\0\0WEBPVP8 \n\0\0\0\0\0\0\x9d\x01\x2a\x40\1\xf0\0", 30, 320, 240);
+        assert_int_not_equal(image_size(none, 24, &w, &h), 0); /* no width */
+        assert_int_not_equal(image_size((const uint8_t *)"\xff\xd8\xff\xd9\0\4abcdefgh", 14, &w, &h), 0);
+        assert_int_not_equal(image_size((const uint8_t *)"\xff\xd8\xff\xe0\xff\xff"
+                                                         "abcdefgh",
+                                        14, &w, &h),
+                             0);
+        assert_int_not_equal(image_size((const uint8_t *)"<html>", 6, &w, &h), 0);
+}
+
+static const char secret[] = "0123456789abcdef0123456789abcdef";
+static const struct local_put put = {.name = "019b7c00-1111-7222-8333-444455556666",
+                                     .part = 2,
+                                     .size = 10,
+                                     .offset = 20,
+                                     .sha256 = "",
+                                     .expires_at_s = 1000};
+
+static void test_addresses(void **state)
+{
+        struct buf url = BUF_INIT(4096);
+        struct local_put other = put;
+        const char *signature;
+
+        (void)state;
+        assert_int_equal(local_url_put(secret, "https://files.example", &put, &url), 0);
+        assert_non_null(strstr(
+                (char *)url.data,
+                "https://files.example/api/files/store/019b7c00-1111-7222-8333-444455556666/2?size=10&offset=20&sha256=&expires=1000&signature="));
+        signature = strstr((char *)url.data, "signature=") + 10;
+        assert_true(local_url_put_valid(secret, &put, signature, 999));
+        assert_false(local_url_put_valid(secret, &put, signature, 1000));
+        assert_false(local_url_put_valid(secret, &put, NULL, 0));
+        assert_false(local_url_put_valid(secret, &put, "", 0));
+        assert_false(local_url_put_valid("0123456789abcdef0123456789abcdeg", &put, signature, 0));
+        other.part = 3;
+        assert_false(local_url_put_valid(secret, &other, signature, 0));
+        other = put;
+        other.sha256 = "aa";
+        assert_false(local_url_put_valid(secret, &other, signature, 0));
+        buf_done(&url);
+        assert_int_equal(local_url_get(secret, "",
+                                       &(struct local_get){.name = put.name,
+                                                           .content_type = "image/png",
+                                                           .disposition = "inline; filename=\"a&b=c\"",
+                                                           .expires_at_s = 5},
+                                       &url),
+                         0);
+        assert_non_null(strstr((char *)url.data,
+                               "?type=image%2Fpng&disposition=inline%3B%20filename%3D%22a%26b%3Dc%22&expires=5&"));
+        buf_done(&url);
+}
+
+static Parley__V1__UserFiles *files_new(void)
+{
+        return parley__v1__user_files__unpack(NULL, 0, (const uint8_t *)"");
+}
+
+static int change(Parley__V1__UserFiles *u, enum quota_kind kind, const char *id, uint64_t size, uint64_t now_ms)
+{
+        const struct quota_limits limits = {.max_bytes = 100, .max_files = 4, .max_pending = 3};
+
+        return quota_apply(u,
+                           &(struct quota_change){.kind = kind, .id = id, .size = size, .expires_at_ms = now_ms + 50},
+                           &limits, now_ms);
+}
+
+static void test_quota(void **state)
+{
+        Parley__V1__UserFiles *u = files_new();
+
+        (void)state;
+        assert_int_equal(change(u, QUOTA_RESERVE, "a", 101, 0), QUOTA_E_BYTES);
+        assert_int_equal(change(u, QUOTA_RESERVE, "a", UINT64_MAX, 0), QUOTA_E_BYTES);
+        assert_int_equal(change(u, QUOTA_RESERVE, "a", 60, 0), 0);
+        assert_int_equal(change(u, QUOTA_RESERVE, "b", 41, 0), QUOTA_E_BYTES);
+        assert_int_equal(change(u, QUOTA_RESERVE, "b", 40, 0), 0);
+        assert_int_equal(change(u, QUOTA_COMMIT, "a", 60, 10), 0);
+        assert_int_equal(change(u, QUOTA_COMMIT, "a", 60, 10), 0); /* again: not counted twice */
+        assert_true(u->bytes == 60 && u->files == 1 && u->n_reservations == 1);
+        assert_int_equal(change(u, QUOTA_RESERVE, "c", 1, 10), QUOTA_E_BYTES);
+        assert_int_equal(change(u, QUOTA_RELEASE, "b", 40, 10), 0);
+        assert_int_equal(change(u, QUOTA_RELEASE, "b", 40, 10), 0);
+        for (const char *id = "cde"; *id; id++)
+                assert_int_equal(change(u, QUOTA_RESERVE, (char[]){*id, 0}, 1, 20), 0);
+        assert_int_equal(change(u, QUOTA_RESERVE, "f", 1, 20), QUOTA_E_PENDING);
+        assert_int_equal(change(u, QUOTA_COMMIT, "c", 1, 20), 0);
+        assert_int_equal(change(u, QUOTA_RESERVE, "f", 1, 20), QUOTA_E_FILES);
+        assert_int_equal(change(u, QUOTA_RESERVE, "f", 38, 70), 0); /* the others are over */
+        assert_int_equal(u->n_reservations, 1);
+        assert_int_equal(change(u, QUOTA_FREE, "a", 60, 70), 0);
+        assert_true(u->bytes == 1 && u->files == 1);
+        assert_int_equal(change(u, QUOTA_FREE, "c", 999, 70), 0);
+        assert_int_equal(change(u, QUOTA_FREE, "c", 999, 70), 0);
+        assert_true(u->bytes == 0 && u->files == 0);
+        protobuf_c_message_free_unpacked(&u->base, NULL);
+}
+
+static void test_settings(void **state)
+{
+        struct upload_config c = {.secret = (char *)secret, .types = (char *)"*", .public_url = (char *)""};
+        char error[200];
+
+        (void)state;
+        assert_int_equal(upload_config_check(&c, error, sizeof(error)), 0);
+        c.public_url = (char *)"https://files.example/";
+        assert_int_not_equal(upload_config_check(&c, error, sizeof(error)), 0);
+        assert_non_null(strstr(error, "PARLEY_UPLOAD_PUBLIC_URL"));
+        c.types = (char *)"png";
+        assert_int_not_equal(upload_config_check(&c, error, sizeof(error)), 0);
+        assert_non_null(strstr(error, "PARLEY_UPLOAD_TYPES"));
+        c.secret = (char *)"short";
+        assert_int_not_equal(upload_config_check(&c, error, sizeof(error)), 0);
+        assert_non_null(strstr(error, "PARLEY_UPLOAD_SECRET"));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_plan),        cmocka_unit_test(test_names), cmocka_unit_test(test_types),
+                cmocka_unit_test(test_disposition), cmocka_unit_test(test_range), cmocka_unit_test(test_images),
+                cmocka_unit_test(test_addresses),   cmocka_unit_test(test_quota), cmocka_unit_test(test_settings),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
