@@ -17,11 +17,11 @@ static void answer(struct http_request *rq, void *userdata)
 static void init(void)
 {
         static const struct http_route routes[] = {
-                {"GET", "/api/channels", answer, 0},
-                {"POST", "/api/channels", answer, 0},
-                {"GET", "/api/channels/{id}/messages/{message}", answer, 0},
-                {"GET", "/api/channels/{id}/messages", answer, 0},
-                {"DELETE", "/api/channels/{id}/members/{userId}", answer, 0},
+                {.method = "GET", .path = "/api/channels", .handler = answer},
+                {.method = "POST", .path = "/api/channels", .handler = answer},
+                {.method = "GET", .path = "/api/channels/{id}/messages/{message}", .handler = answer},
+                {.method = "GET", .path = "/api/channels/{id}/messages", .handler = answer},
+                {.method = "DELETE", .path = "/api/channels/{id}/members/{userId}", .handler = answer},
         };
 
         REQUIRE(http_router_new(&router, routes, sizeof(routes) / sizeof(routes[0])) == 0);

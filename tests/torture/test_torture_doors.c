@@ -138,9 +138,10 @@ static void answer(struct http_request *rq, void *userdata)
 
 static void run_router(void *arg)
 {
-        static const struct http_route routes[] = {{"GET", "/api/channels/{id}/messages", answer, 0},
-                                                   {"POST", "/api/channels/{id}/messages", answer, 0},
-                                                   {"GET", "/api/me", answer, 0}};
+        static const struct http_route routes[] = {
+                {.method = "GET", .path = "/api/channels/{id}/messages", .handler = answer},
+                {.method = "POST", .path = "/api/channels/{id}/messages", .handler = answer},
+                {.method = "GET", .path = "/api/me", .handler = answer}};
         struct http_router *router = NULL;
         int r;
 
