@@ -244,7 +244,7 @@ static void client_decode(struct client *c, const uint8_t *data, size_t n)
         protobuf_c_message_free_unpacked(message, NULL);
 }
 
-static int client_write(void *connection, uint8_t *data, size_t n, bool binary)
+static int client_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret_kept)
 {
         struct client *c = connection;
         size_t at = 0, len;
@@ -253,6 +253,7 @@ static int client_write(void *connection, uint8_t *data, size_t n, bool binary)
 
         if (c->stuck)
                 return TRANSPORT_E_BUSY;
+        *ret_kept = 0;
         memset(data - TRANSPORT_ROOM, 0xee, TRANSPORT_ROOM);
         REQUIRE(binary == (c->encoding == ENCODING_PROTO));
         if (binary)

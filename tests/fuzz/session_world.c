@@ -192,6 +192,7 @@ static void world_configure(struct fake *f, uint8_t setup)
         f->config.replay_direct_gets = gets[setup >> 2 & 3];
         f->config.replay_max_events = setup & 0x10 ? 6 : 500;
         f->config.session_max_queue_bytes = 16384;
+        f->config.max_queue_bytes = setup & 0x20 ? 24576 : 0;
         f->config.session_max_pending = setup & 0x20 ? 2 : 256;
         f->config.max_pending = setup & 0x20 ? 4 : 50000;
         f->config.max_cursors = 8;

@@ -90,10 +90,10 @@ static int up_kv(void *self, const char *bucket, const char *key, bus_reply_hand
         return r;
 }
 
-static int client_write(void *connection, uint8_t *data, size_t n, bool binary)
+static int client_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret_kept)
 {
         torture_pause();
-        int r = fake_transport.write(connection, data, n, binary);
+        int r = fake_transport.write(connection, data, n, binary, ret_kept);
         torture_resume();
         return r;
 }
