@@ -1,5 +1,7 @@
 #include "base/codes.h"
 
+#include <string.h>
+
 struct code_entry {
         const char *text;
         unsigned http;
@@ -23,6 +25,15 @@ static const struct code_entry *code_entry(enum parley_code code)
 const char *parley_code_text(enum parley_code code)
 {
         return code_entry(code)->text;
+}
+
+enum parley_code parley_code_parse(const char *text)
+{
+        for (int code = 0; code < _PARLEY_CODE_N; code++) {
+                if (strcmp(parley_code_text((enum parley_code)code), text) == 0)
+                        return (enum parley_code)code;
+        }
+        return PARLEY_INTERNAL;
 }
 
 unsigned parley_code_http(enum parley_code code)

@@ -33,6 +33,8 @@ enum parley_code {
 
 /* "not_a_member" and the like; never NULL */
 const char *parley_code_text(enum parley_code code);
+/* The code of a text, as another service wrote it; PARLEY_INTERNAL for one that this build does not know */
+enum parley_code parley_code_parse(const char *text);
 /* The HTTP status of a code */
 unsigned parley_code_http(enum parley_code code);
 /* A short English title; never NULL */

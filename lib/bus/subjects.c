@@ -61,6 +61,16 @@ void subject_user(char *ret, const char *user_id)
         fill(ret, "live.user.%s", user_id);
 }
 
+void subject_presence_gateway(char *ret, const char *gateway_id)
+{
+        fill(ret, "presence.gw.%s", gateway_id);
+}
+
+void subject_presence_user(char *ret, const char *user_id)
+{
+        fill(ret, "presence.user.%s", user_id);
+}
+
 void subject_digest(char *ret, uint32_t shard)
 {
         fill(ret, "digest.%" PRIu32, shard);

@@ -17,6 +17,8 @@ void subject_live_all(char *ret, uint32_t shard);                     /* live.<p
 void subject_user(char *ret, const char *user_id);                    /* live.user.<user> */
 void subject_digest(char *ret, uint32_t shard);                       /* digest.<p> */
 void subject_dlq(char *ret, const char *service);                     /* dlq.<service> */
+void subject_presence_gateway(char *ret, const char *gateway_id);     /* presence.gw.<gateway> */
+void subject_presence_user(char *ret, const char *user_id);           /* presence.user.<user> */
 /* "chat.<p>.<channel>" or "live.<p>.<channel>" -> the channel, pointing into subject; NULL when it is not one */
 const char *subject_channel(const char *subject);
 /* The deduplication id of a mutation: "<channel>:<actor>:<id>" ; ret has SUBJECT_MAX bytes */
@@ -36,3 +38,9 @@ void subject_msg_id(char *ret, const char *channel_id, const char *actor_id, con
 #define RPC_HISTORY_EVENT "rpc.history.event"
 #define SUBJECT_GATEWAY_MEMBERSHIP "gateway.membership"
 #define SUBJECT_GATEWAY_ALIVE "gateway.alive"
+#define BUCKET_PRESENCE "PRESENCE"
+#define SUBJECT_PRESENCE_GATEWAYS "presence.gw.*"
+#define SUBJECT_PRESENCE_SYNC "presence.sync"
+#define SUBJECT_PRESENCE_CHANGES "presence.changes"
+#define RPC_PRESENCE_QUERY "rpc.presence.query"
+#define RPC_PRESENCE_STATUS "rpc.presence.status"

@@ -20,7 +20,7 @@ static const struct pg_stmt stmt_epoch = {
         "provision_epoch", "UPDATE streams SET epoch = $2::bigint, last_seq = $3::bigint, updated_at = now() "
                            "WHERE name = $1::text AND epoch = $4::bigint AND last_seq = $5::bigint"};
 
-enum { STEP_LOG = 4 };
+enum { STEP_LOG = 5 };
 
 static void next(struct provision *p);
 
@@ -259,6 +259,9 @@ static void next(struct provision *p)
                 break;
         case 3:
                 ensure_bucket(p, "KV_" BUCKET_CHANNELS, "$KV." BUCKET_CHANNELS ".>");
+                break;
+        case 4:
+                ensure_bucket(p, "KV_" BUCKET_PRESENCE, "$KV." BUCKET_PRESENCE ".>");
                 break;
         case STEP_LOG:
                 ensure_log(p);
