@@ -1,0 +1,88 @@
+/* Who there is, and who shares a channel with whom: the buckets MEMBERS and CHANNELS, mirrored in as few bytes as they take. Pure.
+ *
+ * Users and channels are numbered; a membership is 4 bytes with the user and 4 with the channel. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "base/ident.h"
+#include "base/wheel.h"
+#include "parley/v1/event.pb-c.h"
+
+struct report;
+struct status;
+
+struct people;
+
+/* One user. roster.c owns all from `reports` on. */
+struct person {
+        UT_hash_handle hh;
+        struct people *people;
+        uint32_t *channels; /* sorted: number of the channel * 2, + 1 where he has left or was removed */
+        uint32_t n_channels;
+        uint32_t number;
+        struct report *reports;    /* what gateways have of him; NULL: not connected */
+        struct status *status;     /* NULL: none */
+        struct wheel_timer grace;  /* armed: his last connection closed a moment ago */
+        struct person *next_dirty; /* of those that have changed */
+        uint64_t version;
+        uint32_t last_seen_min; /* unix minutes; 0: not known */
+        uint32_t wrote_min;     /* the one that is stored */
+        uint32_t closed_min;    /* when his last connection closed */
+        uint8_t devices;        /* connected kinds, as bits */
+        uint8_t shown;          /* UserPresence.Availability, as others see it */
+        uint8_t shown_devices;
+        bool active : 1; /* a device is in use */
+        bool dirty : 1, regrouped : 1;
+        char id[];
+};
+
+/* One channel that somebody is in */
+struct place {
+        UT_hash_handle hh;
+        uint32_t *members; /* numbers of persons, in no order */
+        uint32_t n_members, cap_members;
+        uint32_t number;
+        uint32_t n_online;   /* of the members; not kept for those open to everyone */
+        uint32_t n_excluded; /* who left although it is open to everyone */
+        uint64_t counted_ms; /* when its count was told last */
+        struct place *next_dirty;
+        bool everyone : 1, dirty : 1;
+        char id[];
+};
+
+struct people {
+        struct person *by_id, **persons; /* hash; by number, NULL where it is free */
+        struct place *places, **by_number;
+        uint32_t n_persons, cap_persons, free_person; /* free_person: where to look for a free number */
+        uint32_t n_places, cap_places, free_place;
+        uint32_t *everyone; /* numbers of channels open to everyone */
+        uint32_t n_everyone, cap_everyone;
+        uint32_t n_online; /* persons that are not shown offline */
+};
+
+void people_init(struct people *p);
+void people_done(struct people *p);
+struct person *people_find(const struct people *p, const char *user_id);
+/* Finds or adds. NULL: no memory */
+struct person *people_get(struct people *p, const char *user_id);
+/* Forgets one who is in no channel and has no `reports` nor `status` */
+void people_forget(struct people *p, struct person *who);
+struct place *people_place(const struct people *p, const char *channel_id);
+
+/* All memberships of a user, instead of those that are known. *ret_changed: there was a difference. 0, -ENOMEM (nothing changed) */
+int people_set(struct people *p, struct person *who, const Parley__V1__Memberships *list, bool *ret_changed);
+/* Whether a channel is open to everyone. 0, -ENOMEM */
+int people_set_everyone(struct people *p, const char *channel_id, bool everyone);
+/* A person is shown, or is not any more: the counts of his channels follow. Calls changed for each channel that is in the table. */
+void people_online(struct people *p, struct person *who, bool online,
+                   void (*changed)(struct place *place, void *userdata), void *userdata);
+
+bool people_is_member(const struct people *p, const struct person *who, const struct place *place);
+/* Whether one may see the other: the one function that decides. NULL never may, nor may be seen. */
+bool people_may_see(const struct people *p, const struct person *viewer, const struct person *who);
+uint32_t people_members(const struct people *p, const struct place *place);
+uint32_t people_members_online(const struct people *p, const struct place *place);

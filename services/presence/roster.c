@@ -1,0 +1,306 @@
+#include "presence/roster.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "presence/status.h"
+
+/* TICK_MS: resolution of all times here. SLOTS: 100 s a round, which holds the grace and the silence. */
+enum { TICK_MS = 100, SLOTS = 1024 };
+
+#define OFFLINE PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline
+
+static struct roster *roster_of(const struct person *who)
+{
+        return (struct roster *)((char *)who->people - offsetof(struct roster, people));
+}
+
+/* --- who has changed --- */
+
+static void person_dirty(struct roster *r, struct person *who)
+{
+        who->version = ++r->version;
+        if (who->dirty)
+                return;
+        who->dirty = true;
+        who->next_dirty = NULL;
+        if (r->dirty_last)
+                r->dirty_last->next_dirty = who;
+        else
+                r->dirty_first = who;
+        r->dirty_last = who;
+        r->n_dirty++;
+}
+
+static void place_dirty(struct place *c, void *userdata)
+{
+        struct roster *r = userdata;
+
+        if (c->dirty || people_members(&r->people, c) <= r->options.list_max)
+                return;
+        c->dirty = true;
+        c->next_dirty = r->places_dirty;
+        r->places_dirty = c;
+}
+
+/* Looks whether others see something else now. told: they do, whatever it is. */
+static void person_refresh(struct roster *r, struct person *who, bool told)
+{
+        uint8_t was = who->shown;
+        uint8_t now = (uint8_t)status_availability(who->status, who->devices != 0, who->active);
+        uint8_t devices = now == OFFLINE ? 0 : who->devices;
+
+        if (now != was || devices != who->shown_devices)
+                told = true;
+        who->shown = now;
+        who->shown_devices = devices;
+        if ((was == OFFLINE) != (now == OFFLINE))
+                people_online(&r->people, who, now != OFFLINE, place_dirty, r);
+        if (told)
+                person_dirty(r, who);
+}
+
+void roster_drop(struct roster *r, struct person *who)
+{
+        if (!who->n_channels && !who->reports && !who->status && !who->dirty && !who->last_seen_min &&
+            !wheel_armed(&who->grace))
+                people_forget(&r->people, who);
+}
+
+/* --- connections --- */
+
+static void person_offline(struct roster *r, struct person *who)
+{
+        bool invisible = who->status && who->status->mode == PARLEY__V1__STATUS__MODE__invisible;
+
+        who->devices = 0;
+        who->active = false;
+        if (r->options.last_seen && !invisible)
+                who->last_seen_min = who->closed_min;
+        person_refresh(r, who, false);
+        if (who->last_seen_min != who->wrote_min) {
+                who->wrote_min = who->last_seen_min;
+                r->options.store(who->id, r->options.userdata);
+        }
+        roster_drop(r, who);
+}
+
+static void person_on_grace(struct wheel_timer *t, uint64_t now_ms)
+{
+        struct person *who = (struct person *)((char *)t - offsetof(struct person, grace));
+
+        (void)now_ms;
+        person_offline(roster_of(who), who);
+}
+
+/* What all gateways together have of him */
+static void person_touched(struct person *who, bool closed, void *userdata)
+{
+        struct roster *r = userdata;
+        uint8_t devices = 0;
+        bool active = false;
+
+        for (const struct report *p = who->reports; p; p = p->next) {
+                devices |= p->devices;
+                active = active || p->active;
+        }
+        if (devices) {
+                wheel_disarm(&who->grace);
+                who->devices = devices;
+                who->active = active;
+                person_refresh(r, who, false);
+        } else if (!who->devices) {
+                roster_drop(r, who);
+        } else if (!closed) {
+                wheel_disarm(&who->grace);
+                who->closed_min = (uint32_t)(r->wall_s / 60);
+                person_offline(r, who);
+        } else if (!wheel_armed(&who->grace)) {
+                who->closed_min = (uint32_t)(r->wall_s / 60);
+                wheel_arm(r->wheel, &who->grace, r->now_ms + r->options.grace_ms, person_on_grace);
+        }
+}
+
+static void on_ask(const char *gateway_id, void *userdata)
+{
+        struct roster *r = userdata;
+
+        r->options.ask(gateway_id, r->options.userdata);
+}
+
+static struct person *person_find(const char *user_id, void *userdata)
+{
+        struct roster *r = userdata;
+
+        return people_get(&r->people, user_id);
+}
+
+int roster_report(struct roster *r, const Parley__V1__GatewayPresence *m)
+{
+        return sources_message(&r->sources, r->now_ms, m);
+}
+
+/* --- memberships --- */
+
+int roster_memberships(struct roster *r, const char *user_id, const Parley__V1__Memberships *list)
+{
+        static const Parley__V1__Memberships none = PARLEY__V1__MEMBERSHIPS__INIT;
+        struct person *who;
+        bool changed;
+        int error;
+
+        if (!ident_valid(user_id))
+                return -EINVAL;
+        who = people_get(&r->people, user_id);
+        if (!who)
+                return -ENOMEM;
+        error = people_set(&r->people, who, list ? list : &none, &changed);
+        if (error == 0 && changed) {
+                who->regrouped = true;
+                person_dirty(r, who);
+        }
+        roster_drop(r, who);
+        return error;
+}
+
+int roster_everyone(struct roster *r, const char *channel_id, bool everyone)
+{
+        return ident_valid(channel_id) ? people_set_everyone(&r->people, channel_id, everyone) : -EINVAL;
+}
+
+/* --- what users say of themselves --- */
+
+static void status_arm(struct roster *r, struct status *s);
+
+static void status_on_expiry(struct wheel_timer *t, uint64_t now_ms)
+{
+        struct status *s = (struct status *)((char *)t - offsetof(struct status, expiry));
+        struct roster *r = s->roster;
+
+        (void)now_ms;
+        if (status_expire(s, r->wall_s))
+                person_refresh(r, s->person, true);
+        status_arm(r, s);
+}
+
+/* By the wall clock, which is looked at again when the time has come, and every hour in case that it was set */
+static void status_arm(struct roster *r, struct status *s)
+{
+        const int64_t look_s = 3600;
+        int64_t left = status_next_end(s) - r->wall_s;
+
+        if (!status_next_end(s))
+                return;
+        if (left > look_s)
+                left = look_s;
+        wheel_arm(r->wheel, &s->expiry, r->now_ms + (left > 0 ? (uint64_t)left * 1000 : 0), status_on_expiry);
+}
+
+static void status_replace(struct roster *r, struct person *who, struct status *s)
+{
+        status_free(who->status);
+        who->status = s;
+        if (!s)
+                return;
+        s->roster = r;
+        s->person = who;
+        (void)status_expire(s, r->wall_s);
+        status_arm(r, s);
+}
+
+static bool status_same(const struct status *a, const struct status *b)
+{
+        if (!a || !b)
+                return status_empty(a) && status_empty(b);
+        return a->mode == b->mode && a->mode_until_s == b->mode_until_s && a->text_until_s == b->text_until_s &&
+               a->hide_last_seen == b->hide_last_seen && strcmp(a->text, b->text) == 0 &&
+               strcmp(a->emoji, b->emoji) == 0;
+}
+
+int roster_status(struct roster *r, const char *user_id, const Parley__V1__Status *status)
+{
+        struct person *who = ident_valid(user_id) ? people_get(&r->people, user_id) : NULL;
+        struct status *s = who ? status_new(status) : NULL;
+
+        if (!s)
+                return ident_valid(user_id) ? -ENOMEM : -EINVAL;
+        if (status_same(who->status, s)) {
+                status_free(s);
+                return 0;
+        }
+        if (status_empty(s)) {
+                status_free(s);
+                s = NULL;
+        }
+        status_replace(r, who, s);
+        person_refresh(r, who, true);
+        return 0;
+}
+
+int roster_record(struct roster *r, const char *user_id, const Parley__V1__PresenceRecord *record)
+{
+        static const Parley__V1__Status none = PARLEY__V1__STATUS__INIT;
+        int error = roster_status(r, user_id, record && record->status ? record->status : &none);
+        struct person *who = error ? NULL : people_find(&r->people, user_id);
+
+        if (!who)
+                return error;
+        if (record && record->last_seen_at && r->options.last_seen &&
+            record->last_seen_at->seconds / 60 > who->last_seen_min)
+                who->last_seen_min = who->wrote_min = (uint32_t)(record->last_seen_at->seconds / 60);
+        roster_drop(r, who);
+        return 0;
+}
+
+/* --- life --- */
+
+int roster_new(struct roster **ret_roster, uint64_t now_ms, int64_t wall_s, const struct roster_options *options)
+{
+        struct roster *r = calloc(1, sizeof(*r));
+        struct sources_options sources = {.silent_ms = options->silent_ms,
+                                          .max = options->gateways_max,
+                                          .ask = on_ask,
+                                          .find = person_find,
+                                          .touched = person_touched};
+        int error;
+
+        if (!r)
+                return -ENOMEM;
+        error = wheel_new(&r->wheel, now_ms, TICK_MS, SLOTS);
+        if (error < 0) {
+                free(r);
+                return error;
+        }
+        r->options = *options;
+        r->now_ms = now_ms;
+        r->wall_s = wall_s;
+        people_init(&r->people);
+        sources.wheel = r->wheel;
+        sources.userdata = r;
+        sources_init(&r->sources, &sources);
+        *ret_roster = r;
+        return 0;
+}
+
+void roster_free(struct roster *r)
+{
+        if (!r)
+                return;
+        sources_clear(&r->sources);
+        for (uint32_t i = 0; i < r->people.n_persons; i++) {
+                if (r->people.persons[i])
+                        status_free(r->people.persons[i]->status);
+        }
+        people_done(&r->people);
+        wheel_free(r->wheel);
+        free(r);
+}
+
+void roster_time(struct roster *r, uint64_t now_ms, int64_t wall_s)
+{
+        r->now_ms = now_ms;
+        r->wall_s = wall_s;
+        r->sources.now_ms = now_ms;
+        (void)wheel_advance(r->wheel, now_ms);
+}

@@ -1,0 +1,108 @@
+/* Who is here, as others see it: from what gateways say, what users say of themselves, and who shares a channel. Pure.
+ *
+ * The clock is given with roster_time. What has changed is collected with roster_changes, once for all changes of a user since
+ * the last time. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/codes.h"
+#include "parley/v1/event.pb-c.h"
+#include "parley/v1/presence.pb-c.h"
+#include "presence/people.h"
+#include "presence/sources.h"
+
+struct roster_options {
+        uint64_t grace_ms;  /* after the last close, before a user is offline */
+        uint64_t silent_ms; /* of a gateway: then its users are offline */
+        uint64_t count_ms;  /* a channel's count is told at most this often */
+        uint32_t list_max;  /* members; larger channels have counts */
+        unsigned gateways_max;
+        bool last_seen;                                      /* is remembered and told at all */
+        void (*ask)(const char *gateway_id, void *userdata); /* a snapshot is wanted */
+        /* A user's last seen changed, and is to be written: roster_record of him, within the minute */
+        void (*store)(const char *user_id, void *userdata);
+        void *userdata; /* of `store` */
+};
+
+struct roster {
+        struct roster_options options;
+        struct wheel *wheel;
+        struct people people;
+        struct sources sources;
+        uint64_t now_ms;
+        int64_t wall_s;
+        uint64_t version;
+        struct person *dirty_first, *dirty_last; /* in the order of their first change */
+        struct place *places_dirty;
+        unsigned n_dirty;
+};
+
+int roster_new(struct roster **ret_roster, uint64_t now_ms, int64_t wall_s, const struct roster_options *options);
+void roster_free(struct roster *r);
+/* To be called before all others of a turn of the loop; runs what is due */
+void roster_time(struct roster *r, uint64_t now_ms, int64_t wall_s);
+
+/* --- what is heard: 0, or negative errno when it could not be taken in --- */
+int roster_report(struct roster *r, const Parley__V1__GatewayPresence *m);
+int roster_memberships(struct roster *r, const char *user_id, const Parley__V1__Memberships *list); /* NULL: none */
+int roster_everyone(struct roster *r, const char *channel_id, bool everyone);
+int roster_record(struct roster *r, const char *user_id, const Parley__V1__PresenceRecord *record); /* NULL: none */
+/* A status that was checked, in force at once */
+int roster_status(struct roster *r, const char *user_id, const Parley__V1__Status *status);
+
+/* --- what is told --- */
+
+/* One user, with the memory that his description takes. Texts are the roster's: valid until the next call that changes it. */
+struct shown {
+        Parley__V1__PresenceChange change;
+        Parley__V1__UserPresence user;
+        Parley__V1__Device devices[4];
+        Google__Protobuf__Timestamp status_until, last_seen;
+};
+
+/* What has changed; as above */
+struct tidings {
+        Parley__V1__PresenceChanges message; /* source and counter are the caller's */
+        struct shown *shown;
+        Parley__V1__PresenceChange **changes;
+        Parley__V1__ChannelCount *counts, **count_list;
+        char **regrouped;
+        unsigned max;
+};
+
+/* max: users, and channels, in one message. 0, -ENOMEM */
+int tidings_init(struct tidings *t, unsigned max);
+void tidings_done(struct tidings *t);
+/* Takes what has changed, up to max. False: nothing has. */
+bool roster_changes(struct roster *r, struct tidings *t);
+/* Forgets what has changed: nobody is to be told */
+void roster_discard(struct roster *r);
+
+/* --- what is asked --- */
+
+#define ROSTER_QUERY_MAX 500
+
+struct answer {
+        Parley__V1__PresenceAnswer message; /* source and counter are the caller's */
+        struct shown *shown;
+        Parley__V1__PresenceChange **users;
+        char **hidden;
+};
+
+/* PARLEY_OK with an answer that is to be done with; its hidden ids are those of the query. Else what is wrong, in words. */
+enum parley_code roster_query(struct roster *r, const Parley__V1__PresenceQuery *q, struct answer *ret,
+                              const char **ret_why);
+void answer_done(struct answer *a);
+
+/* What the bucket is to hold of a user */
+struct record {
+        Parley__V1__PresenceRecord message;
+        Parley__V1__Status status;
+        Google__Protobuf__Timestamp mode_until, text_until, last_seen;
+};
+void roster_to_record(const struct roster *r, const char *user_id, struct record *ret);
+
+/* Forgets one of whom nothing is left to know */
+void roster_drop(struct roster *r, struct person *who);

@@ -1,0 +1,193 @@
+/* Who may see whom, what is told and what is answered; which of several instances speaks. */
+#include <stdio.h>
+
+#include "presence/leader.h"
+#include "presence_world.h"
+
+static bool may_see(struct world *w, const char *viewer, const char *who)
+{
+        bool a = people_may_see(&w->roster->people, world_person(w, viewer), world_person(w, who));
+
+        assert_int_equal(a, people_may_see(&w->roster->people, world_person(w, who), world_person(w, viewer)));
+        return a;
+}
+
+static void test_sharing(void **state)
+{
+        struct world w;
+
+        (void)state;
+        world_init(&w);
+        world_member(&w, "ada", "x y z");
+        world_member(&w, "bob", "k y");
+        world_member(&w, "eve", "k -y");
+        world_member(&w, "sue", "-y -z");
+        assert_true(may_see(&w, "ada", "bob"));
+        assert_true(may_see(&w, "bob", "eve"));
+        assert_false(may_see(&w, "ada", "eve"));
+        assert_false(may_see(&w, "sue", "eve")); /* both have left y */
+        assert_true(may_see(&w, "sue", "sue"));
+        assert_false(may_see(&w, "nobody", "ada"));
+        world_member(&w, "bob", "k");
+        assert_false(may_see(&w, "ada", "bob"));
+        assert_int_equal(roster_everyone(w.roster, "y", true), 0);
+        assert_true(may_see(&w, "ada", "bob"));
+        assert_false(may_see(&w, "ada", "sue")); /* who left it */
+        assert_int_equal(roster_everyone(w.roster, "y", false), 0);
+        assert_false(may_see(&w, "ada", "bob"));
+        world_done(&w);
+}
+
+static enum parley_code ask(struct world *w, const char *viewer, const char *const *users, size_t n,
+                            const char *channel, struct answer *ret)
+{
+        Parley__V1__PresenceQuery q = PARLEY__V1__PRESENCE_QUERY__INIT;
+        const char *why;
+
+        q.viewer_id = (char *)viewer;
+        q.user_ids = (char **)users;
+        q.n_user_ids = n;
+        q.channel_id = (char *)channel;
+        return roster_query(w->roster, &q, ret, &why);
+}
+
+static void test_query(void **state)
+{
+        const char *names[] = {"bob", "eve", "nobody", "ada"}, *many[501];
+        struct world w;
+        struct answer a;
+
+        (void)state;
+        world_init(&w);
+        world_member(&w, "ada", "x");
+        world_member(&w, "bob", "x");
+        world_member(&w, "eve", "y");
+        world_tell(&w, "gw0", 7, 1, "bob", 4, true);
+        assert_int_equal(ask(&w, "ada", names, 4, "", &a), PARLEY_OK);
+        assert_int_equal(a.message.n_users, 2);
+        assert_string_equal(a.message.users[0]->user->user_id, "bob");
+        assert_int_equal(a.message.users[0]->user->availability, PARLEY__V1__USER_PRESENCE__AVAILABILITY__online);
+        assert_int_equal(a.message.users[0]->user->devices[0], PARLEY__V1__DEVICE__mobile);
+        assert_int_equal(a.message.n_hidden_user_ids, 2);
+        assert_string_equal(a.message.hidden_user_ids[0], "eve");
+        assert_string_equal(a.message.hidden_user_ids[1], "nobody");
+        answer_done(&a);
+        assert_int_equal(ask(&w, "", names, 4, "", &a), PARLEY_OK); /* a service sees all that there is */
+        assert_int_equal(a.message.n_users, 3);
+        answer_done(&a);
+        for (unsigned i = 0; i < 501; i++)
+                many[i] = "ada";
+        assert_int_equal(ask(&w, "ada", many, 501, "", &a), PARLEY_TOO_LARGE);
+        assert_int_equal(ask(&w, "ada", (const char *const[]){"a.b"}, 1, "", &a), PARLEY_BAD_REQUEST);
+        assert_int_equal(ask(&w, "ada", NULL, 0, "y", &a), PARLEY_NOT_A_MEMBER);
+        assert_int_equal(ask(&w, "ada", NULL, 0, "no such", &a), PARLEY_BAD_REQUEST);
+        assert_int_equal(ask(&w, "ada", NULL, 0, "x", &a), PARLEY_OK);
+        assert_int_equal(a.message.members, 2);
+        assert_int_equal(a.message.online, 1);
+        assert_int_equal(a.message.n_users, 2);
+        assert_false(a.message.counted);
+        answer_done(&a);
+        world_done(&w);
+}
+
+/* Above list_max (3) a channel has a count, told at most every 5 s */
+static void test_counts(void **state)
+{
+        struct world w;
+        struct tidings t;
+        struct answer a;
+        char user[16];
+
+        (void)state;
+        world_init(&w);
+        assert_int_equal(tidings_init(&t, 100), 0);
+        for (unsigned i = 0; i < 10; i++) {
+                (void)snprintf(user, sizeof(user), "u%u", i);
+                world_member(&w, user, "big");
+        }
+        roster_discard(w.roster);
+        world_tell(&w, "gw0", 7, 1, "u0", 1, true);
+        assert_true(roster_changes(w.roster, &t));
+        assert_int_equal(t.message.n_changes, 1);
+        assert_int_equal(t.message.n_counts, 1);
+        assert_int_equal(t.message.counts[0]->online, 1);
+        assert_int_equal(t.message.counts[0]->members, 10);
+        world_tell(&w, "gw0", 7, 2, "u1", 1, true);
+        world_pass(&w, 4800);
+        assert_true(roster_changes(w.roster, &t));
+        assert_int_equal(t.message.n_counts, 0);
+        world_pass(&w, 300);
+        assert_true(roster_changes(w.roster, &t));
+        assert_int_equal(t.message.n_changes, 0);
+        assert_int_equal(t.message.counts[0]->online, 2);
+        assert_false(roster_changes(w.roster, &t));
+        assert_int_equal(ask(&w, "u3", NULL, 0, "big", &a), PARLEY_OK);
+        assert_true(a.message.counted);
+        assert_int_equal(a.message.n_users, 0);
+        assert_int_equal(a.message.online, 2);
+        answer_done(&a);
+        tidings_done(&t);
+        world_done(&w);
+}
+
+/* A user who changes often is told once, as he is last; a change of membership is told, too */
+static void test_coalesced(void **state)
+{
+        struct world w;
+        struct tidings t;
+
+        (void)state;
+        world_init(&w);
+        assert_int_equal(tidings_init(&t, 2), 0);
+        world_member(&w, "ada", "x");
+        roster_discard(w.roster);
+        for (unsigned i = 0; i < 50; i++)
+                world_tell(&w, "gw0", 7, 1 + i, "ada", 1, i % 2);
+        world_member(&w, "ada", "x y");
+        assert_true(roster_changes(w.roster, &t));
+        assert_int_equal(t.message.n_changes, 1);
+        assert_int_equal(t.message.changes[0]->user->availability, PARLEY__V1__USER_PRESENCE__AVAILABILITY__online);
+        assert_int_equal(t.message.n_regrouped, 1);
+        assert_string_equal(t.message.regrouped[0], "ada");
+        assert_false(roster_changes(w.roster, &t));
+        for (unsigned i = 0; i < 5; i++) /* more than go into one message */
+                world_tell(&w, "gw1", 7, 1 + i, (const char *const[]){"a", "b", "c", "d", "e"}[i], 1, true);
+        for (unsigned i = 0; i < 3; i++) {
+                assert_true(roster_changes(w.roster, &t));
+                assert_int_equal(t.message.n_changes, i < 2 ? 2 : 1);
+        }
+        assert_false(roster_changes(w.roster, &t));
+        tidings_done(&t);
+        world_done(&w);
+}
+
+static void test_leader(void **state)
+{
+        struct leader a, b;
+
+        (void)state;
+        leader_init(&a, "0001-a", 1000, 1500);
+        leader_init(&b, "0002-b", 1000, 1500);
+        assert_false(leader_tick(&a, 2400, true));
+        assert_false(leader_tick(&a, 2600, false)); /* nothing to say yet */
+        assert_true(leader_tick(&a, 2600, true));
+        assert_true(leader_heard(&b, "0001-a", 2650));
+        assert_false(leader_tick(&b, 5600, true));
+        assert_true(leader_tick(&b, 5700, true));       /* a is silent */
+        assert_false(leader_heard(&a, "0002-b", 5750)); /* it was only cut off: it comes first */
+        assert_true(leader_tick(&a, 5800, true));
+        assert_true(leader_heard(&b, "0001-a", 5850));
+        assert_false(leader_tick(&b, 5900, true));
+        assert_false(leader_heard(&a, "0001-a", 5900)); /* itself */
+        assert_true(leader_tick(&a, 5900, true));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_sharing),   cmocka_unit_test(test_query),  cmocka_unit_test(test_counts),
+                cmocka_unit_test(test_coalesced), cmocka_unit_test(test_leader),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,272 @@
+/* Who is here: connections, grace, gateways that die, what users say of themselves. */
+#include <stdio.h>
+
+#include "presence/status.h"
+#include "presence_world.h"
+
+#define SHOWN(x) PARLEY__V1__USER_PRESENCE__AVAILABILITY__##x
+
+static int setup(void **state)
+{
+        static struct world world;
+
+        world_init(&world);
+        *state = &world;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        world_done(*state);
+        return 0;
+}
+
+static void test_grace(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        roster_discard(w->roster);
+        world_tell(w, "gw0", 7, 2, "ada", 0, false);
+        world_pass(w, 9800);
+        world_tell(w, "gw0", 7, 3, "ada", 1, true); /* back in time: nobody has seen anything */
+        world_pass(w, 15000);
+        assert_int_equal(w->roster->n_dirty, 0);
+        world_tell(w, "gw0", 7, 4, "ada", 0, false);
+        world_pass(w, 9800);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        world_pass(w, 400);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        assert_int_equal(w->roster->n_dirty, 1);
+        assert_int_equal(w->n_stored, 1);
+        assert_string_equal(w->stored[0], "ada");
+}
+
+static void test_devices(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, false);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(away));
+        world_tell(w, "gw1", 9, 1, "ada", 4, true);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        assert_int_equal(world_person(w, "ada")->shown_devices, 5);
+        world_tell(w, "gw1", 9, 2, "ada", 0, false); /* the one in use is gone, the other one remains */
+        assert_int_equal(world_shown(w, "ada"), SHOWN(away));
+        assert_int_equal(world_person(w, "ada")->shown_devices, 1);
+}
+
+static void test_gateway_dies(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        world_tell(w, "gw1", 9, 1, "bob", 1, true);
+        for (unsigned i = 0; i < 4; i++) {
+                world_pass(w, 8000);
+                world_tell(w, "gw1", 9, 2 + i, NULL, 0, false);
+        }
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        assert_int_equal(world_shown(w, "bob"), SHOWN(online));
+        assert_int_equal(world_person(w, "ada") ? world_person(w, "ada")->devices : 0, 0);
+        /* it was only paused: it goes on with its count, and is asked for everything */
+        w->asked = 0;
+        world_tell(w, "gw0", 7, 2, NULL, 0, false);
+        assert_int_equal(w->asked, 1);
+        world_snapshot(w, "gw0", 7, 3, (const char *const[]){"ada"}, 1);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        assert_true(sources_settled(&w->roster->sources));
+}
+
+static void test_restarted_under_its_name(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        world_tell(w, "gw0", 7, 2, "bob", 1, true);
+        world_tell(w, "gw0", 8, 1, "bob", 1, true); /* another process: ada was not seen by it */
+        world_tell(w, "gw0", 7, 3, "ada", 1, true); /* a late word of the first one */
+        world_pass(w, 10200);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        assert_int_equal(world_shown(w, "bob"), SHOWN(online));
+}
+
+static void test_gap(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        world_tell(w, "gw0", 7, 2, "bob", 1, true);
+        w->asked = 0;
+        world_tell(w, "gw0", 7, 4, "eve", 1, true); /* 3 is lost: ada left */
+        assert_int_equal(w->asked, 1);
+        assert_false(sources_settled(&w->roster->sources));
+        assert_int_equal(world_shown(w, "eve"), SHOWN(online)); /* what came is true all the same */
+        world_pass(w, 600);
+        assert_int_equal(w->asked, 2);               /* nobody answered */
+        world_tell(w, "gw0", 7, 3, "ada", 0, false); /* too late: what follows may contradict it */
+        world_snapshot(w, "gw0", 7, 5, (const char *const[]){"bob", "eve"}, 2);
+        assert_true(sources_settled(&w->roster->sources));
+        world_pass(w, 10200);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        assert_int_equal(world_shown(w, "bob"), SHOWN(online));
+}
+
+static void test_first_heard_in_the_middle(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 50, NULL, 0, false);
+        assert_int_equal(w->asked, 1);
+        world_snapshot(w, "gw0", 7, 51, (const char *const[]){"ada"}, 1);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        sources_alive(&w->roster->sources, w->now_ms, "gw1"); /* one that lives and was not heard yet */
+        assert_int_equal(w->asked, 2);
+}
+
+static void test_drained(void **state)
+{
+        struct world *w = *state;
+        Parley__V1__GatewayPresence m = PARLEY__V1__GATEWAY_PRESENCE__INIT;
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        m.gateway_id = (char *)"gw0";
+        m.epoch = 7;
+        m.counter = 2;
+        m.stopping = true;
+        assert_int_equal(roster_report(w->roster, &m), 0);
+        world_tell(w, "gw1", 9, 1, "ada", 1, true);
+        world_pass(w, 20000);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+}
+
+static void test_bad_messages(void **state)
+{
+        struct world *w = *state;
+        Parley__V1__GatewayPresence m = PARLEY__V1__GATEWAY_PRESENCE__INIT;
+        Parley__V1__GatewayUser u = PARLEY__V1__GATEWAY_USER__INIT, *users = &u;
+        char id[16];
+
+        m.gateway_id = (char *)"no.id";
+        assert_int_equal(roster_report(w->roster, &m), -22);
+        m.gateway_id = (char *)"gw0";
+        m.counter = m.epoch = m.n_users = 1;
+        m.users = &users;
+        u.user_id = (char *)"*";
+        assert_int_equal(roster_report(w->roster, &m), -22);
+        for (unsigned i = 0; i < 20; i++) { /* no more gateways than are allowed */
+                (void)snprintf(id, sizeof(id), "gw%u", i);
+                sources_alive(&w->roster->sources, w->now_ms, id);
+        }
+        assert_int_equal(HASH_COUNT(w->roster->sources.by_id), 8);
+        assert_int_equal(w->roster->sources.n_refused, 12);
+}
+
+static void set_status(struct world *w, const char *user, Parley__V1__Status__Mode mode, int64_t until_s,
+                       const char *text)
+{
+        Parley__V1__Status s = PARLEY__V1__STATUS__INIT;
+        Google__Protobuf__Timestamp t = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+
+        s.mode = mode;
+        t.seconds = until_s;
+        s.mode_until = until_s ? &t : NULL;
+        s.text = (char *)text;
+        assert_int_equal(roster_status(w->roster, user, &s), 0);
+}
+
+static void test_status(void **state)
+{
+        struct world *w = *state;
+        int64_t now = WORLD_START_S + (int64_t)(w->now_ms / 1000);
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        set_status(w, "ada", PARLEY__V1__STATUS__MODE__dnd, now + 20, "");
+        assert_int_equal(world_shown(w, "ada"), SHOWN(dnd));
+        world_pass(w, 21000);
+        world_tell(w, "gw0", 7, 2, NULL, 0, false);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        set_status(w, "ada", PARLEY__V1__STATUS__MODE__invisible, 0, "");
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        set_status(w, "ada", PARLEY__V1__STATUS__MODE__away, 0, "");
+        assert_int_equal(world_shown(w, "ada"), SHOWN(away));
+        roster_discard(w->roster);
+        set_status(w, "ada", PARLEY__V1__STATUS__MODE__away, 0, "");
+        assert_int_equal(w->roster->n_dirty, 0); /* said twice */
+        set_status(w, "ada", PARLEY__V1__STATUS__MODE__away, 0, "lunch");
+        assert_int_equal(w->roster->n_dirty, 1);
+}
+
+static void check_refused(const char *field, Parley__V1__Status s)
+{
+        char why[128] = "";
+
+        assert_int_equal(status_check(&s, WORLD_START_S, why, sizeof(why)), -22);
+        assert_non_null(strstr(why, field));
+}
+
+static void test_status_check(void **state)
+{
+        Parley__V1__Status s = PARLEY__V1__STATUS__INIT, bad;
+        Google__Protobuf__Timestamp past = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+        char text[1024] = "", why[128];
+
+        (void)state;
+        past.seconds = WORLD_START_S - 1;
+        for (unsigned i = 0; i < 140; i++)
+                strcat(text, "ä");
+        s.text = text;
+        s.emoji = (char *)":palm_tree:";
+        assert_int_equal(status_check(&s, WORLD_START_S, why, sizeof(why)), 0);
+        strcat(text, "x");
+        check_refused("text", s);
+        bad = s, bad.text = (char *)"two\nlines";
+        check_refused("text", bad);
+        s.text = (char *)"";
+        bad = s, bad.emoji = (char *)"not an emoji at all, is it";
+        check_refused("emoji", bad);
+        bad = s, bad.mode = (Parley__V1__Status__Mode)9;
+        check_refused("mode", bad);
+        bad = s, bad.mode_until = &past;
+        check_refused("modeUntil", bad);
+        bad = s, bad.text_until = &past;
+        check_refused("textUntil", bad);
+}
+
+/* Forgotten is everybody of whom nothing is left */
+static void test_memory_comes_back(void **state)
+{
+        struct world *w = *state;
+        char user[16];
+
+        for (unsigned i = 0; i < 100; i++) {
+                (void)snprintf(user, sizeof(user), "u%u", i);
+                world_member(w, user, "a b");
+                world_member(w, user, "");
+                world_tell(w, "gw0", 7, 1 + i, user, 0, false);
+        }
+        roster_discard(w->roster);
+        assert_int_equal(HASH_COUNT(w->roster->people.by_id), 0);
+        assert_int_equal(HASH_COUNT(w->roster->people.places), 0);
+        assert_true(w->roster->people.n_persons <= 100);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_grace, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_devices, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_gateway_dies, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_restarted_under_its_name, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_first_heard_in_the_middle, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_drained, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_bad_messages, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+                cmocka_unit_test(test_status_check),
+                cmocka_unit_test_setup_teardown(test_memory_comes_back, setup, teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
