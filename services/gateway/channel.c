@@ -37,10 +37,6 @@ struct channel *channel_get(struct core *core, const char *id)
         c->shard = shard_of(core, id);
         memcpy(c->id, id, strlen(id) + 1);
         HASH_ADD_STR(core->channels, id, c);
-        if (!c->hh.tbl) {
-                free(c);
-                return NULL;
-        }
         metric_set(&stat_channels, HASH_COUNT(core->channels));
         return c;
 }
@@ -111,8 +107,7 @@ int channel_sub_add(struct channel *c, struct session *s, uint32_t link, uint32_
         }
         c->subs[c->n_subs] = (struct sub){.session = s, .link = link};
         *ret_index = c->n_subs++;
-        if (c->state != CHANNEL_MISSING)
-                wheel_disarm(&c->timer); /* else it is what tries again */
+        wheel_disarm(&c->timer);
         return 0;
 }
 
@@ -139,35 +134,23 @@ void channel_check_links(struct channel *c)
         }
 }
 
-/* protobuf-c has no copy. NULL: no memory */
-static Parley__V1__Channel *doc_copy(const Parley__V1__Channel *doc)
-{
-        size_t n = parley__v1__channel__get_packed_size(doc);
-        uint8_t *packed = malloc(n + 1);
-        Parley__V1__Channel *copy;
-
-        if (!packed)
-                return NULL;
-        parley__v1__channel__pack(doc, packed);
-        copy = parley__v1__channel__unpack(NULL, n, packed);
-        free(packed);
-        return copy;
-}
-
 void channel_set_doc(struct channel *c, const Parley__V1__Channel *doc)
 {
-        Parley__V1__Channel *copy;
+        size_t n = parley__v1__channel__get_packed_size(doc);
+        uint8_t *packed;
 
         if (c->doc && doc->version < c->doc->version)
                 return;
-        copy = doc_copy(doc);
-        if (!copy) {
+        packed = malloc(n + 1);
+        if (!packed) {
                 log_error("no memory for a channel's description", LOG_S("channel", c->id));
-                return; /* rather the old one than none, which would hide nothing from anybody */
+                return;
         }
+        parley__v1__channel__pack(doc, packed);
         if (c->doc)
                 parley__v1__channel__free_unpacked(c->doc, NULL);
-        c->doc = copy;
+        c->doc = parley__v1__channel__unpack(NULL, n, packed);
+        free(packed);
 }
 
 /* --- activation --- */

@@ -12,6 +12,7 @@
 #include "gateway/channel.h"
 #include "gateway/digest.h"
 #include "gateway/everyone.h"
+#include "gateway/here.h"
 #include "gateway/mutation.h"
 #include "gateway/pack.h"
 #include "gateway/replay.h"
@@ -119,6 +120,7 @@ void core_free(struct core *core)
         fetch_free_all(core);
         if (core->shards) {
                 digest_stop(core);
+                here_stop(core);
                 everyone_free(core);
                 core_free_users(core);
                 core_free_channels(core);
@@ -159,8 +161,8 @@ void core_connected(struct core *core)
 {
         struct user *u, *tmp;
 
-        if (shards_listen(core) || digest_start(core))
-                log_error("the digests cannot be subscribed to");
+        if (shards_listen(core) || digest_start(core) || here_start(core))
+                log_error("a subject cannot be subscribed to");
         for (uint32_t i = 0; i < core->config->shards; i++)
                 shard_connected(&core->shards[i]);
         core_verify(core);

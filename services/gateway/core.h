@@ -45,6 +45,16 @@ struct shard {
         struct bus_sub *live_sub; /* all channels of the shard */
 };
 
+/* What presence is told (here.c) */
+struct here {
+        struct user *dirty; /* users to look at */
+        struct bus_sub *sub;
+        struct wheel_timer timer;
+        uint64_t epoch, counter;
+        uint64_t told_ms, all_ms; /* the last message, the last snapshot */
+        bool wanted;              /* a snapshot */
+};
+
 struct core_options {
         const struct gateway_config *config;
         struct upstream upstream;
@@ -102,6 +112,7 @@ struct core {
         size_t leaving_bytes; /* of these: of sessions that are being closed */
         bool opening_waits;   /* a session would be live, but too much is waiting */
 
+        struct here here;
         struct channel **acked; /* channels of our own acks since the last digest */
         unsigned n_acked, cap_acked;
         struct wheel_timer digest_timer, alive_timer;

@@ -28,6 +28,8 @@ static const struct {
         [PARLEY__V1__CLIENT_FRAME__BODY_EDIT] = {frame_edit, false},
         [PARLEY__V1__CLIENT_FRAME__BODY_DELETE] = {frame_delete, false},
         [PARLEY__V1__CLIENT_FRAME__BODY_PING] = {frame_ping, true},
+        [PARLEY__V1__CLIENT_FRAME__BODY_IDLE] = {frame_idle, false},
+        [PARLEY__V1__CLIENT_FRAME__BODY_STATUS] = {frame_status, false},
 };
 
 /* A cursor may cost a replay. Before `ready` they are only kept, as many as a session may have. */

@@ -10,6 +10,10 @@ void frame_auth(struct session *s, const Parley__V1__ClientFrame *frame);
 void frame_resume(struct session *s, const Parley__V1__ClientFrame *frame);
 void frame_ping(struct session *s, const Parley__V1__ClientFrame *frame);
 
+/* frames_presence.c: what others see of a user */
+void frame_idle(struct session *s, const Parley__V1__ClientFrame *frame);
+void frame_status(struct session *s, const Parley__V1__ClientFrame *frame);
+
 /* frames_mutation.c: what goes into the log */
 void frame_send(struct session *s, const Parley__V1__ClientFrame *frame);
 void frame_edit(struct session *s, const Parley__V1__ClientFrame *frame);

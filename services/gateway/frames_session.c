@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "gateway/channel.h"
 #include "gateway/frames.h"
+#include "gateway/here.h"
 #include "gateway/ready.h"
 #include "gateway/replay.h"
 #include "gateway/user.h"
@@ -62,10 +63,12 @@ static bool cursors_keep(struct session *s, uint32_t ref, Parley__V1__Cursor *co
 /* hello after an opening that the upgrade's token has begun */
 static void hello_again(struct session *s, const Parley__V1__ClientFrame *frame)
 {
-        if (s->state == SESSION_LIVE)
+        if (s->state == SESSION_LIVE) {
+                here_touch(s->user);
                 ready_again(s, frame->ref);
-        else
+        } else {
                 s->hello_ref = frame->ref; /* the `ready` to come answers it */
+        }
 }
 
 void frame_hello(struct session *s, const Parley__V1__ClientFrame *frame)
@@ -84,6 +87,7 @@ void frame_hello(struct session *s, const Parley__V1__ClientFrame *frame)
             !cursors_keep(s, frame->ref, hello->cursors, hello->n_cursors))
                 return;
         s->hello_seen = true;
+        s->device = (uint8_t)hello->device;
         s->compress = hello->compress && !s->plain;
         if (s->state != SESSION_CONNECTED)
                 hello_again(s, frame);

@@ -15,6 +15,7 @@
 #include "base/turn.h"
 #include "gateway/bus_link.h"
 #include "gateway/core.h"
+#include "gateway/here.h"
 #include "gateway/stats.h"
 #include "gateway/ws.h"
 #include "gateway/ws_door.h"
@@ -88,8 +89,10 @@ static void on_tick(uv_timer_t *handle)
 
         core_tick(g->core);
         metric_set(&stat_send_backlog, (double)bus_link_backlog(g->link));
-        if (core_drained(g->core) && !g->stopping)
+        if (core_drained(g->core) && !g->stopping) {
+                here_leave(g->core);
                 gateway_stop(g);
+        }
 }
 
 static void on_signal(uv_signal_t *handle, int signum)

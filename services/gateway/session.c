@@ -11,6 +11,7 @@
 #include "gateway/backlog.h"
 #include "gateway/channel.h"
 #include "gateway/everyone.h"
+#include "gateway/here.h"
 #include "gateway/ready.h"
 #include "gateway/stats.h"
 #include "gateway/user.h"
@@ -87,8 +88,10 @@ void session_enter(struct session *s, enum session_state state)
         struct core *core = s->core;
 
         assert(session_next[s->state] & 1 << state);
-        if (s->state == SESSION_LIVE)
+        if (s->state == SESSION_LIVE) {
                 metric_add(&stat_sessions, -1);
+                here_touch(s->user);
+        }
         s->state = (uint8_t)state;
         s->entered_ms = core->now_ms;
         switch (state) {
@@ -100,6 +103,7 @@ void session_enter(struct session *s, enum session_state state)
                 break;
         case SESSION_LIVE:
                 metric_add(&stat_sessions, 1);
+                here_touch(s->user);
                 session_arm_live(s);
                 break;
         case SESSION_CLOSING:

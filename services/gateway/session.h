@@ -60,9 +60,11 @@ struct session {
         uint32_t dirty_index; /* in core->dirty, + 1; 0: not there */
         uint8_t state;
         uint8_t encoding;
-        bool plain;    /* one frame a message, no newline */
-        bool blocked;  /* the transport was busy; it will call session_writable */
-        bool compress; /* large messages may be deflated */
+        uint8_t device; /* Parley__V1__Device */
+        bool idle;      /* the device is not in use */
+        bool plain;     /* one frame a message, no newline */
+        bool blocked;   /* the transport was busy; it will call session_writable */
+        bool compress;  /* large messages may be deflated */
         bool admin;
         bool hello_seen;
         bool ready_sent;

@@ -10,6 +10,7 @@
 #include "gateway/changes.h"
 #include "gateway/channel.h"
 #include "gateway/everyone.h"
+#include "gateway/here.h"
 #include "gateway/ready.h"
 #include "gateway/session.h"
 #include "gateway/stats.h"
@@ -31,6 +32,7 @@ void user_free(struct user *u)
 {
         struct core *core = u->core;
 
+        here_forget(u);
         wheel_disarm(&u->expiry);
         wheel_disarm(&u->retry);
         if (u->sub)
@@ -72,7 +74,6 @@ static void user_on_signal(const struct bus_msg *msg, void *userdata)
 
         if (!signal) {
                 log_warn("a signal that cannot be read", LOG_S("subject", msg->subject));
-                user_missed(u);
                 return;
         }
         if (signal->body_case == PARLEY__V1__USER_SIGNAL__BODY_MEMBERSHIPS_CHANGED && u->loaded)
@@ -80,11 +81,6 @@ static void user_on_signal(const struct bus_msg *msg, void *userdata)
         else if (u->loading)
                 u->load_again = true;
         parley__v1__user_signal__free_unpacked(signal, NULL);
-}
-
-void user_missed(struct user *u)
-{
-        wheel_arm(u->core->wheel, &u->retry, u->core->now_ms + USER_RETRY_MS, user_retry);
 }
 
 static void user_sessions_advance(struct user *u)
@@ -103,17 +99,13 @@ static void user_loaded(struct user *u, const struct bus_msg *msg)
 
         if (msg) {
                 list = parley__v1__memberships__unpack(NULL, msg->len, msg->data);
-                if (!list) {
+                if (!list)
                         log_error("memberships that cannot be read", LOG_S("user", u->id));
-                        user_missed(u);
-                        return;
-                }
-                user_apply_list(u, list);
-                parley__v1__memberships__free_unpacked(list, NULL);
         }
+        if (list)
+                user_apply_list(u, list);
+        parley__v1__memberships__free_unpacked(list, NULL);
         changes_replay(u->core, u);
-        if (wheel_armed(&u->retry))
-                return; /* there was no memory for all of it: nobody is told half of his channels */
         u->loaded = true;
         user_sessions_advance(u);
 }
@@ -182,10 +174,6 @@ static struct user *user_new(struct core *core, const char *user_id)
         u->core = core;
         memcpy(u->id, user_id, strlen(user_id) + 1);
         HASH_ADD_STR(core->users, id, u);
-        if (!u->hh.tbl) {
-                free(u);
-                return NULL;
-        }
         metric_set(&stat_users, HASH_COUNT(core->users));
         return u;
 }

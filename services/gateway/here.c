@@ -1,0 +1,256 @@
+#include "gateway/here.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "bus/subjects.h"
+#include "gateway/session.h"
+#include "gateway/user.h"
+#include "parley/v1/presence.pb-c.h"
+
+/* USERS_MAX: in one message, which then stays below 200 KB. SNAPSHOT_MS: not more often than this. */
+enum { TELL_MS = 1000, HEARTBEAT_MS = 10000, SNAPSHOT_MS = 1000, USERS_MAX = 2000, MESSAGE_MAX = 1000 << 10 };
+
+#define ACTIVE 0x80 /* beside the bits of the devices */
+
+/* --- what there is to tell --- */
+
+static uint8_t here_of(const struct user *u)
+{
+        uint8_t bits = 0;
+
+        for (const struct session *s = u->sessions; s; s = s->user_next) {
+                if (s->state == SESSION_LIVE)
+                        bits |= (uint8_t)(1U << s->device) | (s->idle ? 0 : ACTIVE);
+        }
+        return bits;
+}
+
+struct here_entry {
+        Parley__V1__GatewayUser user;
+        Parley__V1__Device devices[4];
+};
+
+/* A message that is being filled */
+struct here_message {
+        struct core *core;
+        Parley__V1__GatewayPresence m;
+        struct here_entry entries[USERS_MAX];
+        Parley__V1__GatewayUser *list[USERS_MAX];
+};
+
+static struct here_message *message_new(struct core *core, bool snapshot)
+{
+        struct here_message *h = malloc(sizeof(*h));
+
+        if (!h)
+                return NULL; /* a jump of the counter tells it: see message_send */
+        h->core = core;
+        parley__v1__gateway_presence__init(&h->m);
+        h->m.gateway_id = core->id;
+        h->m.epoch = core->here.epoch;
+        h->m.users = h->list;
+        h->m.snapshot = h->m.first = snapshot;
+        return h;
+}
+
+/* What does not get through is missing in the count, which presence mends */
+static void message_send(struct here_message *h)
+{
+        struct core *core = h->core;
+        char subject[SUBJECT_MAX];
+        size_t n;
+
+        h->m.counter = ++core->here.counter;
+        n = parley__v1__gateway_presence__get_packed_size(&h->m);
+        buf_reset(&core->scratch, MESSAGE_MAX);
+        if (buf_reserve(&core->scratch, n))
+                return;
+        parley__v1__gateway_presence__pack(&h->m, core->scratch.data);
+        subject_presence_gateway(subject, core->id);
+        if (core->up.publish(core->up.self, subject, core->scratch.data, n))
+                log_debug("presence was not told");
+        core->here.told_ms = core->now_ms;
+        h->m.n_users = 0;
+        h->m.first = false;
+}
+
+static void message_add(struct here_message *h, const struct user *u, uint8_t bits)
+{
+        struct here_entry *e = &h->entries[h->m.n_users];
+
+        if (h->m.n_users == USERS_MAX) {
+                message_send(h);
+                e = &h->entries[0];
+        }
+        parley__v1__gateway_user__init(&e->user);
+        e->user.user_id = (char *)u->id;
+        e->user.devices = e->devices;
+        e->user.active = bits & ACTIVE;
+        for (unsigned d = 0; d <= PARLEY__V1__DEVICE__bot; d++) {
+                if (bits & (1U << d))
+                        e->devices[e->user.n_devices++] = (Parley__V1__Device)d;
+        }
+        h->list[h->m.n_users++] = &e->user;
+}
+
+/* --- changes --- */
+
+void here_touch(struct user *u)
+{
+        struct here *here = &u->core->here;
+
+        if (u->here_dirty)
+                return;
+        u->here_dirty = true;
+        u->here_prev = NULL;
+        u->here_next = here->dirty;
+        if (here->dirty)
+                here->dirty->here_prev = u;
+        here->dirty = u;
+}
+
+static void here_clean(struct user *u)
+{
+        if (u->here_prev)
+                u->here_prev->here_next = u->here_next;
+        else
+                u->core->here.dirty = u->here_next;
+        if (u->here_next)
+                u->here_next->here_prev = u->here_prev;
+        u->here_dirty = false;
+}
+
+/* True: it was not told yet */
+static bool here_news(struct user *u, uint8_t *ret_bits)
+{
+        *ret_bits = here_of(u);
+        if (*ret_bits == u->here_told)
+                return false;
+        u->here_told = *ret_bits;
+        return true;
+}
+
+static void here_tell_changes(struct core *core)
+{
+        struct here_message *h = core->here.dirty ? message_new(core, false) : NULL;
+        uint8_t bits;
+
+        while (h && core->here.dirty) {
+                struct user *u = core->here.dirty;
+
+                here_clean(u);
+                if (here_news(u, &bits))
+                        message_add(h, u, bits);
+        }
+        if (h && h->m.n_users)
+                message_send(h);
+        free(h);
+}
+
+void here_forget(struct user *u)
+{
+        struct here_message *h;
+
+        if (u->here_dirty)
+                here_clean(u);
+        if (!u->here_told || !u->core->here.sub || !(h = message_new(u->core, false)))
+                return;
+        message_add(h, u, 0);
+        message_send(h);
+        free(h);
+}
+
+/* --- everything --- */
+
+static void here_tell_all(struct core *core)
+{
+        struct here_message *h = message_new(core, true);
+        struct user *u;
+
+        if (!h)
+                return;
+        while (core->here.dirty)
+                here_clean(core->here.dirty);
+        for (u = core->users; u; u = u->hh.next) {
+                u->here_told = here_of(u);
+                if (u->here_told)
+                        message_add(h, u, u->here_told);
+        }
+        h->m.last = true;
+        message_send(h);
+        free(h);
+        core->here.wanted = false;
+        core->here.all_ms = core->now_ms;
+}
+
+static void here_heartbeat(struct core *core)
+{
+        struct here_message *h = message_new(core, false);
+
+        if (h)
+                message_send(h);
+        free(h);
+}
+
+static void here_on_timer(struct wheel_timer *t, uint64_t now_ms)
+{
+        struct core *core = (struct core *)((char *)t - offsetof(struct core, here.timer));
+
+        if (core->here.wanted && now_ms - core->here.all_ms >= SNAPSHOT_MS)
+                here_tell_all(core);
+        else
+                here_tell_changes(core);
+        if (now_ms - core->here.told_ms >= HEARTBEAT_MS)
+                here_heartbeat(core);
+        wheel_arm(core->wheel, t, now_ms + TELL_MS, here_on_timer);
+}
+
+static void here_on_sync(const struct bus_msg *msg, void *userdata)
+{
+        struct core *core = userdata;
+        Parley__V1__PresenceSync *sync = parley__v1__presence_sync__unpack(NULL, msg->len, msg->data);
+
+        if (sync && (!*sync->gateway_id || strcmp(sync->gateway_id, core->id) == 0))
+                core->here.wanted = true;
+        if (!sync)
+                log_warn("a request for presence that cannot be read");
+        parley__v1__presence_sync__free_unpacked(sync, NULL);
+}
+
+int here_start(struct core *core)
+{
+        struct here *here = &core->here;
+        int r = here->sub ? 0
+                          : core->up.subscribe(core->up.self, SUBJECT_PRESENCE_SYNC, here_on_sync, core, &here->sub);
+
+        if (r)
+                return r;
+        if (!here->epoch)
+                here->epoch = (uint64_t)(core->wall_ns / 1000000);
+        here->wanted = true; /* who listens was perhaps not reached for a while */
+        if (!wheel_armed(&here->timer))
+                wheel_arm(core->wheel, &here->timer, core->now_ms + TELL_MS, here_on_timer);
+        return 0;
+}
+
+void here_leave(struct core *core)
+{
+        struct here_message *h = message_new(core, false);
+
+        wheel_disarm(&core->here.timer);
+        if (!h)
+                return;
+        h->m.stopping = true;
+        message_send(h);
+        free(h);
+}
+
+void here_stop(struct core *core)
+{
+        wheel_disarm(&core->here.timer);
+        if (core->here.sub)
+                core->up.unsubscribe(core->up.self, core->here.sub);
+        core->here.sub = NULL;
+}
