@@ -4,7 +4,7 @@
 
 # The services, in the order in which they are started. A new one is a word here, two ports below and
 # a location in deploy/edge/nginx.conf.in.
-SERVICES=(gateway history upload)
+SERVICES=(gateway history presence upload)
 
 # Every part in the order of its start. Nothing waits for another: services retry NATS and Postgres.
 PARTS=(nats-server postgres "${SERVICES[@]}" nginx)

@@ -37,7 +37,7 @@ def test_page_is_sound():
     for kind in ("schemas", "parameters", "responses", "headers"):
         for name in SPEC["components"][kind]:
             assert f"#/components/{kind}/{name}" in used, f"{kind}/{name} is described for nobody"
-    everything = operations() + operations("upload")
+    everything = operations() + operations("presence") + operations("upload")
     assert len(everything) == len({op.id for op in everything})
     for op in everything:
         in_path = {p["name"] for p in op.parameters if p["in"] == "path"}
@@ -137,10 +137,10 @@ def test_codes_are_those_of_the_list():
     assert described == set(codes) - {"ok", "bad_frame", "unknown_type"}
 
 
-@pytest.mark.parametrize("service", ["history", "upload"])
+@pytest.mark.parametrize("service", ["history", "presence", "upload"])
 def test_every_route_is_described(service):
     text = (ROOT / f"services/{service}/rest.c").read_text()
-    routes = set(re.findall(r'\{\s*"([A-Z]+)",\s*"(/api/[^"]*)"', text))
+    routes = set(re.findall(r'\{\s*(?:\.method = )?"([A-Z]+)",\s*(?:\.path = )?"(/api/[^"]*)"', text))
     assert routes == {(op.method, op.path) for op in operations(service)}
 
 

@@ -16,3 +16,4 @@ subprocess.run(
 sys.path.insert(0, _folder.name)
 event_pb2 = importlib.import_module("parley.v1.event_pb2")
 internal_pb2 = importlib.import_module("parley.v1.internal_pb2")
+presence_pb2 = importlib.import_module("parley.v1.presence_pb2")
