@@ -159,6 +159,7 @@ def main():
         return 0
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().getrandbits(32)
     print(f"seed {seed}")
+    where = machine()
     if arguments.planted:
         return planted(arguments, seed)
     if arguments.mutations:
@@ -170,7 +171,7 @@ def main():
             outcomes.append(run_one(REGISTRY[name](), stacks, its_seed, arguments.keep))
     finally:
         stacks.down()
-    print(f"\n{machine()}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})\n\n{table(outcomes)}")
+    print(f"\n{where}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})\n\n{table(outcomes)}")
     return 1 if any(o.failed for o in outcomes) or not outcomes else 0
 
 

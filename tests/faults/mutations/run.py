@@ -10,7 +10,7 @@ from pathlib import Path
 
 from catalogue import REGISTRY
 from fault import Run, execute
-from support.stack import ROOT, Stack
+from support.stack import ROOT, SERVICES, Stack
 
 HERE = Path(__file__).resolve().parent
 COPY = ROOT / "build" / "mutations"
@@ -58,7 +58,7 @@ def build(mutation):
     copy_tree()
     command("git", "apply", "--whitespace=nowarn", str(mutation.path))
     command("cmake", "--preset", "faults", "-DBUILD_TESTING=OFF")
-    command("cmake", "--build", "--preset", "faults", "-j", str(os.cpu_count()), "--target", "parley-gateway", "parley-history")
+    command("cmake", "--build", "--preset", "faults", "-j", str(os.cpu_count()), "--target", *(f"parley-{name}" for name in SERVICES))
     return COPY / "build" / "faults"
 
 
