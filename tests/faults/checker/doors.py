@@ -6,7 +6,8 @@ import httpx
 
 from .clients import Refused
 
-# (method, path below /api, body): docs/openapi.yaml has no other path with a channel's id; a test compares
+# (method, path below /api, body): docs/openapi.yaml has no other path with the id of a channel or a file; a test compares. Uploads that were
+# begun are their user's alone.
 REST = (
     ("GET", "/channels/{id}", None),
     ("PATCH", "/channels/{id}", {"topic": "an outsider's"}),
@@ -19,14 +20,18 @@ REST = (
     ("POST", "/channels/{id}/messages", {"content": "an outsider's"}),
     ("GET", "/channels/{id}/messages/{message}", None),
     ("GET", "/channels/{id}/events", None),
+    ("GET", "/files/{file}", None),
+    ("DELETE", "/files/{file}", None),
+    ("POST", "/files/{file}/descriptors", {"channelId": "{channel}"}),
+    ("POST", "/uploads", {"channelId": "{channel}", "name": "x", "size": 1}),
 )
 
 
 class Outsider:
     """Tries the doors of a channel with the session and the token of one client who is no member."""
 
-    def __init__(self, client, member):
-        self.client, self.member, self.tried = client, member, 0
+    def __init__(self, client, member, files):
+        self.client, self.member, self.files, self.tried = client, member, files, 0
         self.rest = httpx.AsyncClient(base_url=client.doors.rest_url, timeout=20,
                                       headers={"Authorization": f"Bearer {client.doors.token(client.user)}"})
 
@@ -50,9 +55,9 @@ class Outsider:
         await self.try_frame(channel, {"type": "resume", "cursors": [{"channelId": channel, "epoch": 0, "seq": max(0, seq - 1)}]}, True)
 
     async def try_rest(self, channel, method, path, body, seq):
-        me = self.client.user
-        url = "/api" + path.format(id=channel, userId=self.member, message=seq)
-        body = {k: me if v == "{me}" else v for k, v in body.items()} if body else None
+        names = {"{me}": self.client.user, "{channel}": channel}
+        url = "/api" + path.format(id=channel, userId=self.member, message=seq, file=self.files[channel])
+        body = {k: names.get(v, v) for k, v in body.items()} if body else None
         try:
             answer = await self.rest.request(method, url, json=body)
         except httpx.HTTPError:

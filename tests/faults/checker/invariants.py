@@ -93,6 +93,9 @@ def lost(case):
         for seq in missing[:5]:
             also = "acked, " if seq in acked[view.channel] else ""
             yield f"{view.client} never saw {name(case.by_seq[view.channel][seq])} ({also}{len(missing)} in all)"
+    for e in case.record.of("file"):
+        if e.status != 302:
+            yield f"the file {e.id} of {e.channel} was completed, and a member is answered {e.status} for it"
     for channel, history in case.history.items():
         pages = {m["seq"] for m in history["messages"]}
         for event in history["events"]:

@@ -27,6 +27,7 @@ class Load:
         self.secrets = {c: f"secret of {c}" for c in self.channels}
         self.members, self.outsiders, self.in_channel = [], [], {}
         self.history = History(doors, self.owner)
+        self.files = {}             # channel -> id of a file that its members may read
         self.own = {}               # (client, channel) -> messages that were acked and are nobody's target yet
         self.tasks, self.loops, self.stopping = set(), [], False
 
@@ -46,9 +47,10 @@ class Load:
         await self.quiet()
         for channel in self.channels:
             await self.create(channel, [c.user for c in self.in_channel[channel][1:]] + [removed])
+            self.files[channel] = await self.upload(channel)
         for user in (f"stranger-{self.run}", removed):
             client = Client(self.doors, user, self.record)
-            self.outsiders.append(Outsider(client, self.members[1].user))
+            self.outsiders.append(Outsider(client, self.members[1].user, self.files))
         # the removed one is online and has spoken when he is removed
         await self.outsiders[1].client.start()
         for channel in self.channels:
@@ -84,6 +86,18 @@ class Load:
         answer = await self.rest("POST", "/api/channels", id=channel, name=channel, kind="private", members=users,
                                  historyVisibility=visibility)
         assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+
+    async def upload(self, channel):
+        content = self.secrets[channel].encode()
+        begun = await self.rest("POST", "/api/uploads", channelId=channel, name=f"{self.secrets[channel]}.txt", size=len(content))
+        assert begun.status_code == 201, f"{begun.status_code} {begun.text}"
+        put = begun.json()["put"]
+        async with httpx.AsyncClient(base_url=self.doors.rest_url, timeout=20) as store:
+            stored = await store.request(put["method"], put["url"], content=content, headers={h["name"]: h["value"] for h in put["headers"]})
+        assert stored.status_code < 300, f"{stored.status_code} {stored.text}"
+        done = await self.rest("POST", f"/api/uploads/{begun.json()['id']}/complete")
+        assert done.status_code == 200, f"{done.status_code} {done.text}"
+        return done.json()["attachment"]["id"]
 
     async def add(self, channel, user):
         self.note_member(channel, user, "add")
@@ -234,4 +248,7 @@ class Load:
                     pass  # the view says that it is not whole, and that is a violation
         for client in self.members:
             client.views.describe()
+        for channel, file in self.files.items():
+            answer = await self.rest("GET", f"/api/files/{file}")
+            self.record.add(self.owner, 0, "file", channel=channel, id=file, status=answer.status_code)
         return {channel: await self.history.read(channel) for channel in self.channels}

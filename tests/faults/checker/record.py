@@ -15,6 +15,7 @@ removed     channel                                                             
 view        channel, start, cursor, whole, applied (seq -> event)                 at the end: what the client has
 probe       channel, door, answer, granted, leaked                                an outsider tried a door
 leak        channel, where, text                                                  an outsider was sent what only members may see
+file        channel, id, status                                               what a member was answered for it at the end
 mark        text                                                                  what the run itself did
 """
 

@@ -99,6 +99,10 @@ def ack_what_was_never_stored(s):
     s.record.add("ada", 1, "ack", id="x", asked="x", channel=C, seq=6, createdAt=T0, duplicate=False)
 
 
+def lose_a_file(s):
+    s.record.add("ada", 0, "file", channel=C, id="f", status=404)
+
+
 def lose_at_a_client(s):
     del s.applied["bob"][6]
 
@@ -237,7 +241,7 @@ def leak_at_a_door(s):
 
 
 EXPECTED = {
-    lose_in_history: "L", ack_what_was_never_stored: "L", lose_at_a_client: "L", lose_what_was_not_acked_at_a_client: "L", lose_on_pages: "L", reject_what_was_acked: "L",
+    lose_in_history: "L", ack_what_was_never_stored: "L", lose_a_file: "L", lose_at_a_client: "L", lose_what_was_not_acked_at_a_client: "L", lose_on_pages: "L", reject_what_was_acked: "L",
     invent: "P", invent_for_another: "P", change_content_live: "P", change_content_in_history: "P", change_content_in_a_replay: "P",
     forget_an_edit: "P", keep_the_deleted: "P", edit_another: "P", delete_unasked: "P", store_twice: "U", deliver_twice: "U",
     swap_live: "O", find_a_hole: "O", break_the_chain_of_history: "O", reorder_history: "O", descend_in_a_replay: "O", have_another_order: "O",
@@ -340,9 +344,9 @@ def test_levels():
 
 def test_every_door_with_a_channel_is_tried():
     paths = yaml.safe_load((Path(__file__).parents[3] / "docs/openapi.yaml").read_text())["paths"]
-    documented = {(method.upper(), path.removeprefix("/api")) for path, item in paths.items() for method in item
-                  if path.startswith("/api/channels/{id}") and method in ("get", "put", "post", "patch", "delete")}
-    assert documented == {(method, path) for method, path, _ in REST}
+    documented = {(method.upper(), path.removeprefix("/api").replace("/files/{id}", "/files/{file}")) for path, item in paths.items() for method in item
+                  if method in ("get", "put", "post", "patch", "delete") and path.startswith(("/api/channels/{id}", "/api/files/{id}"))}
+    assert documented | {("POST", "/uploads")} == {(method, path) for method, path, _ in REST}
 
 
 def test_frames_name_what_is_meant():

@@ -10,6 +10,7 @@ import jwt
 import websockets
 
 PASSED_ON = ("content-type", "retry-after", "location")
+KEPT = ("host", "connection", "authorization", "content-length", "accept-encoding")
 
 
 def user_of(token):
@@ -96,14 +97,14 @@ def handler(proxy):
 
         def forward(self):
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            token = self.headers["authorization"].removeprefix("Bearer ")
-            user = user_of(token)
-            headers = {"authorization": "Bearer " + proxy.plant.token(user, token, self.command, self.path)}
-            if body:
-                headers["content-type"] = self.headers["content-type"]
+            token, user = self.headers.get("authorization", "").removeprefix("Bearer "), None  # a signed request has none
+            headers = {k: v for k, v in self.headers.items() if k.lower() not in KEPT}
+            if token:
+                user = user_of(token)
+                headers["authorization"] = "Bearer " + proxy.plant.token(user, token, self.command, self.path)
             answer = upstream.request(self.command, self.path, content=body, headers=headers)
             content = answer.content
-            if answer.status_code == 200:
+            if answer.status_code == 200 and user:
                 content = json.dumps(proxy.plant.page(user, self.path, answer.json())).encode()
             self.send_response(answer.status_code)
             for name in PASSED_ON:
