@@ -309,7 +309,7 @@ static int add_event(struct change *c, struct outbox_rows *rows, Parley__V1__Eve
 
         random_bytes(random, sizeof(random));
         uuid_v7((uint64_t)(env_now_ns() / 1000000), random, w->waiter.event_id);
-        time_from_ns(env_now_ns(), &now);
+        time_from_ns(env_stamp_ns(), &now);
         e->channel_id = c->channel.id;
         e->id = w->waiter.event_id;
         e->actor_id = c->actor_id;

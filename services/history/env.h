@@ -40,6 +40,8 @@ static inline void env_end(struct env *env)
 
 /* Wall clock, unix */
 int64_t env_now_ns(void);
+/* For what is kept and shown: in whole milliseconds, as docs/protocol.md says of times */
+int64_t env_stamp_ns(void);
 /* Monotonic: of this turn of the loop, in milliseconds; right now, in nanoseconds */
 uint64_t env_now_ms(const struct env *env);
 uint64_t env_mono_ns(void);

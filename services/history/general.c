@@ -32,7 +32,7 @@ static void create(struct env *env)
         Google__Protobuf__Timestamp now;
         struct change *c;
 
-        time_from_ns(env_now_ns(), &now);
+        time_from_ns(env_stamp_ns(), &now);
         channel.id = (char *)GENERAL_ID;
         channel.name = (char *)GENERAL_ID;
         channel.kind = PARLEY__V1__CHANNEL__KIND__open;

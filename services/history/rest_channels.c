@@ -226,7 +226,7 @@ static void create(struct rest_call *c)
                                      a->targets[i].user_id);
                         return;
                 }
-        time_from_ns(env_now_ns(), &now);
+        time_from_ns(env_stamp_ns(), &now);
         channel.id = c->channel_id;
         channel.kind = b->kind;
         channel.name = b->name;

@@ -194,7 +194,7 @@ static void permitted(struct rest_call *c)
         Parley__V1__Event e;
         int r;
 
-        s->created_ns = env_now_ns();
+        s->created_ns = env_stamp_ns();
         fill(c, &e, &m, &at);
         r = event_fingerprint(&e, s->fingerprint);
         if (r == 0 && s->retry)
