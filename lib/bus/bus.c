@@ -457,9 +457,15 @@ static void finish_run(struct loop_item *item, bool drop)
 
 void bus_close(struct bus *bus, void (*done)(void *userdata), void *userdata)
 {
-        struct conn *conn = bus->conn;
+        struct conn *conn;
 
+        if (bus == NULL) {
+                if (done != NULL)
+                        done(userdata);
+                return;
+        }
         assert(!bus->closing);
+        conn = bus->conn;
         bus->closing = true;
         bus->done = done;
         bus->done_userdata = userdata;

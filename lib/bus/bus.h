@@ -79,7 +79,7 @@ struct bus_options {
 int bus_new(struct bus **ret_bus, const struct bus_options *options);
 /* Stops deliveries, closes, runs remaining callbacks with BUS_E_DISCONNECTED (stream publishes: BUS_E_TIMEOUT), later. What waits to be sent is
  * sent if the server takes it within 500 ms. Subscriptions and readers that are left are freed with it. done is called on the loop when nothing
- * is left; it may take the 2 s of a try to connect. Once, and also from within a callback. */
+ * is left; it may take the 2 s of a try to connect. Once, and also from within a callback. bus may be NULL (done is called at once). */
 void bus_close(struct bus *bus, void (*done)(void *userdata), void *userdata);
 bool bus_connected(const struct bus *bus);
 /* Bytes that wait to be sent to the server */

@@ -232,6 +232,8 @@ static void close_shards(struct history *h)
         h->closing = true;
         h->n_parts = h->n_shards;
         h->n_shards = 0; /* nobody is to speak to them any more */
+        if (h->n_parts == 0)
+                close_connections(h); /* the start failed before there were any */
         for (unsigned i = 0, n = h->n_parts; i < n; i++)
                 shard_close(h->shards[i], on_shard_closed, h);
 }
@@ -399,18 +401,40 @@ static int open_http(struct history *h)
         return r;
 }
 
-static void open_loop_handles(struct history *h)
+static void init_loop_handles(struct history *h)
 {
-        static const int numbers[2] = {SIGTERM, SIGINT};
-
         for (unsigned i = 0; i < 2; i++) {
                 (void)uv_signal_init(h->loop, &h->signals[i]);
                 h->signals[i].data = h;
-                (void)uv_signal_start(&h->signals[i], on_signal, numbers[i]);
         }
         (void)uv_timer_init(h->loop, &h->second);
         h->second.data = h;
+}
+
+static void start_loop_handles(struct history *h)
+{
+        static const int numbers[2] = {SIGTERM, SIGINT};
+
+        for (unsigned i = 0; i < 2; i++)
+                (void)uv_signal_start(&h->signals[i], on_signal, numbers[i]);
         (void)uv_timer_start(&h->second, on_second, 1000, 1000);
+}
+
+static int open_all(struct history *h)
+{
+        int r = turn_new(&h->turn, h->loop, on_turn, NULL);
+
+        if (r == 0)
+                r = open_auth(h);
+        if (r == 0)
+                r = open_postgres(h);
+        if (r == 0)
+                r = open_bus(h);
+        if (r == 0)
+                r = open_work(h);
+        if (r == 0)
+                r = open_http(h);
+        return r;
 }
 
 static void name_instance(struct env *env)
@@ -430,21 +454,14 @@ int history_run(const struct history_config *config)
         h.env = (struct env){.loop = h.loop, .config = config, .waiters = &h.waiters};
         name_instance(&h.env);
         history_metrics_register();
-        r = turn_new(&h.turn, h.loop, on_turn, NULL);
-        if (r == 0)
-                r = open_auth(&h);
-        if (r == 0)
-                r = open_postgres(&h);
-        if (r == 0)
-                r = open_bus(&h);
-        if (r == 0)
-                r = open_work(&h);
-        if (r == 0)
-                r = open_http(&h);
-        if (r < 0)
-                return r; /* the process ends: the kernel takes back what was opened */
-        open_loop_handles(&h);
-        log_info("started", LOG_S("instance", h.env.instance), LOG_S("listen", config->listen));
+        init_loop_handles(&h);
+        r = open_all(&h);
+        if (r == 0) {
+                start_loop_handles(&h);
+                log_info("started", LOG_S("instance", h.env.instance), LOG_S("listen", config->listen));
+        } else {
+                stop(&h);
+        }
         (void)uv_run(h.loop, UV_RUN_DEFAULT);
         rpc_free(h.rpc);
         gateways_free(h.env.gateways);
@@ -455,6 +472,7 @@ int history_run(const struct history_config *config)
         auth_free(h.auth);
         free(h.shards);
         (void)uv_loop_close(h.loop);
-        log_info("stopped");
-        return 0;
+        if (r == 0)
+                log_info("stopped");
+        return r;
 }

@@ -55,7 +55,8 @@ struct pg_stmt {
 };
 
 int pg_new(struct pg **ret_pg, const struct pg_options *options);
-/* Waiting jobs fail, running ones are waited for (grace_ms at most); done is called on the loop when nothing is left */
+/* Waiting jobs fail, running ones are waited for (grace_ms at most); done is called on the loop when nothing is left. pg may
+ * be NULL (done is called at once), and so may the others that are closed below. */
 void pg_close(struct pg *pg, uint32_t grace_ms, void (*done)(void *userdata), void *userdata);
 bool pg_up(const struct pg *pg);
 struct pg_stats {

@@ -179,6 +179,11 @@ int pg_listener_new(struct pg_listener **ret_listener, uv_loop_t *loop, const ch
 
 void pg_listener_close(struct pg_listener *l, void (*done)(void *userdata), void *userdata)
 {
+        if (!l) {
+                if (done)
+                        done(userdata);
+                return;
+        }
         l->closing = true;
         l->close_done = done;
         l->close_userdata = userdata;

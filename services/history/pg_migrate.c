@@ -201,6 +201,11 @@ int pg_migrate_start(struct pg_migrate **ret_migrate, uv_loop_t *loop, const cha
 
 void pg_migrate_close(struct pg_migrate *m, void (*done)(void *userdata), void *userdata)
 {
+        if (!m) {
+                if (done)
+                        done(userdata);
+                return;
+        }
         m->closing = true;
         m->close_done = done;
         m->close_userdata = userdata;

@@ -299,6 +299,11 @@ static void maybe_closed(struct pg *pg)
 
 void pg_close(struct pg *pg, uint32_t grace_ms, void (*done)(void *userdata), void *userdata)
 {
+        if (!pg) {
+                if (done)
+                        done(userdata);
+                return;
+        }
         pg->closing = true;
         pg->close_due_ms = now_ms(pg) + grace_ms;
         pg->close_done = done;

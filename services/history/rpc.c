@@ -303,6 +303,8 @@ void rpc_connected(struct rpc *rpc)
 
 void rpc_stop(struct rpc *rpc)
 {
+        if (!rpc)
+                return;
         bus_unsubscribe(rpc->events);
         bus_unsubscribe(rpc->lookup);
         bus_unsubscribe(rpc->event);
