@@ -31,15 +31,23 @@ static int api(struct bus *bus, const char *call, const char *stream, const char
 
 /* --- info and ensure --- */
 
+/* What an answer that describes a stream says: 0, BUS_E_*, negative errno. `error` is that of its request. */
+static int read_info(int error, const struct bus_msg *msg, const struct conn_extra *extra,
+                     struct bus_stream_info *ret_info, struct jsapi_result *ret_result)
+{
+        if (error == 0)
+                error = request_status(msg, extra);
+        if (error == 0)
+                error = jsapi_parse_stream(msg->data, msg->len, ret_info, ret_result);
+        return error;
+}
+
 static void on_info(struct pending *p, int error, const struct bus_msg *msg, const struct conn_extra *extra)
 {
         struct jsapi_result result = {0};
         struct bus_stream_info info;
 
-        if (error == 0)
-                error = request_status(msg, extra);
-        if (error == 0)
-                error = jsapi_parse_stream(msg->data, msg->len, &info, &result);
+        error = read_info(error, msg, extra, &info, &result);
         p->handler.stream(error, error == 0 ? &info : NULL, result_text(error, &result), p->userdata);
 }
 
@@ -122,10 +130,7 @@ static void on_ensure_info(struct pending *p, int error, const struct bus_msg *m
         struct jsapi_result result = {0};
         struct bus_stream_info info;
 
-        if (error == 0)
-                error = request_status(msg, extra);
-        if (error == 0)
-                error = jsapi_parse_stream(msg->data, msg->len, &info, &result);
+        error = read_info(error, msg, extra, &info, &result);
         if (error == 0)
                 ensure_update(e, msg, &info);
         else if (error == BUS_E_NOT_FOUND && !e->raced)
@@ -140,10 +145,7 @@ static void on_ensure_created(struct pending *p, int error, const struct bus_msg
         struct jsapi_result result = {0};
         struct bus_stream_info info;
 
-        if (error == 0)
-                error = request_status(msg, extra);
-        if (error == 0)
-                error = jsapi_parse_stream(msg->data, msg->len, &info, &result);
+        error = read_info(error, msg, extra, &info, &result);
         if (error == BUS_E_REFUSED && result.err_code == JSAPI_ERR_STREAM_EXISTS) {
                 e->raced = true;
                 ensure_step(e, "STREAM.INFO", NULL, on_ensure_info);
@@ -158,10 +160,7 @@ static void on_ensure_updated(struct pending *p, int error, const struct bus_msg
         struct jsapi_result result = {0};
         struct bus_stream_info info;
 
-        if (error == 0)
-                error = request_status(msg, extra);
-        if (error == 0)
-                error = jsapi_parse_stream(msg->data, msg->len, &info, &result);
+        error = read_info(error, msg, extra, &info, &result);
         ensure_end(e, error, error == 0 ? &info : NULL, result_text(error, &result));
 }
 

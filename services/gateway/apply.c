@@ -107,10 +107,23 @@ void apply_before(struct channel *c, Parley__V1__Event *event, const struct raw_
         tail_push(c, raw, mark);
 }
 
+static Parley__V1__MembershipChange membership(struct channel *c, uint64_t seq, char *user_id, Parley__V1__Role role,
+                                               uint64_t version)
+{
+        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
+
+        change.channel_id = c->id;
+        change.user_id = user_id;
+        change.role = role;
+        change.seq = seq;
+        change.version = version;
+        return change;
+}
+
 static void apply_member_left(struct channel *c, uint64_t seq, const Parley__V1__MemberLeft *left)
 {
         struct user *u = user_find(c->core, left->user_id);
-        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
+        Parley__V1__MembershipChange change = membership(c, seq, left->user_id, PARLEY__V1__ROLE__none, left->version);
 
         if (u && u->loaded)
                 user_apply(u, c,
@@ -119,35 +132,20 @@ static void apply_member_left(struct channel *c, uint64_t seq, const Parley__V1_
                                                    .left_seq = seq,
                                                    .left_himself = !left->removed});
         /* and to users who are loaded later, from a list that may be older */
-        change.channel_id = c->id;
-        change.user_id = left->user_id;
-        change.role = PARLEY__V1__ROLE__none;
-        change.seq = seq;
-        change.version = left->version;
         changes_apply(c->core, &change);
 }
 
 static void apply_member_changed(struct channel *c, uint64_t seq, const Parley__V1__MemberChanged *changed)
 {
-        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
+        Parley__V1__MembershipChange change = membership(c, seq, changed->user_id, changed->role, changed->version);
 
-        change.channel_id = c->id;
-        change.user_id = changed->user_id;
-        change.role = changed->role;
-        change.seq = seq;
-        change.version = changed->version;
         changes_apply(c->core, &change);
 }
 
 static void apply_member_joined(struct channel *c, uint64_t seq, const Parley__V1__MemberJoined *joined)
 {
-        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
+        Parley__V1__MembershipChange change = membership(c, seq, joined->user_id, joined->role, joined->version);
 
-        change.channel_id = c->id;
-        change.user_id = joined->user_id;
-        change.role = joined->role;
-        change.seq = seq;
-        change.version = joined->version;
         changes_joined(c->core, &change);
 }
 

@@ -44,6 +44,23 @@ static uint64_t changed_seq(const struct rest_call *c)
 
 /* --- join and leave --- */
 
+static void begin(struct http_request *rq, void *userdata, void (*start)(struct rest_call *c))
+{
+        struct rest_call *c = rest_begin(rq, userdata);
+
+        if (!c)
+                return;
+        c->start = start;
+        start(c);
+}
+
+static void access_to_self(struct rest_call *c, rest_then then)
+{
+        const char *self = c->claims.user_id;
+
+        rest_access(c, &self, 1, then);
+}
+
 static void joined(struct rest_call *c, unsigned status)
 {
         rest_channel_entry(c, status, &c->access->channel, PARLEY__V1__ROLE__member, changed_seq(c));
@@ -72,19 +89,12 @@ static void join(struct rest_call *c)
 
 static void start_join(struct rest_call *c)
 {
-        const char *self = c->claims.user_id;
-
-        rest_access(c, &self, 1, join);
+        access_to_self(c, join);
 }
 
 void rest_join(struct http_request *rq, void *userdata)
 {
-        struct rest_call *c = rest_begin(rq, userdata);
-
-        if (!c)
-                return;
-        c->start = start_join;
-        start_join(c);
+        begin(rq, userdata, start_join);
 }
 
 static void gone(struct rest_call *c, unsigned status)
@@ -120,19 +130,12 @@ static void leave(struct rest_call *c)
 
 static void start_leave(struct rest_call *c)
 {
-        const char *self = c->claims.user_id;
-
-        rest_access(c, &self, 1, leave);
+        access_to_self(c, leave);
 }
 
 void rest_leave(struct http_request *rq, void *userdata)
 {
-        struct rest_call *c = rest_begin(rq, userdata);
-
-        if (!c)
-                return;
-        c->start = start_leave;
-        start_leave(c);
+        begin(rq, userdata, start_leave);
 }
 
 /* --- add, and change of a role --- */
