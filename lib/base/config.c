@@ -63,13 +63,13 @@ static bool is_text(const struct config_item *item)
         return item->type == CONFIG_STRING || item->type == CONFIG_SECRET;
 }
 
-/* A wrong value as an error shows it: one line, cut, without control characters */
+/* A wrong value as an error shows it: one line of ASCII, cut, without control characters */
 static const char *shown(const char *value, char text[SHOWN_MAX + 4])
 {
         size_t n = strnlen(value, SHOWN_MAX + 1);
 
         for (size_t i = 0; i < n && i < SHOWN_MAX; i++)
-                text[i] = (unsigned char)value[i] < 0x20 || value[i] == 0x7f ? '?' : value[i];
+                text[i] = (unsigned char)value[i] < 0x20 || (unsigned char)value[i] >= 0x7f ? '?' : value[i];
         if (n > SHOWN_MAX)
                 memcpy(text + SHOWN_MAX, "...", 4);
         else

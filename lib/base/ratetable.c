@@ -65,5 +65,9 @@ uint32_t ratetable_take(struct ratetable *t, const char *name, uint64_t now_ms, 
         }
         memcpy(e->name, key, sizeof(key));
         HASH_ADD_STR(t->all, name, e);
+        if (!e->hh.tbl) {
+                free(e);
+                return 1000;
+        }
         return ratelimit_take(&e->limit, now_ms, t->per_second, t->burst, cost);
 }

@@ -19,15 +19,19 @@ bool conn_on_loop(const struct conn *c)
 static void flush_soon(struct conn *c);
 
 /* A machine that is gone in the middle of a TLS record: nats.c waits for the rest with the lock held that its pings need. The kernel notices
- * after 5 + 3 * 2 s. */
+ * after 5 + 3 * 2 s. And what could not be delivered by the time that a stopped server is given up must not be delivered when it is back: the
+ * kernel would go on trying for minutes, also after the socket was closed, and a message that comes behind the server's memory of ids is
+ * stored a second time. */
 static void keep_alive(int fd)
 {
         const int on = 1, idle_s = 5, interval_s = 2, count = 3;
+        const unsigned undelivered_ms = 15000;
 
         setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
         setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &undelivered_ms, sizeof(undelivered_ms));
 }
 
 /* From the worker that connects: polling starts when the loop takes the connection over */

@@ -16,6 +16,10 @@ static struct address *address_new(struct core *core, const char *text)
                 return NULL;
         memcpy(a->text, text, strnlen(text, ADDRESS_MAX));
         HASH_ADD_STR(core->addresses, text, a);
+        if (!a->hh.tbl) {
+                free(a);
+                return NULL;
+        }
         return a;
 }
 

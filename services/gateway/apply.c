@@ -8,7 +8,7 @@
 #include "gateway/wiretime.h"
 #include "wire/event.h"
 
-static Parley__V1__Event *apply_rejected(struct channel *c, const struct raw_event *raw)
+static Parley__V1__Event *apply_rejected(struct channel *c, const struct raw_event *raw, uint64_t prev)
 {
         Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
         Parley__V1__EventRemoved removed = PARLEY__V1__EVENT_REMOVED__INIT;
@@ -19,7 +19,7 @@ static Parley__V1__Event *apply_rejected(struct channel *c, const struct raw_eve
         wiretime_set(&at, raw->time_ns);
         event.channel_id = c->id;
         event.seq = raw->seq;
-        event.prev = c->head;
+        event.prev = prev;
         event.created_at = &at;
         removed.reason = PARLEY__V1__EVENT_REMOVED__REASON__rejected;
         event.body_case = PARLEY__V1__EVENT__BODY_REMOVED;
@@ -29,16 +29,16 @@ static Parley__V1__Event *apply_rejected(struct channel *c, const struct raw_eve
         raw_event_free_list(packed);
         if (copy) {
                 copy->seq = raw->seq;
-                copy->prev = c->head;
+                copy->prev = prev;
         }
         return copy;
 }
 
-Parley__V1__Event *apply_decode(struct channel *c, const struct raw_event *raw)
+Parley__V1__Event *apply_decode(struct channel *c, const struct raw_event *raw, uint64_t prev)
 {
         Parley__V1__Event *event = NULL;
         struct wire_error error;
-        int r = event_decode(raw->data, raw->len, raw->seq, c->head, &event, &error);
+        int r = event_decode(raw->data, raw->len, raw->seq, prev, &event, &error);
 
         if (r < 0)
                 return NULL;
@@ -51,7 +51,7 @@ Parley__V1__Event *apply_decode(struct channel *c, const struct raw_event *raw)
                  LOG_S("error", r ? error.detail : "of another channel"));
         if (r == 0)
                 parley__v1__event__free_unpacked(event, NULL);
-        return apply_rejected(c, raw);
+        return apply_rejected(c, raw, prev);
 }
 
 void apply_blank(Parley__V1__Event *event)

@@ -73,7 +73,7 @@ static void chain_heard(struct channel *c, uint64_t seq)
 
 void chain_accept(struct channel *c, const struct raw_event *raw)
 {
-        Parley__V1__Event *event = apply_decode(c, raw);
+        Parley__V1__Event *event = apply_decode(c, raw, c->head);
 
         if (!event) {
                 log_error("no memory for an event", LOG_S("channel", c->id));
@@ -92,8 +92,9 @@ static bool chain_follows(const struct channel *c, uint64_t seq, uint64_t prev)
 {
         if (prev == c->head && prev > 0)
                 return true;
-        if (c->head == 0 && prev == 0)
-                return true; /* the first one ever, as far as the log knows */
+        /* the first one ever, as far as the log knows; unless it is of a log that was made anew, far above */
+        if (c->head == 0 && prev == 0 && seq - c->shard->first_seq <= UINT32_MAX)
+                return true;
         return seq == channel_position(c) + 1;
 }
 

@@ -39,6 +39,7 @@ static void change_to_user(struct user *u, const struct change *change)
 
         if (!c) {
                 log_error("no memory for a channel", LOG_S("user", u->id));
+                user_missed(u);
                 return;
         }
         was = user_member(u, c);

@@ -37,6 +37,10 @@ struct channel *channel_get(struct core *core, const char *id)
         c->shard = shard_of(core, id);
         memcpy(c->id, id, strlen(id) + 1);
         HASH_ADD_STR(core->channels, id, c);
+        if (!c->hh.tbl) {
+                free(c);
+                return NULL;
+        }
         metric_set(&stat_channels, HASH_COUNT(core->channels));
         return c;
 }
@@ -107,7 +111,8 @@ int channel_sub_add(struct channel *c, struct session *s, uint32_t link, uint32_
         }
         c->subs[c->n_subs] = (struct sub){.session = s, .link = link};
         *ret_index = c->n_subs++;
-        wheel_disarm(&c->timer);
+        if (c->state != CHANNEL_MISSING)
+                wheel_disarm(&c->timer); /* else it is what tries again */
         return 0;
 }
 
@@ -134,23 +139,35 @@ void channel_check_links(struct channel *c)
         }
 }
 
-void channel_set_doc(struct channel *c, const Parley__V1__Channel *doc)
+/* protobuf-c has no copy. NULL: no memory */
+static Parley__V1__Channel *doc_copy(const Parley__V1__Channel *doc)
 {
         size_t n = parley__v1__channel__get_packed_size(doc);
-        uint8_t *packed;
+        uint8_t *packed = malloc(n + 1);
+        Parley__V1__Channel *copy;
+
+        if (!packed)
+                return NULL;
+        parley__v1__channel__pack(doc, packed);
+        copy = parley__v1__channel__unpack(NULL, n, packed);
+        free(packed);
+        return copy;
+}
+
+void channel_set_doc(struct channel *c, const Parley__V1__Channel *doc)
+{
+        Parley__V1__Channel *copy;
 
         if (c->doc && doc->version < c->doc->version)
                 return;
-        packed = malloc(n + 1);
-        if (!packed) {
+        copy = doc_copy(doc);
+        if (!copy) {
                 log_error("no memory for a channel's description", LOG_S("channel", c->id));
-                return;
+                return; /* rather the old one than none, which would hide nothing from anybody */
         }
-        parley__v1__channel__pack(doc, packed);
         if (c->doc)
                 parley__v1__channel__free_unpacked(c->doc, NULL);
-        c->doc = parley__v1__channel__unpack(NULL, n, packed);
-        free(packed);
+        c->doc = copy;
 }
 
 /* --- activation --- */

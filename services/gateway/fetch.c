@@ -28,8 +28,11 @@ struct fetch {
         bool in_stream;
         bool ended; /* the leader has nothing more of the channel */
         bool history_failed, history_behind;
-        bool history_gave; /* some of it */
-        struct gate *gate; /* repairs do not wait for replays */
+        bool history_gave;     /* some of it */
+        bool stream_gave;      /* the same */
+        bool holes_sought;     /* once: what history does not answer has to do without */
+        uint64_t hole_through; /* through here history is asked, for what the stream has no more */
+        struct gate *gate;     /* repairs do not wait for replays */
         struct gate_item gate_item;
         struct fetch **handle; /* of whoever may cancel it */
         struct fetch *prev, *next;
@@ -275,6 +278,7 @@ static void stream_on_next(int error, const struct bus_msg *msg, void *userdata)
                 return;
         } else {
                 f->through = msg->seq;
+                f->stream_gave = true;
         }
         fetch_step(f);
 }
@@ -294,11 +298,64 @@ static void stream_ask_next(struct fetch *f)
         up_stream_next(&f->core->up, stream, subject, f->through + 1, stream_on_next, f);
 }
 
+/* --- messages that were deleted --- */
+
+/* The target of a deletion; 0: it is none, or cannot be read */
+static uint64_t deleted_by(const struct raw_event *raw)
+{
+        Parley__V1__Event *event = parley__v1__event__unpack(NULL, raw->len, raw->data);
+        uint64_t target = 0;
+
+        if (event && event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_DELETED)
+                target = event->message_deleted->target_seq;
+        if (event)
+                parley__v1__event__free_unpacked(event, NULL);
+        return target;
+}
+
+static bool fetch_has(const struct fetch *f, uint64_t seq)
+{
+        for (const struct raw_event *e = f->events; e && e->seq <= seq; e = e->next)
+                if (e->seq == seq)
+                        return true;
+        return false;
+}
+
+/* A message that was deleted is soon removed from the log, and leaves no trace there but its deletion. History has a placeholder for it,
+ * without which what was read has a hole. True when history shall be asked for it. */
+static bool fetch_seek_holes(struct fetch *f)
+{
+        uint64_t hole = 0;
+
+        if (f->holes_sought || !f->stream_gave || f->history_failed)
+                return false;
+        f->holes_sought = true;
+        for (const struct raw_event *e = f->events; e; e = e->next) {
+                uint64_t target = deleted_by(e);
+
+                if (target > f->options.after && target < e->seq && target > hole && !fetch_has(f, target))
+                        hole = target;
+        }
+        if (!hole)
+                return false;
+        raw_event_free_list(f->events);
+        f->events = NULL;
+        f->last = &f->events;
+        f->n = f->gets = 0;
+        f->bytes = 0;
+        f->through = f->options.after;
+        f->hole_through = hole;
+        f->ended = f->history_behind = false;
+        return true;
+}
+
 /* --- which of both --- */
 
 static bool fetch_stream_serves(const struct fetch *f)
 {
         if (f->through < f->options.history_through || f->through + 1 < f->channel->shard->first_seq)
+                return false;
+        if (f->through < f->hole_through && !f->history_failed && !f->history_behind)
                 return false;
         if (f->options.prefer_history && !f->history_failed && !f->history_behind)
                 return false;
@@ -323,7 +380,9 @@ static void fetch_step(struct fetch *f)
                 stream_end(f);
                 return;
         }
-        if (too_long && f->through < f->options.until)
+        if (enough && fetch_seek_holes(f))
+                history_ask(f);
+        else if (too_long && f->through < f->options.until)
                 fetch_finish(f, FETCH_TOO_LONG);
         else if (f->through >= f->options.until)
                 fetch_finish(f, FETCH_OK);

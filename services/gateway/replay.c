@@ -255,7 +255,7 @@ static void replay_wait(struct session *s, struct link *l, const struct replay_s
         r->key.after = source->after;
         r->key.alone = r->private ? ++c->core->n_private_replays : 0;
         HASH_ADD(hh, c->replays, key, sizeof(r->key), r);
-        r->listed = true;
+        r->listed = r->hh.tbl != NULL; /* without memory nobody can join it */
         if (replay_fetch(r))
                 replay_finish(r, FETCH_UNAVAILABLE);
 }
@@ -275,8 +275,11 @@ static void ahead_answer(struct shard *shard, int error, uint64_t last_seq, void
                 replay_gap(s, l, PARLEY_GAP_UNAVAILABLE);
         else if (l && r->source.from > last_seq)
                 replay_gap(s, l, PARLEY_GAP_CURSOR_AHEAD);
-        else if (l)
+        else if (l && tail_covers(c, r->source.after))
                 replay_serve(s, l, &r->source, false);
+        else if (l)
+                replay_wait(s, l, &r->source,
+                            0); /* the channel has passed the cursor meanwhile, and the tail with it */
         if (!error && r->source.from <= last_seq)
                 chain_verify(c); /* perhaps the client knows of an event that has not come here */
         replay_free(r);

@@ -8,7 +8,6 @@
 #include "gateway/apply.h"
 #include "gateway/pack.h"
 #include "gateway/replay.h"
-#include "wire/event.h"
 
 /* One frame of a replay holds at most so much, so that it still fits into a batch */
 #define CHUNK_BYTES 40000
@@ -57,14 +56,10 @@ static void builder_done(struct builder *b)
 
 static int builder_add(struct builder *b, const struct raw_event *raw, uint64_t prev)
 {
-        Parley__V1__Event *event = NULL;
-        struct wire_error error;
-        int r = event_decode(raw->data, raw->len, raw->seq, prev, &event, &error);
+        Parley__V1__Event *event = apply_decode(b->c, raw, prev);
 
-        if (r)
-                return r < 0 ? r : -EBADMSG;
-        if (event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE)
-                event->message->seq = raw->seq;
+        if (!event)
+                return -ENOMEM;
         b->events[b->n] = event;
         b->sizes[b->n++] = raw->len;
         return 0;
@@ -229,9 +224,13 @@ static struct replay_cache *cache_entry(struct channel *c, const struct replay_s
         if (!entry)
                 return NULL;
         entry->key = key;
+        HASH_ADD(hh, c->core->replay_caches, key, sizeof(key), entry);
+        if (!entry->hh.tbl) {
+                free(entry);
+                return NULL;
+        }
         entry->next = c->replay_cache;
         c->replay_cache = entry;
-        HASH_ADD(hh, c->core->replay_caches, key, sizeof(key), entry);
         return entry;
 }
 

@@ -74,6 +74,7 @@ static void user_on_signal(const struct bus_msg *msg, void *userdata)
 
         if (!signal) {
                 log_warn("a signal that cannot be read", LOG_S("subject", msg->subject));
+                user_missed(u);
                 return;
         }
         if (signal->body_case == PARLEY__V1__USER_SIGNAL__BODY_MEMBERSHIPS_CHANGED && u->loaded)
@@ -81,6 +82,11 @@ static void user_on_signal(const struct bus_msg *msg, void *userdata)
         else if (u->loading)
                 u->load_again = true;
         parley__v1__user_signal__free_unpacked(signal, NULL);
+}
+
+void user_missed(struct user *u)
+{
+        wheel_arm(u->core->wheel, &u->retry, u->core->now_ms + USER_RETRY_MS, user_retry);
 }
 
 static void user_sessions_advance(struct user *u)
@@ -99,13 +105,17 @@ static void user_loaded(struct user *u, const struct bus_msg *msg)
 
         if (msg) {
                 list = parley__v1__memberships__unpack(NULL, msg->len, msg->data);
-                if (!list)
+                if (!list) {
                         log_error("memberships that cannot be read", LOG_S("user", u->id));
-        }
-        if (list)
+                        user_missed(u);
+                        return;
+                }
                 user_apply_list(u, list);
-        parley__v1__memberships__free_unpacked(list, NULL);
+                parley__v1__memberships__free_unpacked(list, NULL);
+        }
         changes_replay(u->core, u);
+        if (wheel_armed(&u->retry))
+                return; /* there was no memory for all of it: nobody is told half of his channels */
         u->loaded = true;
         user_sessions_advance(u);
 }
@@ -174,6 +184,10 @@ static struct user *user_new(struct core *core, const char *user_id)
         u->core = core;
         memcpy(u->id, user_id, strlen(user_id) + 1);
         HASH_ADD_STR(core->users, id, u);
+        if (!u->hh.tbl) {
+                free(u);
+                return NULL;
+        }
         metric_set(&stat_users, HASH_COUNT(core->users));
         return u;
 }

@@ -62,7 +62,7 @@ bool member_joining(const struct member *m, const struct channel *c);
 bool member_join_unknown(const struct member *m);
 /* The role that counts now */
 Parley__V1__Role user_role(struct user *u, const struct channel *c);
-/* Applies a newer state of one membership to permissions and sessions; an older one changes nothing */
+/* Applies a newer state of one membership to permissions and sessions; an older one changes nothing. Without memory all is read again. */
 void user_apply(struct user *u, struct channel *c, const struct member_change *change);
 /* Applies a whole list, unless it is older than the last */
 void user_apply_list(struct user *u, const Parley__V1__Memberships *list);
@@ -72,4 +72,6 @@ void user_relink(struct user *u, struct channel *c);
 void user_relink_session(struct user *u, struct session *s, struct channel *c);
 /* All of MEMBERS is read again */
 void user_reload(struct user *u);
+/* The same, soon: there was no memory for something that was told of this user */
+void user_missed(struct user *u);
 void user_free(struct user *u);

@@ -129,6 +129,7 @@ void user_apply(struct user *u, struct channel *c, const struct member_change *c
                 m = user_member_add(u, c);
         if (!m) {
                 log_error("no memory for a membership", LOG_S("user", u->id));
+                user_missed(u);
                 return;
         }
         if (change->version > m->version || change->since_seq > m->since_seq)
@@ -176,6 +177,7 @@ void user_apply_list(struct user *u, const Parley__V1__Memberships *list)
                 c = channel_get(u->core, m->channel_id);
                 if (!c) {
                         log_error("no memory for a channel", LOG_S("user", u->id));
+                        user_missed(u);
                         return;
                 }
                 channel_ref(c);

@@ -132,6 +132,10 @@ void digest_note(struct digest *d, const char *channel_id, uint64_t seq)
                         return; /* the next change of this channel tells as well */
                 memcpy(h->channel_id, channel_id, strlen(channel_id) + 1);
                 HASH_ADD_STR(d->heads, channel_id, h);
+                if (!h->hh.tbl) {
+                        free(h);
+                        return;
+                }
         }
         h->seq = seq;
         if (HASH_COUNT(d->heads) >= HEADS_MAX)

@@ -68,6 +68,10 @@ static void on_alive(const struct bus_msg *msg, void *userdata)
                 if (!gw && HASH_COUNT(g->all) < GATEWAYS_MAX && (gw = calloc(1, sizeof(*gw)))) {
                         memcpy(gw->id, alive->gateway_id, strlen(alive->gateway_id) + 1);
                         HASH_ADD_STR(g->all, id, gw);
+                        if (!gw->hh.tbl) {
+                                free(gw);
+                                gw = NULL;
+                        }
                 }
                 if (gw) {
                         gw->heard_ms = now_ms(g);
@@ -179,6 +183,10 @@ static int copy_living(struct confirm *c)
                         return -ENOMEM;
                 *copy = *gw;
                 HASH_ADD_STR(c->missing, id, copy);
+                if (!copy->hh.tbl) {
+                        free(copy);
+                        return -ENOMEM;
+                }
         }
         return 0;
 }

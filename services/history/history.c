@@ -45,6 +45,11 @@ struct history {
         struct rpc *rpc;
         struct pg_listener *listener;
         struct pg_migrate *migrate;
+        struct pool {
+                struct history *history;
+                const char *name;
+        } pools[2]; /* for requests, for ingest */
+        bool checking_database;
         struct http_server *http, *admin;
         struct shard **shards;
         unsigned n_shards, n_parts; /* that are being closed */
@@ -91,12 +96,20 @@ static void on_bus_error(const char *text, void *userdata)
 
 static void on_pg_state(bool up, const char *text, void *userdata)
 {
-        const char *which = userdata;
+        const struct pool *pool = userdata;
+        struct history *h = pool->history;
 
-        if (up)
-                log_info("connected to Postgres", LOG_S("pool", which));
-        else
-                log_warn("no connection to Postgres", LOG_S("pool", which), LOG_S("why", text));
+        if (!up) {
+                log_warn("no connection to Postgres", LOG_S("pool", pool->name), LOG_S("why", text));
+                return;
+        }
+        log_info("connected to Postgres", LOG_S("pool", pool->name));
+        /* All connections were lost: this may be another database, an empty one or an older one from a backup. */
+        if (pool == &h->pools[1] && h->env.migrated && !h->stopping) {
+                h->env.migrated = false;
+                h->checking_database = true;
+                pg_migrate_again(h->migrate);
+        }
 }
 
 static void on_migrated(int error, const char *text, void *userdata)
@@ -106,6 +119,9 @@ static void on_migrated(int error, const char *text, void *userdata)
         if (error == 0) {
                 h->env.migrated = true;
                 log_info("the database is ready", LOG_S("schema", text));
+                for (unsigned i = 0; h->checking_database && i < h->n_shards; i++)
+                        shard_database_changed(h->shards[i]);
+                h->checking_database = false;
         } else if (error != -EAGAIN) {
                 log_warn("the database is not ready", LOG_S("why", text));
         }
@@ -295,12 +311,16 @@ static int open_postgres(struct history *h)
                                      .max_queue = (unsigned)c->pg_queue,
                                      .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
                                      .on_state = on_pg_state,
-                                     .userdata = (void *)"requests"};
-        int r = pg_new(&h->env.pg, &options);
+                                     .userdata = &h->pools[0]};
+        int r;
+
+        h->pools[0] = (struct pool){h, "requests"};
+        h->pools[1] = (struct pool){h, "ingest"};
+        r = pg_new(&h->env.pg, &options);
 
         options.connections = workers > WORKER_CONNECTIONS_MAX ? WORKER_CONNECTIONS_MAX : workers;
         options.max_queue = WORKER_QUEUE;
-        options.userdata = (void *)"ingest";
+        options.userdata = &h->pools[1];
         if (r == 0)
                 r = pg_new(&h->env.pg_worker, &options);
         if (r == 0)

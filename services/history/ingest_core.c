@@ -270,6 +270,10 @@ int ingest_batch_close(struct ingest_batch *b)
                 }
                 all[i].identity = item->identity;
                 HASH_ADD_KEYPTR(hh, seen, item->identity, strlen(item->identity), &all[i]);
+                if (!all[i].hh.tbl) {
+                        HASH_CLEAR(hh, seen);
+                        return -ENOMEM;
+                }
         }
         HASH_CLEAR(hh, seen);
         return 0;

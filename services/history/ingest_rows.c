@@ -118,6 +118,7 @@ struct build {
         struct channel_state *channels, *channel_pool;
         struct user_state *users, *user_pool;
         unsigned n_channels, n_users;
+        bool no_memory;
 };
 
 static struct channel_state *channel_of(struct build *b, const char *id)
@@ -130,6 +131,7 @@ static struct channel_state *channel_of(struct build *b, const char *id)
         c = &b->channel_pool[b->n_channels++];
         *c = (struct channel_state){.id = id};
         HASH_ADD_KEYPTR(hh, b->channels, c->id, strlen(c->id), c);
+        b->no_memory |= !c->hh.tbl;
         return c;
 }
 
@@ -145,6 +147,7 @@ static void user_named(struct build *b, const char *id, const char *name, bool o
                 u = &b->user_pool[b->n_users++];
                 *u = (struct user_state){.id = id};
                 HASH_ADD_KEYPTR(hh, b->users, u->id, strlen(u->id), u);
+                b->no_memory |= !u->hh.tbl;
         }
         if (u->own && !own)
                 return;
@@ -412,10 +415,12 @@ int ingest_rows_build(const struct ingest_batch *b, unsigned from, unsigned to, 
         if (!channel_pool || !user_pool)
                 return -ENOMEM;
         for (unsigned i = from; r == 0 && i < to; i++)
-                r = item_rows(&build, &b->items[i]);
+                r = build.no_memory ? -ENOMEM : item_rows(&build, &b->items[i]);
         if (r == 0)
                 summary_rows(&build);
         HASH_CLEAR(hh, build.channels);
         HASH_CLEAR(hh, build.users);
+        if (build.no_memory)
+                return -ENOMEM;
         return r < 0 ? r : rows_error(ret);
 }

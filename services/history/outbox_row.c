@@ -53,6 +53,11 @@ int outbox_row_add(struct outbox *o, const struct pg_results *r, unsigned i)
         }
         memcpy(row->payload, payload, row->n_payload);
         HASH_ADD(hh, o->rows, id, sizeof(row->id), row);
+        if (!row->hh.tbl) {
+                free(row->payload);
+                free(row);
+                return -ENOMEM;
+        }
         return 0;
 }
 

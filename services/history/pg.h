@@ -120,4 +120,6 @@ struct pg_migrate;
 int pg_migrate_start(struct pg_migrate **ret_migrate, uv_loop_t *loop, const char *conninfo, const char *application,
                      void (*on_result)(int error, const char *text, void *userdata), void *userdata);
 /* Stops trying and releases; done is called on the loop. May be called at any time after start, once. */
+/* Once more, after it was through: the database may be another one */
+void pg_migrate_again(struct pg_migrate *m);
 void pg_migrate_close(struct pg_migrate *m, void (*done)(void *userdata), void *userdata);

@@ -199,6 +199,13 @@ int pg_migrate_start(struct pg_migrate **ret_migrate, uv_loop_t *loop, const cha
         return 0;
 }
 
+void pg_migrate_again(struct pg_migrate *m)
+{
+        m->backoff_ms = RETRY_MIN_MS;
+        if (!m->working && !m->closing)
+                (void)uv_timer_start(&m->timer, start, 0, 0);
+}
+
 void pg_migrate_close(struct pg_migrate *m, void (*done)(void *userdata), void *userdata)
 {
         if (!m) {

@@ -351,6 +351,13 @@ void shard_bus_changed(struct shard *s, bool connected)
                 outbox_uncertain(s->outbox);
 }
 
+void shard_database_changed(struct shard *s)
+{
+        s->imported = false;
+        if (s->state == SHARD_RUNNING)
+                stop(s, false);
+}
+
 bool shard_ready(const struct shard *s)
 {
         bool complete = !s->sweeper || s->env->general_there;

@@ -15,6 +15,8 @@ void shard_close(struct shard *s, void (*done)(void *userdata), void *userdata);
 void shard_wake_outbox(struct shard *s);
 /* The connection to NATS is there, or gone */
 void shard_bus_changed(struct shard *s, bool connected);
+/* Postgres was away, and may be another database since: what the buckets know is looked at again */
+void shard_database_changed(struct shard *s);
 /* This instance works on it, or another one does */
 bool shard_ready(const struct shard *s);
 /* What is in the way, for the log and /readyz; "" when nothing is */

@@ -9,7 +9,7 @@
 void waiters_add(struct waiters *ws, struct waiter *w)
 {
         HASH_ADD_STR(ws->all, event_id, w);
-        w->listed = true;
+        w->listed = w->hh.tbl != NULL;
 }
 
 void waiters_remove(struct waiters *ws, struct waiter *w)

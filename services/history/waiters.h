@@ -20,6 +20,7 @@ struct waiters {
         struct waiter *all;
 };
 
+/* Without memory it is not listed, and not called */
 void waiters_add(struct waiters *ws, struct waiter *w);
 void waiters_remove(struct waiters *ws, struct waiter *w); /* fine when it is not listed */
 /* Whether somebody here waited for it */

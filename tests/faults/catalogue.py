@@ -2,6 +2,10 @@
 
 from fault import REGISTRY
 
+import families.clock  # noqa: F401
+import families.cluster  # noqa: F401
+import families.nats  # noqa: F401
+import families.postgres  # noqa: F401
 import families.processes  # noqa: F401
 import families.gateways  # noqa: F401
 import families.members  # noqa: F401

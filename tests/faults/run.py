@@ -16,11 +16,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from catalogue import REGISTRY  # noqa: E402
 from checker.invariants import LETTERS  # noqa: E402
-from fault import Outcome, Run, execute  # noqa: E402
+from fault import Outcome, Run, Skipped, execute  # noqa: E402
 from mutations import run as mutations  # noqa: E402
 from planted.plants import PLANTS  # noqa: E402
 from planted.run import run_all as run_planted  # noqa: E402
-from support.stack import Stack  # noqa: E402
 
 
 class Stacks:
@@ -30,9 +29,9 @@ class Stacks:
         self.build, self.stacks = build, {}
 
     def get(self, fault):
-        key = (self.build or fault.build, tuple(sorted(fault.settings.items())))
+        key = (self.build or fault.build, type(fault).new_stack, tuple(sorted(fault.settings.items())))
         if key not in self.stacks:
-            self.stacks[key] = Stack(build=key[0], **fault.settings)
+            self.stacks[key] = fault.new_stack(key[0])
         stack = self.stacks[key]
         try:
             stack.up().second_gateways(fault.gateways)
@@ -56,6 +55,9 @@ def run_one(fault, stacks, seed, keep):
     except AssertionError as error:
         print(f"  ERROR: {error}")
         return Outcome(fault.name, fault.invariants, error="the stack did not start")
+    except Skipped as why:
+        print(f"  SKIPPED: {why}")
+        return Outcome(fault.name, fault.invariants, skipped=str(why))
     run = Run(fault, stack, seed)
     try:
         outcome = asyncio.run(execute(run))
@@ -76,6 +78,8 @@ def report(run, keep):
         print(f"  … {len(outcome.violations)} violations")
     if outcome.error:
         print(f"  ERROR: {outcome.error}")
+    if outcome.skipped:
+        print(f"  SKIPPED: {outcome.skipped}")
     if outcome.failed:
         keep.mkdir(parents=True, exist_ok=True)
         path = keep / f"{outcome.name}-{run.seed}.jsonl"
@@ -91,9 +95,12 @@ def table(outcomes):
         recovered = "   -   " if o.recovered_s is None else f"{o.recovered_s:5.1f} s"
         cells = "  ".join(f"{o.cell(x):>2}" for x in LETTERS)
         lines.append(f"{o.name:{width}}  {cells}  {o.acked:6}  {recovered:>9}  {REGISTRY[o.name].bound_s:3} s  {o.took_s:4.0f} s"
-                     + ("  ERROR" if o.error else ""))
+                     + ("  ERROR" if o.error else "") + ("  SKIPPED" if o.skipped else ""))
     failed = [o.name for o in outcomes if o.failed]
     lines.append(f"\n{len(outcomes)} runs, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    skipped = [o.name for o in outcomes if o.skipped]
+    if skipped:
+        lines.append(f"{len(skipped)} SKIPPED, of which nothing is known: {', '.join(skipped)}")
     return "\n".join(lines)
 
 
@@ -171,8 +178,11 @@ def main():
             outcomes.append(run_one(REGISTRY[name](), stacks, its_seed, arguments.keep))
     finally:
         stacks.down()
-    print(f"\n{where}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})\n\n{table(outcomes)}")
-    return 1 if any(o.failed for o in outcomes) or not outcomes else 0
+    print(f"
+{where}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})
+
+{table(outcomes)}")
+    return 1 if any(o.failed for o in outcomes) or not outcomes else 2 if any(o.skipped for o in outcomes) else 0
 
 
 if __name__ == "__main__":

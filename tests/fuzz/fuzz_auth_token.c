@@ -1,23 +1,9 @@
 /* auth_verify with any bytes; and any header and any claims behind a good signature, which chance would never find. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "auth/auth.h"
 #include "auth/key.h"
 #include "auth_fixtures.h"
 #include "base/text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define REQUIRE(condition)                                                                                             \
-        do                                                                                                             \
-                if (!(condition)) {                                                                                    \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
-                        abort();                                                                                       \
-                }                                                                                                      \
-        while (0)
+#include "fuzz.h"
 
 static struct auth *strict, *lenient;
 static struct auth_key *key;

@@ -1,24 +1,11 @@
 /* What the fuzz targets of lib/wire share. */
 #pragma once
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/text.h"
+#include "fuzz.h"
 #include "kinds.pb-c.h"
 #include "parley/v1/client.pb-c.h"
 #include "wire/wire.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define REQUIRE(condition)                                                                                             \
-        do                                                                                                             \
-                if (!(condition)) {                                                                                    \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
-                        abort();                                                                                       \
-                }                                                                                                      \
-        while (0)
 
 static const struct wire_limits fuzz_limits = {.max_bytes = 65536, .max_depth = 6, .max_elements = 500};
 

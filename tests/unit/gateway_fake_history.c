@@ -13,13 +13,30 @@ static bool member_after(const Parley__V1__Event *e, const char *user, bool memb
         return member;
 }
 
-/* historyVisibility joined: what happened while he was no member. Who did not join by an event was one from the beginning. */
+/* Who did not join by an event, or left first, was a member from the beginning */
+static bool member_at_first(const struct fake *f, const char *user, const char *channel)
+{
+        for (size_t i = 0; i < f->n_log; i++) {
+                Parley__V1__Event *e = strcmp(f->log[i].channel, channel)
+                                               ? NULL
+                                               : parley__v1__event__unpack(NULL, f->log[i].len, f->log[i].data);
+                bool joined = e && member_after(e, user, false), left = e && !member_after(e, user, true);
+
+                if (e)
+                        parley__v1__event__free_unpacked(e, NULL);
+                if (joined || left)
+                        return left;
+        }
+        return true;
+}
+
+/* historyVisibility joined: what happened while he was no member */
 static bool history_hides(const struct fake *f, const char *user, const char *channel, uint64_t seq)
 {
         const struct fake_key *key = fake_key_find(f, BUCKET_CHANNELS, channel);
         Parley__V1__Channel *doc = key ? parley__v1__channel__unpack(NULL, key->len, key->data) : NULL;
         bool joined_only = doc && doc->history_visibility == PARLEY__V1__CHANNEL__HISTORY_VISIBILITY__joined;
-        bool visible = true;
+        bool visible = !joined_only || member_at_first(f, user, channel);
 
         if (doc)
                 parley__v1__channel__free_unpacked(doc, NULL);
@@ -36,6 +53,26 @@ static bool history_hides(const struct fake *f, const char *user, const char *ch
                 parley__v1__event__free_unpacked(e, NULL);
         }
         return !visible;
+}
+
+/* What could not be ingested has a placeholder */
+static Parley__V1__Event *history_event_of(const struct fake_event *e)
+{
+        Parley__V1__Event *event = parley__v1__event__unpack(NULL, e->len, e->data);
+        Parley__V1__Event rejected = PARLEY__V1__EVENT__INIT;
+        Parley__V1__EventRemoved removed = PARLEY__V1__EVENT_REMOVED__INIT;
+        uint8_t data[256];
+
+        if (!event) {
+                rejected.channel_id = (char *)e->channel;
+                rejected.body_case = PARLEY__V1__EVENT__BODY_REMOVED;
+                rejected.removed = &removed;
+                removed.reason = PARLEY__V1__EVENT_REMOVED__REASON__rejected;
+                event = parley__v1__event__unpack(NULL, parley__v1__event__pack(&rejected, data), data);
+        }
+        assert_non_null(event);
+        event->seq = e->seq;
+        return event;
 }
 
 static void history_events(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata)
@@ -63,9 +100,7 @@ static void history_events(struct fake *f, const void *data, size_t len, bus_rep
                         a.through_seq = a.events[a.n_events - 1]->seq;
                         break;
                 }
-                a.events[a.n_events] = parley__v1__event__unpack(NULL, e->len, e->data);
-                assert_non_null(a.events[a.n_events]);
-                a.events[a.n_events++]->seq = e->seq;
+                a.events[a.n_events++] = history_event_of(e);
         }
         out = malloc(parley__v1__events_response__get_packed_size(&a) + 1);
         fake_reply(f, 0, handler, userdata, out, parley__v1__events_response__pack(&a, out));
@@ -111,8 +146,7 @@ static void history_event(struct fake *f, const void *data, size_t len, bus_repl
 
         for (size_t i = 0; i < f->n_log; i++) {
                 if (f->log[i].seq == q->seq && strcmp(f->log[i].channel, q->channel_id) == 0) {
-                        a.event = parley__v1__event__unpack(NULL, f->log[i].len, f->log[i].data);
-                        a.event->seq = q->seq;
+                        a.event = history_event_of(&f->log[i]);
                 }
         }
         missing.code = (char *)"not_found";

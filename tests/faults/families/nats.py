@@ -1,0 +1,124 @@
+"""nats-server: a gateway that is too slow for it, a log that was deleted, a store that is gone."""
+
+import asyncio
+import shutil
+import signal
+
+import nats
+
+from fault import Fault, fault
+from support.stack import wait_until
+
+LOG = "CHAT_0"
+MAX_PENDING = 64 << 20   # deploy/local/nats.conf.in
+
+
+@fault
+class SlowConsumer(Fault):
+    name = "nats-slow-consumer"
+    about = "a gateway is stopped until nats-server has 64 MB for it, and cuts it off as a slow consumer"
+    bound_s = 30
+    memory_apart = ("nats-server",)   # its collector gives back what 64 MB of messages took when it likes
+
+    async def inject(self, run):
+        log = run.stack.run_dir / "log" / "nats-server.log"
+        seen = log.read_text().count("Slow Consumer Detected")
+        pids = [run.stack.pid("gateway")]
+        run.stack.signal_all(pids, signal.SIGSTOP)
+        await run.thread(wait_until, lambda: run.stack.states(pids) == ["T"], 5, "the gateway is stopped")
+        nc = await nats.connect(run.stack.nats_url)
+        sent = 0
+        try:
+            # what the gateway subscribes to, of a channel that nobody has
+            while log.read_text().count("Slow Consumer Detected") == seen:
+                assert sent < 4 * MAX_PENDING, f"{sent} bytes did not make a slow consumer"
+                await nc.publish("live.0.nobody", b"x" * (512 << 10))
+                await nc.flush(10)
+                sent += 512 << 10
+        finally:
+            await nc.close()
+        run.show(f"nats-server has cut the gateway off as a slow consumer after {sent >> 20} MB")
+
+    async def heal(self, run):
+        run.stack.signal_all([run.stack.pid("gateway")], signal.SIGCONT)
+
+    async def clean(self, run):
+        run.stack.signal_all([run.stack.pid("gateway")], signal.SIGCONT)
+
+
+async def stream_info(run):
+    """The state and the epoch of the log, by JetStream itself; None: it is not there."""
+    nc = await nats.connect(run.stack.nats_url)
+    try:
+        info = await nc.jetstream().stream_info(LOG)
+        return info.config.metadata["parley_epoch"], info.state.first_seq, info.state.last_seq
+    except nats.js.errors.NotFoundError:
+        return None
+    finally:
+        await nc.close()
+
+
+class LogLost(Fault):
+    """What was acked has to be in Postgres before the log is lost: G1 holds as long as one of both does. So the talk pauses first."""
+    shares_stack = False
+    bound_s = 40
+
+    async def pause_talk(self, run):
+        await run.load.stop()
+        goal = run.load.last_acked()
+        for channel, seq in goal.items():
+            await run.thread(run.stack.wait_ingested, run.load.owner, channel, seq, 30)
+        self.before = await stream_info(run)
+
+    async def made_anew(self, run):
+        """Above all that was, with another epoch."""
+        for _ in range(300):
+            after = await stream_info(run)
+            if after and after[0] != self.before[0]:
+                break
+            await asyncio.sleep(0.1)  # a poll with a deadline
+        else:
+            raise AssertionError(f"the log is not made anew within 30 s: it was {self.before}, and is {after}")
+        assert after[1] > self.before[2], f"sequences would repeat: {self.before} and then {after}"
+        run.show(f"the log ended at {self.before[2]} in epoch {self.before[0]}; it begins at {after[1]} in epoch {after[0]}")
+
+    async def heal(self, run):
+        await self.made_anew(run)
+        run.load.start()
+
+
+@fault
+class Recreated(LogLost):
+    name = "log-recreated"
+    about = "the stream of the log is deleted under the running services: it is made anew, far above, in another epoch"
+
+    async def inject(self, run):
+        await self.pause_talk(run)
+        nc = await nats.connect(run.stack.nats_url)
+        try:
+            await nc.jetstream().delete_stream(LOG)
+        finally:
+            await nc.close()
+        run.show(f"the stream was deleted; it had {self.before[2]} sequences")
+        run.load.start()
+        await run.pause(1)
+        await run.load.stop()
+
+
+@fault
+class StoreLost(LogLost):
+    name = "nats-store-lost"
+    about = "nats-server is killed and its store deleted: log and buckets are made again from Postgres"
+
+    async def inject(self, run):
+        await self.pause_talk(run)
+        await run.thread(run.stack.kill, "nats-server")
+        await run.thread(shutil.rmtree, run.stack.run_dir / "nats")
+        run.show("nats-server was killed and its store removed")
+
+    async def heal(self, run):
+        await run.thread(run.stack.start, "nats-server")
+        await super().heal(run)
+
+    async def clean(self, run):
+        await run.thread(run.stack.start, "nats-server")

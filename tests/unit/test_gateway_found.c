@@ -1,0 +1,131 @@
+/* What the session fuzzer and the allocation failures have found, each as a test of its own. */
+#include "gateway_fake_impl.h"
+
+#include "bus/subjects.h"
+
+#define ROOM "room"
+
+static struct fake *world(uint64_t tail_events)
+{
+        struct fake *f = fake_new();
+        const struct fake_membership m = {.channel = ROOM, .role = PARLEY__V1__ROLE__member, .version = 1};
+
+        f->config.tail_events = tail_events;
+        fake_start(f);
+        fake_put_channel(f, ROOM, false, false);
+        fake_put_members(f, "ada", 1, &m, 1, false);
+        return f;
+}
+
+/* A cursor above what the gateway knows: while the stream is asked the channel passes it, and the tail keeps nothing. The replay must
+ * not say that it is complete through where the channel is now. */
+static void test_a_cursor_that_is_passed_while_it_is_looked_at(void **state)
+{
+        struct fake *f = world(0);
+        struct fake_client *c;
+
+        (void)state;
+        fake_message(f, ROOM, "bob", "1");
+        fake_run(f);
+        c = fake_connect(f, "ada", ENCODING_PROTO);
+        for (unsigned i = 2; i <= 5; i++)
+                fake_message(f, ROOM, "bob", "more");
+        fake_client_resume(c, ROOM, FAKE_EPOCH, 2);
+        fake_run(f);
+        fake_check_view_from(c, ROOM, 2, 3);
+        assert_int_equal(fake_view(c, ROOM)->gaps, 0);
+        fake_free(f);
+}
+
+/* Membership first, description later: the channel is tried again, also when somebody else has come meanwhile */
+static void test_a_missing_description_is_looked_for_again(void **state)
+{
+        struct fake *f = world(8);
+        const struct fake_membership m = {.channel = "late", .role = PARLEY__V1__ROLE__member, .version = 1};
+        struct fake_client *one, *two;
+
+        (void)state;
+        fake_put_members(f, "bob", 1, &m, 1, false);
+        one = fake_connect(f, "bob", ENCODING_PROTO);
+        two = fake_connect(f, "bob", ENCODING_PROTO);
+        assert_null(fake_last(one, PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_ADDED));
+        fake_put_channel(f, "late", false, false);
+        fake_advance(f, 6000);
+        assert_non_null(fake_last(one, PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_ADDED));
+        assert_non_null(fake_last(two, PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_ADDED));
+        fake_free(f);
+}
+
+/* What cannot be read has its place in a replay, as it has live */
+static void test_rubbish_does_not_stop_replays(void **state)
+{
+        struct fake *f = world(8);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+        const Parley__V1__ServerFrame *last;
+
+        (void)state;
+        fake_message(f, ROOM, "bob", "1");
+        fake_log(f, ROOM, NULL, "\xff\xff\xff", 3);
+        fake_message(f, ROOM, "bob", "3");
+        fake_run(f);
+        fake_client_resume(c, ROOM, FAKE_EPOCH, 1);
+        fake_run(f);
+        fake_check_view_from(c, ROOM, 1, 2);
+        assert_int_equal(fake_view(c, ROOM)->gaps, 0);
+        last = fake_last(c, PARLEY__V1__SERVER_FRAME__BODY_REPLAY);
+        assert_int_equal(last->replay->events[0]->body_case, PARLEY__V1__EVENT__BODY_REMOVED);
+        assert_int_equal(last->replay->events[0]->prev, 1);
+        fake_free(f);
+}
+
+/* The first event of a channel is lost on its way, and the log is made anew before anybody noticed: what comes next has no predecessor,
+ * and is not the first all the same */
+static void test_the_first_of_a_new_log_is_not_the_first_ever(void **state)
+{
+        struct fake *f = world(8);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        f->lose = 100;
+        fake_message(f, ROOM, "bob", "lost");
+        f->lose = 0;
+        fake_new_stream(f);
+        fake_message(f, ROOM, "bob", "next");
+        fake_run(f);
+        fake_advance(f, 1000);
+        assert_true(fake_saw(c, ROOM, 1));
+        assert_true(fake_saw(c, ROOM, f->next_seq - 1));
+        fake_free(f);
+}
+
+/* Half a list is not told: who connects waits until it can be read */
+static void test_memberships_that_cannot_be_read_are_not_none(void **state)
+{
+        struct fake *f = world(8);
+        struct fake_key *key = (struct fake_key *)fake_key_find(f, BUCKET_MEMBERS, "ada");
+        const struct fake_membership m = {.channel = ROOM, .role = PARLEY__V1__ROLE__member, .version = 1};
+        struct fake_client *c;
+
+        (void)state;
+        memset(key->data, 0xff, key->len);
+        c = fake_connect(f, "ada", ENCODING_PROTO);
+        fake_advance(f, 1000);
+        assert_null(fake_last(c, PARLEY__V1__SERVER_FRAME__BODY_READY));
+        fake_put_members(f, "ada", 1, &m, 1, false);
+        fake_advance(f, 1000);
+        assert_int_equal(fake_last(c, PARLEY__V1__SERVER_FRAME__BODY_READY)->ready->n_channels, 1);
+        fake_free(f);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_a_cursor_that_is_passed_while_it_is_looked_at),
+                cmocka_unit_test(test_a_missing_description_is_looked_for_again),
+                cmocka_unit_test(test_rubbish_does_not_stop_replays),
+                cmocka_unit_test(test_the_first_of_a_new_log_is_not_the_first_ever),
+                cmocka_unit_test(test_memberships_that_cannot_be_read_are_not_none),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,62 @@
+/* What was deleted leaves holes in the log, and belongs into replays all the same. */
+#include "gateway_fake.h"
+
+#define ROOM "room"
+
+static void messages(struct fake *f, unsigned n)
+{
+        while (n--)
+                fake_message(f, ROOM, "bob", "x");
+        fake_run(f);
+}
+
+/* The log has a deletion, and what it deleted no more: history's placeholder belongs into the replay. Without history it goes without. */
+static void test_deleted_from_the_log(void **state)
+{
+        (void)state;
+        for (unsigned round = 0; round < 2; round++) {
+                struct fake *f = fake_new();
+                struct fake_client *here, *late;
+                Parley__V1__Event event = PARLEY__V1__EVENT__INIT;
+                Parley__V1__MessageDeleted deleted = PARLEY__V1__MESSAGE_DELETED__INIT;
+                char id[37];
+
+                f->config.tail_events = 5;
+                fake_start(f);
+                fake_put_channel(f, ROOM, true, false);
+                here = fake_connect(f, "ada", ENCODING_PROTO);
+                messages(f, 10);
+                deleted.target_seq = fake_message(f, ROOM, "bob", "x");
+                messages(f, 3);
+                fake_uuid(f, id);
+                event.channel_id = (char *)ROOM;
+                event.id = id;
+                event.actor_id = (char *)"bob";
+                event.body_case = PARLEY__V1__EVENT__BODY_MESSAGE_DELETED;
+                event.message_deleted = &deleted;
+                fake_store(f, &event);
+                fake_run(f);
+                fake_remove(f, deleted.target_seq);
+                messages(f, 10);
+                assert_true(fake_saw(here, ROOM, deleted.target_seq));
+                f->history_down = round == 1;
+                late = fake_connect(f, "eve", ENCODING_PROTO);
+                fake_client_resume(late, ROOM, FAKE_EPOCH, 5);
+                fake_run(f);
+                assert_true(f->n_direct > 0);
+                assert_true(f->n_history > 0 || f->history_down);
+                assert_int_equal(fake_saw(late, ROOM, deleted.target_seq), round == 0);
+                assert_int_equal(fake_view(late, ROOM)->gaps, 0);
+                assert_int_equal(fake_view(late, ROOM)->n_seqs, round == 0 ? 20 : 19);
+                fake_free(f);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_deleted_from_the_log),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
