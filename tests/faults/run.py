@@ -178,10 +178,7 @@ def main():
             outcomes.append(run_one(REGISTRY[name](), stacks, its_seed, arguments.keep))
     finally:
         stacks.down()
-    print(f"
-{where}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})
-
-{table(outcomes)}")
+    print(f"\n{where}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})\n\n{table(outcomes)}")
     return 1 if any(o.failed for o in outcomes) or not outcomes else 2 if any(o.skipped for o in outcomes) else 0
 
 

@@ -67,8 +67,8 @@ static void check_change(const Parley__V1__ChangeChannelRequest *body, uint8_t w
 
         before.id = before.name = (char *)"general";
         before.kind = (Parley__V1__Channel__Kind)(who >> 3 & 1);
-        before.archived = who & 0x10;
-        before.everyone = who & 0x20;
+        before.archived = (who & 0x10) != 0;
+        before.everyone = (who & 0x20) != 0;
         after = before;
         code = members_change_channel(&after, body, role, who & 0x80);
         if (role == PARLEY__V1__ROLE__none && !(who & 0x80) && !before.everyone)

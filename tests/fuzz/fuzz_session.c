@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "bus/subjects.h"
+#include "gateway/channel.h"
 #include "gateway/digest.h"
 
 enum { STEPS_MAX = 400, CONTENT_MAX = 3000 };
@@ -68,13 +69,26 @@ static bool is_newest(const struct fake *f, uint64_t seq)
         return true;
 }
 
+/* The log is kept for longer than a lost copy takes to be missed: digests tell within seconds. Who is cut off asks when he is back. */
+static bool is_reached(const struct world *w, uint64_t seq)
+{
+        for (size_t i = 0; w->f->connected && i < w->f->n_log; i++) {
+                const struct fake_event *e = &w->f->log[i];
+                const struct channel *c = e->seq <= seq ? channel_find(w->f->core, e->channel) : NULL;
+
+                if (c && c->state != CHANNEL_IDLE && channel_position(c) < e->seq)
+                        return false;
+        }
+        return true;
+}
+
 /* What the log may lose is only what history has */
 static void op_trim(struct world *w)
 {
         uint8_t b = take_byte(w);
         uint64_t seq = take_seq(w);
 
-        if (seq >= w->f->next_seq || seq > w->f->ingested_seq)
+        if (seq >= w->f->next_seq || seq > w->f->ingested_seq || !is_reached(w, seq))
                 return;
         if (b & 0x80 && !is_newest(w->f, seq) && w->n_holes < N_HOLES) {
                 w->holes[w->n_holes++] = seq;
