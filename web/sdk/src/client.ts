@@ -4,13 +4,14 @@ import { Emitter } from './emitter.js';
 import { browserEnv, type Env, type KeyValueStorage } from './env.js';
 import { ParleyError } from './errors.js';
 import { History } from './history.js';
+import { IDLE_AFTER_MS, IdleWatch } from './idle.js';
 import { Outbox, type OutboxItem } from './outbox.js';
 import { cursorOf, MAX_CURSORS, Repairs } from './repair.js';
 import { Rest } from './rest.js';
 import type { StoredMessage } from './store.js';
 import { TokenCache, type TokenProvider } from './token.js';
 import { uuidv7 } from './uuid.js';
-import type { Ack, ChannelState, MessageType, Ready, ServerFrame, WireEvent } from './wire.js';
+import type { Ack, ChannelState, Device, MessageType, Ready, ServerFrame, StatusFields, WireEvent } from './wire.js';
 
 /** Version of the SDK, as told to the server. */
 export const VERSION = '0.1.0';
@@ -29,6 +30,10 @@ export interface ClientOptions {
    * two tabs of one user at the same time). Default: memory only.
    */
   storage?: KeyValueStorage;
+  /** What others see as the kind of this device. Default `web`. */
+  device?: Device;
+  /** Without input for so many milliseconds others see the user as away; 0: never. Default: 5 minutes. */
+  idleAfterMs?: number;
   /** The outside world; for tests and other runtimes. */
   env?: Env;
 }
@@ -69,6 +74,7 @@ export class ParleyClient {
   readonly #outbox: Outbox;
   readonly #repairs: Repairs;
   readonly #history: History;
+  readonly #idle: IdleWatch;
   readonly #channels = new Map<string, ChannelRecord>();
   readonly #touched = new Set<ChannelRecord>();
   #greeted: ReadonlySet<string> = new Set();
@@ -84,6 +90,7 @@ export class ParleyClient {
     this.rest = new Rest(this.#env, options.api ?? '', tokens);
     this.#connection = this.#makeConnection(tokens);
     this.#outbox = this.#makeOutbox();
+    this.#idle = new IdleWatch(this.#env, options.idleAfterMs ?? IDLE_AFTER_MS, (idle) => this.#tellIdle(idle));
     const isCurrent = (record: ChannelRecord) => this.#channels.get(record.id) === record;
     const changed = (record: ChannelRecord) => this.#touch(record);
     this.#history = new History(this.#env, this.rest, { isCurrent, changed, fill: (it) => this.#repairs.fill(it) });
@@ -136,12 +143,14 @@ export class ParleyClient {
 
   /** Connects and stays connected. Also: try again now, instead of when the waiting time is over. */
   connect(): void {
+    this.#idle.start();
     this.#connection.connect();
   }
 
   /** Ends the session for good. What was not sent stays in the storage. */
   close(): void {
     this.#connection.close();
+    this.#idle.stop();
     this.#history.stop();
     this.#channels.clear();
     this.#repairs.wake();
@@ -198,10 +207,18 @@ export class ParleyClient {
     return this.#outbox.discard(id);
   }
 
+  /**
+   * Says something of the user to others, instead of all that was said before; it outlives the session. Resolves when it is kept. Rejects with
+   * a ParleyError: `bad_request` (names the field), `rate_limited`, `unavailable`, or `connection_lost` when not online.
+   */
+  async setStatus(status: StatusFields): Promise<void> {
+    await this.#connection.request({ type: 'status', ...status });
+  }
+
   #makeConnection(tokens: TokenCache): Connection {
     const url = this.#options.url ?? defaultUrl();
     const client = this.#options.client ?? `parley-sdk/${VERSION}`;
-    const connection = new Connection({ env: this.#env, url, tokens, client, cursors: () => this.#cursors() });
+    const connection = new Connection({ env: this.#env, url, tokens, client, cursors: () => this.#cursors(), device: this.#options.device ?? 'web' });
     connection.on('state', (state) => this.#events.emit('state', state));
     connection.on('error', (error) => this.#events.emit('error', error));
     connection.on('ready', (ready) => this.#onReady(ready));
@@ -229,7 +246,14 @@ export class ParleyClient {
     return records.map(cursorOf);
   }
 
+  /** A session begins as in use. What is lost with the connection is said again by the next one. */
+  #tellIdle(idle: boolean): void {
+    if (this.#connection.state.status !== 'online') return;
+    this.#connection.request({ type: 'idle', idle }).catch(() => {});
+  }
+
   #onReady(ready: Ready): void {
+    if (this.#idle.idle) this.#tellIdle(true);
     if (this.#self.id !== '' && this.#self.id !== ready.userId) this.#channels.clear(); // another user: nothing of this is his
     const first = this.#self.id !== ready.userId;
     this.#self = { id: ready.userId, name: ready.name };

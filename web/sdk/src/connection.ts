@@ -6,7 +6,7 @@ import { asError, ParleyError } from './errors.js';
 import { watchForSleep } from './heartbeat.js';
 import { Session, type SessionEnd } from './session.js';
 import { TokenRenewal, type TokenCache } from './token.js';
-import { timeOf, type ClientBody, type Cursor, type Ready, type ServerFrame } from './wire.js';
+import { timeOf, type ClientBody, type Cursor, type Device, type Ready, type ServerFrame } from './wire.js';
 
 /**
  * Where a connection stands.
@@ -56,6 +56,7 @@ export interface ConnectionOptions {
   /** Name and version for the server's log, at most 64 bytes. */
   client: string;
   cursors: () => Cursor[];
+  device: Device;
   reconnect?: BackoffOptions;
 }
 
@@ -144,9 +145,9 @@ export class Connection extends Emitter<ConnectionEvents> {
     const mine = <A>(run: (argument: A) => void) => (argument: A) => {
       if (generation === this.#generation) run(argument);
     };
-    const { url, client, cursors } = this.#options;
+    const { url, client, cursors, device } = this.#options;
     const compress = this.#env.inflate !== undefined;
-    const hello = (): ClientBody => ({ type: 'hello', token, cursors: cursors(), client, compress });
+    const hello = (): ClientBody => ({ type: 'hello', token, cursors: cursors(), client, compress, device });
     this.#session = new Session(this.#env, url, hello, {
       opened: mine<void>(() => this.#to({ status: 'authenticating', attempt: this.#failures })),
       ready: mine((ready) => this.#ready(ready)),

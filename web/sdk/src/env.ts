@@ -34,6 +34,8 @@ export interface Signals {
   isOnline(): boolean;
   /** Calls back on `online`, `offline`, and `wake` (the page became visible or came back). Returns how to stop. */
   listen(on: (signal: 'online' | 'offline' | 'wake') => void): () => void;
+  /** Calls back when somebody uses the device: a key, a pointer, a wheel. Returns how to stop. Absent where nobody can. */
+  input?: (on: () => void) => () => void;
 }
 
 export interface Env {
@@ -89,7 +91,15 @@ function platformSignals(): Signals {
       });
       return () => stops.forEach((stop) => stop());
     },
+    ...(typeof window === 'undefined' ? {} : { input: listenToInput }),
   };
+}
+
+function listenToInput(on: () => void): () => void {
+  const names = ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart'];
+  const options = { capture: true, passive: true };
+  names.forEach((name) => window.addEventListener(name, on, options));
+  return () => names.forEach((name) => window.removeEventListener(name, on, options));
 }
 
 function platformInflate(): Env['inflate'] {

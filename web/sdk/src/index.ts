@@ -9,4 +9,4 @@ export { Rest, type EventPage, type MessagePage, type PageQuery } from './rest.j
 export type { StoredMessage } from './store.js';
 export type { TokenProvider } from './token.js';
 export { uuidv7 } from './uuid.js';
-export type { Channel, ChannelState, Cursor, MessageType, Role, WireEvent, WireMessage } from './wire.js';
+export type { Channel, ChannelState, Cursor, Device, MessageType, Role, StatusFields, WireEvent, WireMessage } from './wire.js';

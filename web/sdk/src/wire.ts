@@ -71,8 +71,25 @@ export interface ChannelState {
   headSeq: number;
 }
 
+/** What others see as the kind of a device. */
+export type Device = 'web' | 'desktop' | 'mobile' | 'bot';
+
+/** What a user says of himself; see `status` in docs/protocol.md. Times are RFC 3339. */
+export interface StatusFields {
+  mode?: 'automatic' | 'away' | 'dnd' | 'invisible';
+  /** `automatic` again from then on. */
+  modeUntil?: string;
+  /** One line of at most 140 characters. */
+  text?: string;
+  /** One emoji, or a name like `:palm_tree:`; at most 32 bytes. */
+  emoji?: string;
+  /** Text and emoji end then. */
+  textUntil?: string;
+  hideLastSeen?: boolean;
+}
+
 export type ClientBody =
-  | { type: 'hello'; token: string; cursors: Cursor[]; client: string; compress: boolean }
+  | { type: 'hello'; token: string; cursors: Cursor[]; client: string; compress: boolean; device: Device }
   | { type: 'auth'; token: string }
   | { type: 'resume'; cursors: Cursor[] }
   | {
@@ -93,6 +110,8 @@ export type ClientBody =
       retryAgeMs: number;
     }
   | { type: 'delete'; channelId: string; id: string; targetSeq: number; retry: boolean; retryAgeMs: number }
+  | { type: 'idle'; idle: boolean }
+  | ({ type: 'status' } & StatusFields)
   | { type: 'ping' };
 
 export interface Ready {

@@ -133,6 +133,7 @@ export class FakeWorld {
   onSocket: ((socket: FakeSocket) => void) | undefined;
   random = 0;
   #signal: ((signal: 'online' | 'offline' | 'wake') => void) | undefined;
+  #input: (() => void) | undefined;
   #byte = 0;
   readonly env: Env;
 
@@ -154,6 +155,10 @@ export class FakeWorld {
           this.#signal = on;
           return () => (this.#signal = undefined);
         },
+        input: (on) => {
+          this.#input = on;
+          return () => (this.#input = undefined);
+        },
       },
       ...more,
     };
@@ -167,6 +172,15 @@ export class FakeWorld {
 
   signal(name: 'online' | 'offline' | 'wake'): void {
     this.#signal?.(name);
+  }
+
+  /** Somebody uses the device. */
+  input(): void {
+    this.#input?.();
+  }
+
+  get hearsInput(): boolean {
+    return this.#input !== undefined;
   }
 
   called(part: string): Call[] {
