@@ -85,16 +85,18 @@ class Context:
         self.folder.mkdir(exist_ok=True)
         header = {"command": "scripts/bench " + " ".join(self.args.given), **about()}
         lines = [json.dumps(header), *(r.line() for r in self.results)]
-        (self.folder / f"{self.scenario}.jsonl").write_text("\n".join(lines) + "\n")
+        name = "-".join([self.scenario, *map(str, self.args.conns or ())])
+        (self.folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
         title, unit, rows = chart(self.results)
         note = f"{header['machine']} · {header['date']} · commit {header['commit']} · median of {min(r.n for r in self.results)} or more"
-        (self.folder / f"{self.scenario}.svg").write_text(plot.bars(title, unit, rows, note))
+        (self.folder / f"{name}.svg").write_text(plot.bars(title, unit, rows, note))
 
 
 def about():
     def git(*args):
         return subprocess.run(["git", "-C", str(ROOT), *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
 
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "lib", "services", "proto", "bench/load")
-    return {"date": datetime.date.today().isoformat(), "machine": procs.machine(), "commit": (git("rev-parse", "--short=10", "HEAD") or "unknown") +
-            (" with changes" if changed else "")}
+    measured = ("lib", "services", "proto", "cmake", "bench/load")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", *measured)
+    commit = git("log", "-1", "--format=%h", "--abbrev=10", "--", *measured) or "unknown"  # the last one that changed what is measured
+    return {"date": datetime.date.today().isoformat(), "machine": procs.machine(), "commit": commit + (" with changes" if changed else "")}

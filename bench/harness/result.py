@@ -27,7 +27,7 @@ class Result:
 
 
 FIELDS = tuple(f.name for f in dataclasses.fields(Result))
-MEASURED = ("sent", "delivered", "ratio", "p50_ms", "p99_ms", "p999_ms", "per_s", "rss_kb_per_conn", "cpu_us_per_msg")
+MEASURED = ("rate", "sent", "delivered", "ratio", "p50_ms", "p99_ms", "p999_ms", "per_s", "rss_kb_per_conn", "cpu_us_per_msg")
 
 
 def _short(value):

@@ -14,7 +14,8 @@
 #include "worker.h"
 
 #define POLL_NS 2000000u
-#define CONNECT_S 150 /* a system that takes longer than this for 10,000 clients is not measured further */
+#define BEGIN_NS 50000000u /* until all workers have begun, or they are late from the start */
+#define CONNECT_S 150      /* a system that takes longer than this for 10,000 clients is not measured further */
 
 struct control {
         struct load_options o;
@@ -146,18 +147,6 @@ static void start_workers(struct control *c)
         }
 }
 
-/* The serial of the command; counters of it may be looked at once the workers have begun */
-static uint32_t order(struct control *c, struct command command)
-{
-        command.serial = c->shared->command.serial + 1;
-        c->shared->command = command;
-        __atomic_thread_fence(__ATOMIC_RELEASE);
-        for (unsigned i = 0; i < c->o.procs; i++)
-                if (write(c->pipes[i], "x", 1) != 1)
-                        die("a worker is gone");
-        return command.serial;
-}
-
 /* A worker that ends has said why on standard error */
 static void check_workers(const struct control *c)
 {
@@ -182,10 +171,22 @@ static void wait_serial(const struct control *c, uint32_t serial)
                         nap(c);
 }
 
+/* Returns when all workers have begun: from here on the counters are of this command */
+static void order(struct control *c, struct command command)
+{
+        command.serial = c->shared->command.serial + 1;
+        c->shared->command = command;
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        for (unsigned i = 0; i < c->o.procs; i++)
+                if (write(c->pipes[i], "x", 1) != 1)
+                        die("a worker is gone");
+        wait_serial(c, command.serial);
+}
+
 /* Ends the command that runs: from here on nothing is counted for it any more */
 static void stop(struct control *c)
 {
-        wait_serial(c, order(c, (struct command){.phase = PHASE_IDLE, .n = c->connected}));
+        order(c, (struct command){.phase = PHASE_IDLE, .n = c->connected});
 }
 
 /* --- commands --- */
@@ -229,7 +230,7 @@ static bool is_over(const struct report *r)
 static void do_load(struct control *c, const char *line)
 {
         double rate = argument(line, "rate", 0), seconds = argument(line, "seconds", 0);
-        uint64_t start = now_ns() + 20000000, end = start + (uint64_t)(seconds * 1e9),
+        uint64_t start = now_ns() + BEGIN_NS, end = start + (uint64_t)(seconds * 1e9),
                  settle = (uint64_t)(argument(line, "settle", 10) * 1e9);
         struct command command = {.phase = PHASE_LOAD, .n = c->connected, .start = start, .run = ++c->run};
         struct report r;
@@ -275,7 +276,7 @@ static void do_resume(struct control *c, const char *line)
 
 static void do_cut(struct control *c)
 {
-        wait_serial(c, order(c, (struct command){.phase = PHASE_CUT, .n = c->connected}));
+        order(c, (struct command){.phase = PHASE_CUT, .n = c->connected});
         printf("{\"cut\":%u}\n", c->connected);
 }
 

@@ -28,7 +28,7 @@ struct command {
 
 /* Written by one worker. While a command runs the parent looks only at the counters that it waits for. */
 struct tally {
-        uint32_t serial; /* of the command that this worker is through with, for PHASE_IDLE and PHASE_CUT */
+        uint32_t serial; /* of the command that this worker has begun, and for PHASE_IDLE and PHASE_CUT ended */
         bool sent_all;
         /* since the beginning */
         uint64_t ready, closed, refused;

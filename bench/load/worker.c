@@ -168,8 +168,7 @@ static void obey(struct worker *w)
                 w->t->segments = segments(w) - w->t->segments;
         else
                 begin(w);
-        if (w->c.phase == PHASE_IDLE || w->c.phase == PHASE_CUT)
-                __atomic_store_n(&w->t->serial, w->c.serial, __ATOMIC_RELEASE);
+        __atomic_store_n(&w->t->serial, w->c.serial, __ATOMIC_RELEASE);
 }
 
 static void turn(struct worker *w)

@@ -6,7 +6,7 @@ message costs at least when nothing else happens.
 
 import contextlib
 
-from harness.load import flawless, to_result
+from harness.load import flawless, flaws, to_result
 from harness.raw import RawEcho, RawNats
 from harness.result import Result
 from harness.system import Client
@@ -44,14 +44,17 @@ def run(ctx):
 
 def measure(ctx, rate, nats, echo, systems, loads):
     raw, runs = [], {system: [] for system in systems}
+    for system in [echo, *systems]:
+        loads[system].run(rate, 1)  # files, caches and code are warm; not counted
     for _ in range(ctx.repeat):
         heard = loads[echo].run(rate, ctx.args.seconds)
         raw.append(raw_result(rate, heard, nats.publish("serial-ack", rate, ctx.args.seconds, EVENT)))
         for system in systems:
             found = loads[system].run(rate, ctx.args.seconds)
             if not flawless(found):
-                ctx.say(f"{system.name} at {rate} msg/s: {found}")
-            ctx.check(f"{system.name} at {rate} msg/s: lost or doubled", abs(found["expected"] - found["delivered"]) + found["doubled"], 0)
+                ctx.say(f"{system.name} at {rate} msg/s: {flaws(found)}")
+            if system.name == "parley":  # peers may fall behind
+                ctx.check(f"{system.name} at {rate} msg/s: lost or doubled", abs(found["expected"] - found["delivered"]) + found["doubled"], 0)
             runs[system].append(to_result("latency", system, found))
             system.settle()
     limit = ctx.emit(raw, main="p50_ms")
