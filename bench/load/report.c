@@ -79,10 +79,11 @@ void report_load(const struct report *r, const struct command *c, unsigned conns
         print_closes(r);
         print_latency("", &delivery);
         print_latency("ack_", &ack);
-        printf(",\"per_s\":%.1f,\"late_ms\":%.3f,\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"segments\":%" PRIu64
-               "}\n",
-               seconds > 0 ? (double)r->measured / seconds : 0, (double)r->late_ns / 1e6, r->frames, r->bytes,
-               r->segments);
+        printf(",\"per_s\":%.1f,\"seconds\":%.4f,\"late_ms\":%.3f,\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64
+               ",\"segments\":%" PRIu64 "}\n",
+               seconds > 0 ? (double)r->measured / seconds : 0,
+               r->last_ns > c->start ? (double)(r->last_ns - c->start) / 1e9 : 0, (double)r->late_ns / 1e6, r->frames,
+               r->bytes, r->segments);
 }
 
 void report_resume(const struct report *r, unsigned conns, uint64_t start)
