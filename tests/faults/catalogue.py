@@ -4,6 +4,7 @@ from fault import REGISTRY
 
 import families.clock  # noqa: F401
 import families.cluster  # noqa: F401
+import families.disks  # noqa: F401
 import families.nats  # noqa: F401
 import families.postgres  # noqa: F401
 import families.processes  # noqa: F401

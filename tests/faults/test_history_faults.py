@@ -170,7 +170,8 @@ def signal_if_alive(pid, number):
         pass
 
 
-async def test_empty_postgres_takes_over_from_the_buckets(own_stack):
+@pytest.mark.parametrize("history", ["stopped", "running"])
+async def test_empty_postgres_takes_over_from_the_buckets(own_stack, history):
     stack = own_stack()
     channel = stack.channel("ada", members=["bob", "eve"], historyVisibility="joined")
     async with Log(stack) as log:
@@ -182,10 +183,14 @@ async def test_empty_postgres_takes_over_from_the_buckets(own_stack):
         await asyncio.to_thread(ingested, stack, last)
         before = {user: await log.memberships(user) for user in ("ada", "bob", "eve")}
         channel_before = await log.channel(channel)
-        stack.stop("history")
+        if history == "stopped":
+            stack.stop("history")
         with database(stack) as db:
             db.execute("DROP SCHEMA public CASCADE")
             db.execute("CREATE SCHEMA public")
+        if history == "running":
+            stack.kill("postgres")
+            stack.start("postgres")
         stack.start("history")
         await asyncio.to_thread(ingested, stack, last)
         wait_until(lambda: count(stack, "SELECT count(*) FROM dirty") == 0, 30, "buckets that were compared")

@@ -1,0 +1,57 @@
+"""Small disks of our own, so that they can be full: file systems in memory. Only root may mount them."""
+
+import errno
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from fault import Skipped
+
+
+class SmallDisk:
+    def __init__(self, path, megabytes):
+        self.path = Path(path)
+        self.ballast = self.path / "ballast"
+        self.path.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() != 0:
+            raise Skipped("a small disk has to be mounted, which only root may")
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "parley-fault", str(self.path)],
+                                 capture_output=True, text=True)
+        if mounted.returncode != 0:
+            raise Skipped(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+
+    def fill(self):
+        """Takes all that is left, in the name of root. Returns how much that was; ENOSPC is what says that it is full."""
+        taken = 0
+        fd = os.open(self.ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            for chunk in (1 << 20, 4096):
+                while True:
+                    try:
+                        taken += os.write(fd, b"\0" * chunk)
+                    except OSError as error:
+                        if error.errno != errno.ENOSPC:
+                            raise
+                        break
+        finally:
+            os.close(fd)
+        return taken
+
+    def free(self):
+        self.ballast.unlink(missing_ok=True)
+
+    def free_bytes(self):
+        stat = os.statvfs(self.path)
+        return stat.f_bavail * stat.f_frsize
+
+    def take_in(self, folder):
+        """Moves a folder's content here, owners and modes kept, and mounts itself in its place."""
+        subprocess.run(["cp", "-a", f"{folder}/.", str(self.path)], check=True)
+        shutil.rmtree(folder)
+        folder.mkdir()
+        subprocess.run(["mount", "--move", str(self.path), str(folder)], check=True)
+        self.path, self.ballast = folder, folder / "ballast"
+
+    def unmount(self):
+        subprocess.run(["umount", "--lazy", str(self.path)], capture_output=True)
