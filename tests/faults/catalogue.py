@@ -2,6 +2,7 @@
 
 from fault import REGISTRY
 
+import families.clients  # noqa: F401
 import families.clock  # noqa: F401
 import families.cluster  # noqa: F401
 import families.disks  # noqa: F401
