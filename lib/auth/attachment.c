@@ -28,6 +28,8 @@ const char *attachment_error_text(int error)
                 return "was given to another user";
         case ATTACHMENT_E_CHANNEL:
                 return "was given for another channel: ask the upload service for another one";
+        case ATTACHMENT_E_TWICE:
+                return "is of a file that stands in it already";
         case ATTACHMENT_E_OFF:
                 return "cannot be taken: there is no upload service here";
         default:
@@ -125,4 +127,54 @@ int attachment_open(const char *secret, const char *token, const char *user_id, 
         }
         protobuf_c_message_free_unpacked(&claim->base, NULL);
         return r;
+}
+
+static int open_next(const char *secret, const char *token, const struct attachment_terms *now, struct attachments *a)
+{
+        Parley__V1__Attachment *one;
+        int r = attachment_open(secret, token, now->user_id, now->channel_id, now->expires_at_s, &one);
+
+        if (r != 0)
+                return r;
+        for (size_t i = 0; i < a->n; i++) {
+                if (strcmp(a->all[i]->id, one->id) == 0) {
+                        protobuf_c_message_free_unpacked(&one->base, NULL);
+                        return ATTACHMENT_E_TWICE;
+                }
+        }
+        a->all[a->n++] = one;
+        return 0;
+}
+
+int attachments_open(const char *secret, char *const *tokens, size_t n, const struct attachment_terms *now,
+                     struct attachments *ret, size_t *ret_bad)
+{
+        struct attachments a = {.all = n ? calloc(n, sizeof(*a.all)) : NULL};
+        int r = n && !a.all ? -ENOMEM : 0;
+
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = open_next(secret, tokens[i], now, &a);
+        if (r != 0) {
+                *ret_bad = a.n;
+                attachments_done(&a);
+                return r;
+        }
+        *ret = a;
+        return 0;
+}
+
+void attachments_done(struct attachments *a)
+{
+        for (size_t i = 0; i < a->n; i++)
+                protobuf_c_message_free_unpacked(&a->all[i]->base, NULL);
+        free(a->all);
+        *a = (struct attachments){0};
+}
+
+int attachment_secret_check(const char *secret, char *ret_error, size_t n_error)
+{
+        if (!secret || strlen(secret) >= ATTACHMENT_SECRET_MIN)
+                return 0;
+        (void)snprintf(ret_error, n_error, "PARLEY_UPLOAD_SECRET must have at least %d bytes", ATTACHMENT_SECRET_MIN);
+        return -EINVAL;
 }

@@ -20,13 +20,14 @@ enum attachment_error {
         ATTACHMENT_E_USER,    /* given to somebody else */
         ATTACHMENT_E_CHANNEL, /* given for another channel */
         ATTACHMENT_E_OFF,     /* no secret: this installation takes no files */
+        ATTACHMENT_E_TWICE,   /* of a file that stands earlier in the list */
 };
 /* What was wrong, to be written behind "attachments[n] "; never holds a part of the descriptor */
 const char *attachment_error_text(int error);
 
 struct attachment_terms {
         const char *user_id, *channel_id;
-        int64_t expires_at_s; /* unix */
+        int64_t expires_at_s; /* unix; where descriptors are opened, the time it is */
 };
 
 /* ret_token has ATTACHMENT_TOKEN_MAX + 1 bytes. 0; -EINVAL: no secret, or the fields are too long together; -ENOMEM */
@@ -35,3 +36,16 @@ int attachment_sign(const char *secret, const Parley__V1__Attachment *attachment
 /* For this user in this channel, now. Freed with protobuf_c_message_free_unpacked(&a->base, NULL). 0, ATTACHMENT_E_*, -ENOMEM */
 int attachment_open(const char *secret, const char *token, const char *user_id, const char *channel_id, int64_t now_s,
                     Parley__V1__Attachment **ret_attachment);
+
+/* What one message carries */
+struct attachments {
+        Parley__V1__Attachment **all; /* NULL: none */
+        size_t n;
+};
+/* Opens all, each for this user in this channel. 0; ATTACHMENT_E_* or -ENOMEM, and which one it was. */
+int attachments_open(const char *secret, char *const *tokens, size_t n, const struct attachment_terms *now,
+                     struct attachments *ret, size_t *ret_bad);
+void attachments_done(struct attachments *a);
+
+/* 0, or -EINVAL with a line that names the setting. secret may be NULL. */
+int attachment_secret_check(const char *secret, char *ret_error, size_t n_error);

@@ -11,18 +11,23 @@
 #define MESSAGE_REST 1024
 /* A mention with its tag and length, or its quotes and comma */
 #define MENTION_REST 4
+/* An attachment: its name of 255 bytes, type of 127, checksum and id, sizes, lengths and tags. As JSON it is its descriptor, of at most
+ * ATTACHMENT_TOKEN_MAX characters (lib/auth/attachment.h). */
+#define ATTACHMENT_MAX 600
+#define ATTACHMENT_JSON_MAX (2048 + 4)
 /* \u0000, the longest that JSON makes of one byte */
 #define JSON_ESCAPE 6
 
 uint64_t message_event_max(const struct message_limits *limits)
 {
-        return MESSAGE_REST + limits->max_content_bytes + limits->max_mentions * (IDENT_MAX + MENTION_REST);
+        return MESSAGE_REST + limits->max_content_bytes + limits->max_mentions * (IDENT_MAX + MENTION_REST) +
+               limits->max_attachments * ATTACHMENT_MAX;
 }
 
 uint64_t message_json_max(const struct message_limits *limits)
 {
         return MESSAGE_REST + limits->max_content_bytes * JSON_ESCAPE +
-               limits->max_mentions * (IDENT_MAX + MENTION_REST);
+               limits->max_mentions * (IDENT_MAX + MENTION_REST) + limits->max_attachments * ATTACHMENT_JSON_MAX;
 }
 
 int message_limits_check(const struct message_limits *limits, uint64_t max_event_bytes, char *ret_error, size_t n_error)
@@ -34,9 +39,10 @@ int message_limits_check(const struct message_limits *limits, uint64_t max_event
         (void)snprintf(
                 ret_error, n_error,
                 "PARLEY_MAX_EVENT_BYTES=%llu must be at least %llu for messages of PARLEY_MAX_CONTENT_BYTES=%llu "
-                "with PARLEY_MAX_MENTIONS=%llu",
+                "with PARLEY_MAX_MENTIONS=%llu and PARLEY_MAX_ATTACHMENTS=%llu",
                 (unsigned long long)max_event_bytes, (unsigned long long)need,
-                (unsigned long long)limits->max_content_bytes, (unsigned long long)limits->max_mentions);
+                (unsigned long long)limits->max_content_bytes, (unsigned long long)limits->max_mentions,
+                (unsigned long long)limits->max_attachments);
         return -EINVAL;
 }
 
@@ -70,7 +76,7 @@ enum parley_code message_check(const struct message_fields *m, const struct mess
 
         if (!uuid_valid(m->id) && !(m->id_optional && !*m->id))
                 wrong = "id must be a UUID";
-        else if (n == 0)
+        else if (n == 0 && m->n_attachments == 0)
                 wrong = "content is empty";
         if (!wrong && n > limits->max_content_bytes) {
                 (void)snprintf(ret_what, n_what, "content has %zu bytes; at most %llu are taken", n,
@@ -83,6 +89,11 @@ enum parley_code message_check(const struct message_fields *m, const struct mess
                 wrong = "threadId must be a UUID";
         else if (!wrong && !uuid_or_empty(m->reply_to))
                 wrong = "replyTo must be a UUID";
+        if (!wrong && m->n_attachments > limits->max_attachments) {
+                (void)snprintf(ret_what, n_what, "attachments has %zu entries; at most %llu are taken",
+                               m->n_attachments, (unsigned long long)limits->max_attachments);
+                return PARLEY_BAD_REQUEST;
+        }
         if (!wrong)
                 return check_mentions(m, limits, ret_what, n_what);
         (void)snprintf(ret_what, n_what, "%s", wrong);
@@ -105,6 +116,8 @@ void message_event(const struct message_fields *m, const struct message_author *
         ret_message->reply_to = (char *)m->reply_to;
         ret_message->mentions = (char **)m->mentions;
         ret_message->n_mentions = m->n_mentions;
+        ret_message->attachments = (Parley__V1__Attachment **)m->attachments;
+        ret_message->n_attachments = m->n_attachments;
         ret_event->body_case = PARLEY__V1__EVENT__BODY_MESSAGE;
         ret_event->message = ret_message;
 }

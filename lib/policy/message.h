@@ -12,6 +12,7 @@
 struct message_limits {
         uint64_t max_content_bytes; /* PARLEY_MAX_CONTENT_BYTES */
         uint64_t max_mentions;      /* PARLEY_MAX_MENTIONS */
+        uint64_t max_attachments;   /* PARLEY_MAX_ATTACHMENTS */
 };
 
 /* As the client sent it, or its edit. No string is NULL. */
@@ -20,6 +21,9 @@ struct message_fields {
         Parley__V1__Message__Type type;
         char *const *mentions;
         size_t n_mentions;
+        Parley__V1__Attachment *const
+                *attachments; /* whoever takes the message has checked them; message_check looks at their number only */
+        size_t n_attachments;
         bool id_optional; /* whoever asks makes one */
 };
 

@@ -32,6 +32,9 @@ static int pack_canonical(const Parley__V1__Event *event, struct buf *out)
                 copy.reply_to = m->reply_to;
                 copy.n_mentions = m->n_mentions;
                 copy.mentions = m->mentions;
+                copy.n_attachments =
+                        m->n_attachments; /* where there are none, the bytes are those of before there were any */
+                copy.attachments = m->attachments;
                 return wire_proto_encode(&copy.base, out);
         }
         case PARLEY__V1__EVENT__BODY_MESSAGE_EDITED: {

@@ -9,7 +9,7 @@
 /* What a mutation asked for, without what the service adds (times, names, sequence): two requests under one identity
  * are the same request exactly when these are equal. The first 16 bytes of the SHA-256 over the kind of the body and
  * its canonical fields:
- *   message: content, type, thread_id, reply_to, mentions     message_edited: target_seq, content, mentions
+ *   message: content, type, thread_id, reply_to, mentions, attachments     message_edited: target_seq, content, mentions
  *   message_deleted: target_seq                               others: the whole body
  * Stored by history: neither the fields nor their numbers may change for a kind. 0, -ENOMEM. */
 int event_fingerprint(const Parley__V1__Event *event, uint8_t ret[FINGERPRINT_LEN]);

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "auth/attachment.h"
 #include "base/ident.h"
 #include "gateway/channel.h"
 #include "gateway/frames.h"
@@ -105,11 +106,29 @@ static void event_author(struct session *s, struct channel *c, char *id, Parley_
         event->created_at = at;
 }
 
+/* What the upload service has signed for this user in this channel, and nothing else */
+static bool open_attachments(struct session *s, uint32_t ref, const struct channel *c,
+                             const Parley__V1__OutgoingMessage *out, struct attachments *ret)
+{
+        const struct attachment_terms now = {
+                .user_id = s->user->id, .channel_id = c->id, .expires_at_s = s->core->wall_ns / 1000000000};
+        size_t bad = 0;
+        int r = attachments_open(s->core->config->upload_secret, out->attachments, out->n_attachments, &now, ret, &bad);
+
+        if (r > 0)
+                session_error(s, ref, PARLEY_BAD_REQUEST, 0, "message.attachments[%zu] %s", bad,
+                              attachment_error_text(r));
+        else if (r < 0)
+                session_error(s, ref, PARLEY_INTERNAL, BUSY_RETRY_MS, "no memory");
+        return r == 0;
+}
+
 void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
 {
         const Parley__V1__Send *send = frame->send;
         const Parley__V1__OutgoingMessage *out = send->message;
         struct message_fields fields;
+        struct attachments files;
         Parley__V1__Event event;
         Parley__V1__Message message;
         Google__Protobuf__Timestamp at;
@@ -125,12 +144,14 @@ void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
                                          .reply_to = out->reply_to,
                                          .type = out->type,
                                          .mentions = out->mentions,
-                                         .n_mentions = out->n_mentions};
+                                         .n_mentions = out->n_mentions,
+                                         .n_attachments = out->n_attachments};
         if (!check_message(s, frame->ref, "message.", &fields))
                 return;
         c = check_channel(s, frame->ref, send->channel_id, POLICY_SEND);
-        if (!c || !check_capacity(s, frame->ref))
+        if (!c || !check_capacity(s, frame->ref) || !open_attachments(s, frame->ref, c, out, &files))
                 return;
+        fields.attachments = files.all;
         wiretime_set(&at, s->core->wall_ns);
         message_event(&fields,
                       &(struct message_author){.channel_id = c->id, .user_id = s->user->id, .name = s->name, .at = &at},
@@ -140,6 +161,7 @@ void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
                                                   .retry = send->retry,
                                                   .retry_age_ms = send->retry_age_ms,
                                                   .action = POLICY_SEND});
+        attachments_done(&files);
 }
 
 static bool check_target(struct session *s, uint32_t ref, uint64_t target_seq)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "auth/attachment.h"
+
 #define MEMBER(m) offsetof(struct gateway_config, m)
 #define STRING(n, m, d, h)                                                                                             \
         {                                                                                                              \
@@ -35,6 +37,8 @@ const struct config_item gateway_config_items[] = {
                "Addresses and CIDRs of proxies whose X-Forwarded-For counts, comma-separated; loopback's always does."),
         BUS_CONFIG_ITEMS(struct gateway_config, nats),
         AUTH_CONFIG_ITEMS(struct gateway_config, auth),
+        SECRET("PARLEY_UPLOAD_SECRET", upload_secret,
+               "What the upload service signs descriptors of files with, at least 32 bytes; unset: messages with files are refused."),
         NUMBER("PARLEY_SHARDS", shards, "1", 1, 256, NULL, "Number of shards; fixed at installation."),
         LIMIT("PARLEY_MAX_CONNECTIONS", max_connections, "100000", 1, 10000000, NULL, "Connections of this gateway."),
         LIMIT("PARLEY_MAX_CONNECTIONS_PER_USER", max_connections_per_user, "50", 1, 1000000, NULL,
@@ -57,6 +61,7 @@ const struct config_item gateway_config_items[] = {
                "Size of one WebSocket message from a client."),
         NUMBER("PARLEY_MAX_CONTENT_BYTES", max_content_bytes, "16384", 1, 524288, "bytes", "Content of one message."),
         NUMBER("PARLEY_MAX_MENTIONS", max_mentions, "50", 0, 1000, "users", "Mentions in one message."),
+        NUMBER("PARLEY_MAX_ATTACHMENTS", max_attachments, "10", 0, 100, "files", "Files of one message."),
         NUMBER("PARLEY_MAX_EVENT_BYTES", max_event_bytes, "262144", 1024, 67108864, "bytes",
                "Size of one event of the log; the same for all services, and below max_payload of the NATS server."),
         NUMBER("PARLEY_MAX_RECEIVE_BYTES", max_receive_bytes, "67108864", 65536, 17179869184, "bytes",
@@ -118,7 +123,8 @@ const size_t gateway_config_n_items = sizeof(gateway_config_items) / sizeof(gate
 struct message_limits gateway_config_message(const struct gateway_config *config)
 {
         return (struct message_limits){.max_content_bytes = config->max_content_bytes,
-                                       .max_mentions = config->max_mentions};
+                                       .max_mentions = config->max_mentions,
+                                       .max_attachments = config->max_attachments};
 }
 
 int gateway_config_check(const struct gateway_config *config, char *ret_error, size_t n_error)
@@ -126,6 +132,8 @@ int gateway_config_check(const struct gateway_config *config, char *ret_error, s
         const struct message_limits limits = gateway_config_message(config);
         int r = message_limits_check(&limits, config->max_event_bytes, ret_error, n_error);
 
+        if (r == 0)
+                r = attachment_secret_check(config->upload_secret, ret_error, n_error);
         if (r == 0 && config->max_frame_bytes < message_event_max(&limits)) {
                 (void)snprintf(ret_error, n_error,
                                "PARLEY_MAX_FRAME_BYTES=%llu must be at least %llu for messages of "

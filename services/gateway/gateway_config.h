@@ -18,13 +18,15 @@ struct gateway_config {
         char *trusted_proxies;
         struct bus_config nats;
         struct auth_config auth;
+        char *upload_secret; /* NULL: no files are taken */
         uint64_t shards;
 
         /* sessions */
         uint64_t max_connections, max_connections_per_user, max_connections_per_address;
         uint64_t max_opening, max_opening_per_address, max_addresses;
         uint64_t handshake_timeout_ms, heartbeat_ms, loading_timeout_ms;
-        uint64_t max_frame_bytes, max_content_bytes, max_mentions, max_event_bytes, max_receive_bytes, max_bad_frames;
+        uint64_t max_frame_bytes, max_content_bytes, max_mentions, max_attachments, max_event_bytes, max_receive_bytes,
+                max_bad_frames;
         uint64_t session_max_queue_bytes, max_queue_bytes, session_max_pending, max_cursors;
         uint64_t max_pending, max_pending_bytes;
         uint64_t deflate_budget_bytes;

@@ -153,7 +153,25 @@ struct message_slot {
         Parley__V1__Message message;
         Google__Protobuf__Timestamp created_at, updated_at;
         struct mentions mentions;
+        Parley__V1__Message *files; /* a Message that has nothing but attachments; NULL: none */
 };
+
+static int read_attachments(const struct pg_results *r, unsigned stmt, unsigned row, unsigned col,
+                            struct message_slot *s)
+{
+        const uint8_t *data;
+        size_t n;
+
+        if (pg_null(r, stmt, row, col))
+                return 0;
+        data = pg_bytes(r, stmt, row, col, &n);
+        s->files = parley__v1__message__unpack(NULL, n, data);
+        if (!s->files)
+                return -EBADMSG;
+        s->message.attachments = s->files->attachments;
+        s->message.n_attachments = s->files->n_attachments;
+        return 0;
+}
 
 static int read_message(const struct pg_results *r, unsigned stmt, unsigned row, unsigned col, struct message_slot *s)
 {
@@ -181,7 +199,7 @@ static int read_message(const struct pg_results *r, unsigned stmt, unsigned row,
                 m->updated_at = &s->updated_at;
         }
         m->deleted = !pg_null(r, stmt, row, col + 12);
-        return 0;
+        return read_attachments(r, stmt, row, col + 13, s);
 }
 
 int message_rows_read(const struct pg_results *r, unsigned stmt, unsigned first, unsigned n, unsigned col,
@@ -206,8 +224,11 @@ int message_rows_read(const struct pg_results *r, unsigned stmt, unsigned first,
 
 void message_rows_done(struct message_rows *rows)
 {
-        for (size_t i = 0; rows->slots && i < rows->n; i++)
+        for (size_t i = 0; rows->slots && i < rows->n; i++) {
                 mentions_done(&rows->slots[i].mentions);
+                if (rows->slots[i].files)
+                        protobuf_c_message_free_unpacked(&rows->slots[i].files->base, NULL);
+        }
         free(rows->slots);
         free(rows->messages);
         *rows = (struct message_rows){0};

@@ -30,8 +30,8 @@ void event_rows_done(struct event_rows *rows);
 /* The columns that message_rows_read takes, of messages m */
 #define MESSAGE_COLUMNS                                                                                                \
         "m.channel_id, m.seq, m.id, m.sender_id, m.sender_name, m.content, m.type, m.thread_id, m.reply_to, "          \
-        "array_to_string(m.mentions, ','), m.created_ns, m.updated_ns, m.deleted_seq"
-enum { MESSAGE_N_COLUMNS = 13 };
+        "array_to_string(m.mentions, ','), m.created_ns, m.updated_ns, m.deleted_seq, m.attachments"
+enum { MESSAGE_N_COLUMNS = 14 };
 struct message_rows {
         Parley__V1__Message **messages;
         size_t n;

@@ -1,5 +1,7 @@
 #include "history/history_config.h"
 
+#include "auth/attachment.h"
+
 #define AT(member) offsetof(struct history_config, member)
 #define MIB (UINT64_C(1) << 20)
 
@@ -78,6 +80,10 @@ const struct config_item history_config_items[] = {
          .offset = AT(trusted_proxies),
          .help = "Addresses and networks whose X-Forwarded-For counts; loopback always does."},
         AUTH_CONFIG_ITEMS(struct history_config, auth),
+        {.name = "PARLEY_UPLOAD_SECRET",
+         .type = CONFIG_SECRET,
+         .offset = AT(upload_secret),
+         .help = "What the upload service signs descriptors of files with, at least 32 bytes; unset: messages with files are refused."},
         {.name = "PARLEY_DEMO_SIGNIN",
          .type = CONFIG_BOOL,
          .offset = AT(demo_signin),
@@ -264,6 +270,13 @@ const struct config_item history_config_items[] = {
          .max = 1000,
          .unit = "users",
          .help = "Mentions in one message."},
+        {.name = "PARLEY_MAX_ATTACHMENTS",
+         .type = CONFIG_U64,
+         .offset = AT(max_attachments),
+         .def = "10",
+         .max = 100,
+         .unit = "files",
+         .help = "Files of one message."},
         {.name = "PARLEY_MAX_CHANNELS_PER_USER",
          .type = CONFIG_U64,
          .offset = AT(max_channels_per_user),
@@ -307,14 +320,17 @@ const size_t n_history_config_items = sizeof(history_config_items) / sizeof(*his
 struct message_limits history_config_message(const struct history_config *config)
 {
         return (struct message_limits){.max_content_bytes = config->max_content_bytes,
-                                       .max_mentions = config->max_mentions};
+                                       .max_mentions = config->max_mentions,
+                                       .max_attachments = config->max_attachments};
 }
 
 int history_config_check(const struct history_config *config, char *ret_error, size_t n_error)
 {
         const struct message_limits limits = history_config_message(config);
 
-        return message_limits_check(&limits, config->max_event_bytes, ret_error, n_error);
+        int r = message_limits_check(&limits, config->max_event_bytes, ret_error, n_error);
+
+        return r ? r : attachment_secret_check(config->upload_secret, ret_error, n_error);
 }
 
 int64_t history_config_keep_ns(const struct history_config *config)

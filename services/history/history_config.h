@@ -18,6 +18,7 @@ struct history_config {
         uint64_t max_connections, max_connections_per_ip, max_answer_bytes, max_answer_bytes_per_address;
         char *cors_origin, *trusted_proxies;
         struct auth_config auth;
+        char *upload_secret; /* NULL: no files are taken */
         bool demo_signin;
         uint64_t demo_token_ttl_s;
         uint64_t shards;
@@ -30,7 +31,7 @@ struct history_config {
         uint64_t system_max_bytes, system_keep_days;
         uint64_t ingest_batch, ingest_linger_ms;
         uint64_t lease_ms;
-        uint64_t max_event_bytes, max_content_bytes, max_mentions;
+        uint64_t max_event_bytes, max_content_bytes, max_mentions, max_attachments;
         uint64_t max_channels_per_user, max_members_per_request;
         uint64_t change_wait_ms;
         uint64_t drain_ms;

@@ -32,12 +32,12 @@ static const struct pg_stmt stmt_events = {
 /* Without ON CONFLICT, which costs a tenth of it all: the event of each is new, or the transaction fails. */
 static const struct pg_stmt stmt_messages = {
         "ingest_messages",
-        "INSERT INTO messages (channel_id, seq, id, sender_id, sender_name, content, type, thread_id, reply_to, mentions, created_ns, n) "
+        "INSERT INTO messages (channel_id, seq, id, sender_id, sender_name, content, type, thread_id, reply_to, mentions, created_ns, n, attachments) "
         "SELECT b.channel_id, b.seq, b.id, b.sender_id, b.sender_name, b.content, b.type, b.thread_id, b.reply_to, "
-        "string_to_array(b.mentions, ','), b.created_ns, b.n_offset + COALESCE(h.last_n, 0) "
+        "string_to_array(b.mentions, ','), b.created_ns, b.n_offset + COALESCE(h.last_n, 0), b.attachments "
         "FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::text[], "
-        "$10::text[], $11::bigint[], $12::bigint[]) "
-        "AS b(channel_id, seq, id, sender_id, sender_name, content, type, thread_id, reply_to, mentions, created_ns, n_offset) "
+        "$10::text[], $11::bigint[], $12::bigint[], $13::bytea[]) "
+        "AS b(channel_id, seq, id, sender_id, sender_name, content, type, thread_id, reply_to, mentions, created_ns, n_offset, attachments) "
         "LEFT JOIN channel_heads h ON h.channel_id = b.channel_id"};
 static const struct pg_stmt stmt_heads = {
         "ingest_heads",
@@ -118,6 +118,7 @@ static void add_messages(struct pg_job *job, const struct ingest_rows *r)
         pg_arg_array(job, &r->messages.mentions);
         pg_arg_array(job, &r->messages.created);
         pg_arg_array(job, &r->messages.n_offset);
+        pg_arg_array(job, &r->messages.attachments);
         pg_job_expect(job, r->messages.n);
 }
 

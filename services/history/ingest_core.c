@@ -10,7 +10,7 @@
 #include "base/ident.h"
 
 #define SEQ_MAX ((uint64_t)INT64_MAX)
-enum { MENTIONS_MAX = 1000, NAME_MAX_BYTES = 1024 };
+enum { MENTIONS_MAX = 1000, NAME_MAX_BYTES = 1024, ATTACHMENTS_MAX = 100, NAME_OF_FILE_MAX = 255 };
 
 int ingest_time_ns(const Google__Protobuf__Timestamp *t, int64_t *ret_ns)
 {
@@ -31,7 +31,7 @@ bool ingest_is_plain(const Parley__V1__Event *event)
         if (event->body_case != PARLEY__V1__EVENT__BODY_MESSAGE || event->base.n_unknown_fields ||
             m->base.n_unknown_fields)
                 return false;
-        if (m->updated_at || m->deleted)
+        if (m->updated_at || m->deleted || m->n_attachments)
                 return false;
         return !m->created_at || (m->created_at->seconds == event->created_at->seconds &&
                                   m->created_at->nanos == event->created_at->nanos);
@@ -46,6 +46,22 @@ static const char *check_mentions(size_t n, char **mentions)
         for (size_t i = 0; i < n; i++)
                 if (!ident_valid(mentions[i]))
                         return "a mention is not a user id";
+        return NULL;
+}
+
+/* Files were checked by who took the message; here only what the tables, and whoever reads them, must not meet. */
+static const char *check_attachments(size_t n, Parley__V1__Attachment *const *attachments)
+{
+        if (n > ATTACHMENTS_MAX)
+                return "too many attachments";
+        for (size_t i = 0; i < n; i++) {
+                const Parley__V1__Attachment *a = attachments[i];
+
+                if (!uuid_valid(a->id) || !*a->name || strlen(a->name) > NAME_OF_FILE_MAX ||
+                    strlen(a->content_type) > NAME_OF_FILE_MAX || strlen(a->sha256) > NAME_OF_FILE_MAX ||
+                    a->size > SEQ_MAX)
+                        return "an attachment is not one of the upload service";
+        }
         return NULL;
 }
 
@@ -76,7 +92,9 @@ static const char *check_message(const Parley__V1__Event *e)
                 return "message.thread_id or message.reply_to is not a UUID";
         if (strlen(m->sender_name) > NAME_MAX_BYTES)
                 return "message.sender_name is too long";
-        return check_mentions(m->n_mentions, m->mentions);
+        const char *wrong = check_attachments(m->n_attachments, m->attachments);
+
+        return wrong ? wrong : check_mentions(m->n_mentions, m->mentions);
 }
 
 static const char *check_target(uint64_t target_seq, uint64_t seq)

@@ -65,7 +65,7 @@ struct ingest_rows {
         } events;
         struct {
                 struct pg_array channel, seq, id, sender, sender_name, content, type, thread, reply, mentions, created,
-                        n_offset;
+                        n_offset, attachments;
                 unsigned n;
         } messages;
         struct {

@@ -35,7 +35,8 @@
         X(r->messages.reply, PG_TEXT)                                                                                  \
         X(r->messages.mentions, PG_TEXT)                                                                               \
         X(r->messages.created, PG_INT8)                                                                                \
-        X(r->messages.n_offset, PG_INT8)
+        X(r->messages.n_offset, PG_INT8)                                                                               \
+        X(r->messages.attachments, PG_BYTEA)
 #define OTHER_ARRAYS(X, r)                                                                                             \
         X(r->heads.channel, PG_TEXT)                                                                                   \
         X(r->heads.last_seq, PG_INT8)                                                                                  \
@@ -187,13 +188,36 @@ static int join_mentions(size_t n, char **mentions, char **ret_text)
         return 0;
 }
 
+/* A Message with nothing but its attachments, packed; null for none */
+static int attachments_row(struct pg_array *array, const Parley__V1__Message *m)
+{
+        Parley__V1__Message only = PARLEY__V1__MESSAGE__INIT;
+        uint8_t *packed;
+        size_t n;
+
+        if (!m->n_attachments) {
+                pg_array_null(array);
+                return 0;
+        }
+        only.attachments = m->attachments;
+        only.n_attachments = m->n_attachments;
+        packed = malloc(parley__v1__message__get_packed_size(&only));
+        if (!packed)
+                return -ENOMEM;
+        n = parley__v1__message__pack(&only, packed);
+        pg_array_bytes(array, packed, n);
+        free(packed);
+        return 0;
+}
+
 static int message_row(struct build *b, const struct ingest_item *item, struct channel_state *c)
 {
         const Parley__V1__Message *m = item->event->message;
         struct ingest_rows *r = b->rows;
         _cleanup_free_ char *mentions = NULL;
 
-        if (join_mentions(m->n_mentions, m->mentions, &mentions) < 0)
+        if (join_mentions(m->n_mentions, m->mentions, &mentions) < 0 ||
+            attachments_row(&r->messages.attachments, m) < 0)
                 return -ENOMEM;
         pg_array_text(&r->messages.channel, item->channel_id);
         pg_array_i64(&r->messages.seq, (int64_t)item->seq);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/attachment.h"
 #include "base/text.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
@@ -18,6 +19,7 @@
 
 struct sending {
         Parley__V1__SendRequest *body;
+        struct attachments files; /* of body->attachments, once he may send at all */
         char id[UUID_LEN + 1];
         bool retry;
         int64_t created_ns;
@@ -30,6 +32,7 @@ static void free_sending(void *own)
 
         if (s->body)
                 protobuf_c_message_free_unpacked(&s->body->base, NULL);
+        attachments_done(&s->files);
         free(s);
 }
 
@@ -69,7 +72,9 @@ static struct message_fields fields(const struct sending *s)
                                        .reply_to = s->body->reply_to,
                                        .type = s->body->type,
                                        .mentions = s->body->mentions,
-                                       .n_mentions = s->body->n_mentions};
+                                       .n_mentions = s->body->n_mentions,
+                                       .attachments = s->files.all,
+                                       .n_attachments = s->body->n_attachments};
 }
 
 static void fill(const struct rest_call *c, Parley__V1__Event *e, Parley__V1__Message *m,
@@ -186,6 +191,23 @@ static void on_looked_up(int error, const struct lookup_result *r, void *userdat
                 rest_access_for(c, POLICY_SEND, publish); /* the look-up took a while: he may have been removed */
 }
 
+/* What the upload service has signed for this user in this channel, and nothing else. False: it was answered already. */
+static bool open_attachments(struct rest_call *c)
+{
+        struct sending *s = c->own;
+        const struct attachment_terms now = {
+                .user_id = c->claims.user_id, .channel_id = c->channel_id, .expires_at_s = env_now_s()};
+        size_t bad = 0;
+        int r = attachments_open(c->rest->env->config->upload_secret, s->body->attachments, s->body->n_attachments,
+                                 &now, &s->files, &bad);
+
+        if (r > 0)
+                rest_problem(c, PARLEY_BAD_REQUEST, "attachments[%zu] %s", bad, attachment_error_text(r));
+        else if (r < 0)
+                rest_unavailable(c, r);
+        return r == 0;
+}
+
 static void permitted(struct rest_call *c)
 {
         struct sending *s = c->own;
@@ -194,6 +216,8 @@ static void permitted(struct rest_call *c)
         Parley__V1__Event e;
         int r;
 
+        if (!open_attachments(c))
+                return;
         s->created_ns = env_stamp_ns();
         fill(c, &e, &m, &at);
         r = event_fingerprint(&e, s->fingerprint);

@@ -47,8 +47,8 @@ const struct config_item upload_config_items[] = {
         STRING("PARLEY_TRUSTED_PROXIES", trusted_proxies, NULL,
                "Addresses and networks whose X-Forwarded-For counts; loopback always does."),
         AUTH_CONFIG_ITEMS(struct upload_config, auth),
-        {.name = "PARLEY_UPLOAD_SECRET", .type = CONFIG_SECRET, .offset = AT(secret), .required = true,
-         .help = "Signs descriptors of files and the addresses of the local store; the same for upload, gateway and history, at least 32 bytes."},
+        {.name = "PARLEY_UPLOAD_SECRET", .type = CONFIG_SECRET, .offset = AT(secret),
+         .help = "Signs descriptors of files and the addresses of the local store; the same for upload, gateway and history, at least 32 bytes; must be set."},
         {.name = "PARLEY_RATE_LIMITS", .type = CONFIG_BOOL, .offset = AT(rate_limits), .def = "on",
          .help = "Off: no limits of rate at all."},
         LIMIT("PARLEY_UPLOAD_RATE", rest_rate, "20", 0, 1000000, "requests/s", "Requests of one user."),
@@ -85,8 +85,8 @@ const size_t n_upload_config_items = sizeof(upload_config_items) / sizeof(upload
 
 static const char *wrong(const struct upload_config *c)
 {
-        if (strlen(c->secret) < ATTACHMENT_SECRET_MIN)
-                return "PARLEY_UPLOAD_SECRET must have at least 32 bytes";
+        if (!c->secret)
+                return "PARLEY_UPLOAD_SECRET must be set";
         if (!plan_types_valid(c->types))
                 return "PARLEY_UPLOAD_TYPES must be types as image/png, image/* or *, separated by commas";
         if (*c->public_url &&
@@ -100,7 +100,7 @@ int upload_config_check(const struct upload_config *config, char *ret_error, siz
         const char *text = wrong(config);
 
         if (!text)
-                return 0;
+                return attachment_secret_check(config->secret, ret_error, n_error);
         (void)snprintf(ret_error, n_error, "%s", text);
         return -EINVAL;
 }

@@ -63,7 +63,7 @@ static void test_for_whom_and_when(void **state)
         assert_int_equal(attachment_open(NULL, token, "ann", "general", 0, &a), ATTACHMENT_E_OFF);
         assert_int_equal(attachment_open("another secret of thirty-two byt", token, "ann", "general", 0, &a),
                          ATTACHMENT_E_SIGNATURE);
-        for (int e = ATTACHMENT_E_MALFORMED; e <= ATTACHMENT_E_OFF; e++)
+        for (int e = ATTACHMENT_E_MALFORMED; e <= ATTACHMENT_E_TWICE; e++)
                 assert_null(strstr(attachment_error_text(e), "be checked"));
 }
 
@@ -93,6 +93,40 @@ static void test_changed(void **state)
         assert_int_equal(try_open(changed, "ann", "general", 0), ATTACHMENT_E_MALFORMED);
         assert_int_equal(try_open("", "ann", "general", 0), ATTACHMENT_E_MALFORMED);
         assert_int_equal(try_open("a1..", "ann", "general", 0), ATTACHMENT_E_MALFORMED);
+}
+
+static void make_file(char token[ATTACHMENT_TOKEN_MAX + 1], const char *id)
+{
+        Parley__V1__Attachment a = PARLEY__V1__ATTACHMENT__INIT;
+
+        a.id = (char *)id;
+        assert_int_equal(attachment_sign(secret, &a, &terms, token), 0);
+}
+
+static void test_lists(void **state)
+{
+        const struct attachment_terms now = {.user_id = "ann", .channel_id = "general", .expires_at_s = 1000};
+        char one[ATTACHMENT_TOKEN_MAX + 1], two[ATTACHMENT_TOKEN_MAX + 1];
+        char *tokens[] = {one, two, one};
+        struct attachments a;
+        size_t bad = 9;
+
+        (void)state;
+        make_file(one, "1");
+        make_file(two, "2");
+        assert_int_equal(attachments_open(secret, NULL, 0, &now, &a, &bad), 0);
+        assert_true(a.n == 0 && !a.all);
+        assert_int_equal(attachments_open(NULL, NULL, 0, &now, &a, &bad), 0); /* without files nobody needs a secret */
+        assert_int_equal(attachments_open(secret, tokens, 2, &now, &a, &bad), 0);
+        assert_true(a.n == 2 && bad == 9);
+        assert_string_equal(a.all[1]->id, "2");
+        attachments_done(&a);
+        assert_int_equal(attachments_open(secret, tokens, 3, &now, &a, &bad), ATTACHMENT_E_TWICE);
+        assert_int_equal(bad, 2);
+        two[10] ^= 1;
+        assert_int_equal(attachments_open(secret, tokens, 2, &now, &a, &bad), ATTACHMENT_E_SIGNATURE);
+        assert_int_equal(bad, 1);
+        assert_int_equal(attachments_open(NULL, tokens, 1, &now, &a, &bad), ATTACHMENT_E_OFF);
 }
 
 static void test_too_long(void **state)
@@ -146,9 +180,8 @@ static void test_mac(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_whole),   cmocka_unit_test(test_for_whom_and_when),
-                cmocka_unit_test(test_changed), cmocka_unit_test(test_too_long),
-                cmocka_unit_test(test_mac),
+                cmocka_unit_test(test_whole), cmocka_unit_test(test_for_whom_and_when), cmocka_unit_test(test_changed),
+                cmocka_unit_test(test_lists), cmocka_unit_test(test_too_long),          cmocka_unit_test(test_mac),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,8 @@
 
 #define ID "00000000-0000-4000-8000-000000000001"
 
-static const struct message_limits limits = {.max_content_bytes = 5, .max_mentions = 2};
+static const struct message_limits limits = {.max_content_bytes = 5, .max_mentions = 2, .max_attachments = 1};
+enum { STORE_SUM = 75 }; /* "<hex>-<n>" of 64, 1 and 10 characters */
 
 static struct message_fields message(void)
 {
@@ -40,6 +41,19 @@ static void test_ids(void **state)
         m.thread_id = "";
         m.reply_to = "x";
         expect(&m, PARLEY_BAD_REQUEST, "replyTo must be a UUID");
+}
+
+static void test_attachments(void **state)
+{
+        struct message_fields m = message();
+
+        (void)state;
+        m.n_attachments = 1;
+        expect(&m, PARLEY_OK, "");
+        m.content = "";
+        expect(&m, PARLEY_OK, "");
+        m.n_attachments = 2;
+        expect(&m, PARLEY_BAD_REQUEST, "attachments has 2 entries; at most 1 are taken");
 }
 
 static void test_content(void **state)
@@ -118,7 +132,9 @@ static char *text_of(size_t n)
 /* The longest event that can be made fits what is said of it, and that is not much more. */
 static void test_event_max(void **state)
 {
-        const struct message_limits most = {.max_content_bytes = 524288, .max_mentions = 1000};
+        const struct message_limits most = {.max_content_bytes = 524288, .max_mentions = 1000, .max_attachments = 100};
+        char file_name[256], type[128], sum[STORE_SUM + 1];
+        Parley__V1__Attachment file = PARLEY__V1__ATTACHMENT__INIT, *files[100];
         Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
         char *content = text_of(524288), *ident = text_of(IDENT_MAX), *name = text_of(128), *mentions[1000];
         const struct message_author author = {.channel_id = ident, .user_id = ident, .name = name, .at = &at};
@@ -133,13 +149,26 @@ static void test_event_max(void **state)
                 mentions[i] = ident;
         m.mentions = mentions;
         m.n_mentions = 1000;
+        (void)snprintf(file_name, sizeof(file_name), "%0255d", 0);
+        (void)snprintf(type, sizeof(type), "%0127d", 0);
+        (void)snprintf(sum, sizeof(sum), "%0*d", STORE_SUM, 0);
+        file.id = (char *)ID;
+        file.name = file_name;
+        file.content_type = type;
+        file.sha256 = sum;
+        file.size = UINT64_MAX;
+        file.width = file.height = UINT32_MAX;
+        for (unsigned i = 0; i < 100; i++)
+                files[i] = &file;
+        m.attachments = files;
+        m.n_attachments = 100;
         m.type = PARLEY__V1__MESSAGE__TYPE__file;
         at.seconds = INT64_C(253402300799);
         at.nanos = 999999999;
         message_event(&m, &author, &e, &body);
         e.seq = e.prev = UINT64_MAX;
         n = parley__v1__event__get_packed_size(&e);
-        assert_in_range(message_event_max(&most), n, n + 4096);
+        assert_in_range(message_event_max(&most), n, n + 16384);
         assert_int_equal(message_limits_check(&most, message_event_max(&most), error, sizeof(error)), 0);
         assert_true(message_limits_check(&most, message_event_max(&most) - 1, error, sizeof(error)) < 0);
         assert_non_null(strstr(error, "PARLEY_MAX_EVENT_BYTES"));
@@ -153,8 +182,8 @@ static void test_event_max(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ids),   cmocka_unit_test(test_content),   cmocka_unit_test(test_mentions),
-                cmocka_unit_test(test_event), cmocka_unit_test(test_event_max),
+                cmocka_unit_test(test_ids),         cmocka_unit_test(test_content), cmocka_unit_test(test_mentions),
+                cmocka_unit_test(test_attachments), cmocka_unit_test(test_event),   cmocka_unit_test(test_event_max),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

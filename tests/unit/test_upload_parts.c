@@ -274,6 +274,11 @@ static void test_settings(void **state)
         c.types = (char *)"png";
         assert_int_not_equal(upload_config_check(&c, error, sizeof(error)), 0);
         assert_non_null(strstr(error, "PARLEY_UPLOAD_TYPES"));
+        c.public_url = (char *)"";
+        c.types = (char *)"*";
+        c.secret = NULL;
+        assert_int_not_equal(upload_config_check(&c, error, sizeof(error)), 0);
+        assert_non_null(strstr(error, "PARLEY_UPLOAD_SECRET"));
         c.secret = (char *)"short";
         assert_int_not_equal(upload_config_check(&c, error, sizeof(error)), 0);
         assert_non_null(strstr(error, "PARLEY_UPLOAD_SECRET"));

@@ -62,6 +62,9 @@ static void test_message(void **state)
         assert_false(same(&ea, &eb));
         b = a, b.mentions = texts + 1;
         assert_false(same(&ea, &eb));
+        b = a, b.n_attachments = 1,
+        b.attachments = (Parley__V1__Attachment *[]){&(Parley__V1__Attachment)PARLEY__V1__ATTACHMENT__INIT};
+        assert_false(same(&ea, &eb));
         /* The same text in another field */
         a.thread_id = (char *)"t";
         b = a, b.thread_id = a.reply_to, b.reply_to = a.thread_id;

@@ -22,6 +22,17 @@ export interface Channel {
   createdBy: string;
 }
 
+/** A file of a message, as the upload service found it to be. */
+export interface WireAttachment {
+  id: string;
+  name: string;
+  size: number;
+  contentType: string;
+  sha256: string;
+  width: number;
+  height: number;
+}
+
 export interface WireMessage {
   id: string;
   channelId: string;
@@ -36,6 +47,8 @@ export interface WireMessage {
   updatedAt?: string;
   seq: number;
   deleted: boolean;
+  /** Not there in what an older server sends. */
+  attachments?: WireAttachment[];
 }
 
 /** One entry of a channel's log. Exactly one of the optional bodies is set; a newer server may send none that is known. */
