@@ -126,7 +126,7 @@ int local_begin(const struct local_dir *d, const char *name)
 {
         char path[PATH_SIZE];
 
-        return make_folder(d, pending(path, name, ""), "pending");
+        return mkdirat(d->fd, pending(path, name, ""), 0700) == 0 || errno == EEXIST ? 0 : -errno;
 }
 
 static int out_of_reach(const struct local_dir *d, const char *name)
@@ -209,7 +209,8 @@ int local_body_end(const struct local_dir *d, const char *name, uint32_t part, i
                 return r;
         if (renameat(d->fd, fresh, d->fd, mark(path, name, part, "")) < 0)
                 return -errno;
-        return sync_folder(d, pending(path, name, ""));
+        r = sync_folder(d, pending(path, name, ""));
+        return r < 0 ? r : sync_folder(d, "pending"); /* where it was begun without */
 }
 
 /* --- what is there --- */

@@ -7,7 +7,7 @@
  *   lock                     held by the one service that uses the folder
  *
  * Names are ids of ours ([0-9a-f-], 36 and more); the caller checks them. Returns: 0, or negative errno; what is renamed or made is durable
- * when a function returns. */
+ * when a function returns, but for local_begin. */
 #pragma once
 
 #include <stdint.h>
@@ -23,6 +23,7 @@ struct local_dir {
 int local_dir_open(struct local_dir *d, const char *path);
 void local_dir_close(struct local_dir *d);
 
+/* Not durable before the first body is: after a power failure the upload may have to be begun again, and no disk is waited for here */
 int local_begin(const struct local_dir *d, const char *name);
 /* For one body; what is known of an earlier one of this part is forgotten. -ENOENT: no such upload (any more); -EEXIST: it is sealed */
 int local_body_open(const struct local_dir *d, const char *name, uint32_t part, int *ret_fd);
