@@ -1,6 +1,6 @@
 /* A mutation (send, edit, delete) between its frame and its one answer.
  *
- *   mutation_begin → [edit, delete: target_find] → [retry: lookup] → publish → publish_on_puback → ack
+ *   mutation_begin → [edit, delete: target_find] → [retry: lookup, the log's epoch] → publish → publish_on_puback → ack
  *
  * It outlives its session: the answer is dropped then, the publish is not. */
 #pragma once
@@ -31,6 +31,7 @@ struct mutation {
         uint64_t started_ns;
         uint64_t target_seq;           /* 0: none */
         uint64_t visible_from;         /* what lies below is hidden from this user */
+        int64_t unstored_ms;           /* of a retry: until then it was not stored, unix ms */
         uint64_t stored_seq;           /* of an identity that was stored before */
         enum parley_code target_error; /* why it cannot be, unless the identity is stored already */
         Parley__V1__Event *event;

@@ -7,6 +7,7 @@
 #include "bus/subjects.h"
 #include "gateway/digest.h"
 #include "gateway/mutation.h"
+#include "gateway/shard.h"
 #include "gateway/user.h"
 #include "gateway/wiretime.h"
 #include "policy/retry.h"
@@ -47,6 +48,31 @@ static int64_t known_since_ms(const struct mutation *m)
         return dedupe_since_ms(core->config->dedupe_window_ms, m->channel->shard->epoch, core->wall_ns / 1000000);
 }
 
+static void retry_on_epoch(struct shard *shard, int error, uint64_t last_seq, void *userdata)
+{
+        struct mutation *m = userdata;
+
+        (void)shard;
+        (void)last_seq;
+        if (error)
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "whether the log knows this id cannot be known now: %s",
+                              bus_error_text(error));
+        else if (m->unstored_ms >= known_since_ms(m))
+                publish_send(m);
+        else if (!m->looked_up)
+                publish_lookup(m);
+        else
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "history is too far behind to know this id");
+}
+
+/* Until unstored_ms it was not stored; from then on the log would know it, unless it was made anew meanwhile: the epoch that is known here
+ * may be of before. */
+static void publish_retry(struct mutation *m, int64_t unstored_ms)
+{
+        m->unstored_ms = unstored_ms;
+        shard_ask(m->channel->shard, retry_on_epoch, m);
+}
+
 static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdata)
 {
         struct mutation *m = userdata;
@@ -68,7 +94,7 @@ static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdat
                 mutation_fail(m, m->target_error, 0, "the target of this %s cannot be changed (any more)",
                               m->event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED ? "edit" : "deletion");
         } else if (wiretime_ns(answer->ingested_through) / 1000000 >= known_since_ms(m)) {
-                publish_send(m); /* what history has not ingested, the log's own memory covers */
+                publish_retry(m, wiretime_ns(answer->ingested_through) / 1000000);
         } else {
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "history is too far behind to know this id");
         }
@@ -204,9 +230,10 @@ void publish_start(struct mutation *m)
 {
         int64_t sent_ms = m->core->wall_ns / 1000000 - (int64_t)m->retry_age_ms;
 
-        /* a retry that the log's own memory covers needs nobody else */
-        if (!m->retry || (m->retry_age_ms && sent_ms > known_since_ms(m)))
+        if (!m->retry)
                 publish_send(m);
+        else if (m->retry_age_ms && sent_ms >= known_since_ms(m))
+                publish_retry(m, sent_ms); /* the log's own memory covers it: history is not needed */
         else
                 publish_lookup(m);
 }

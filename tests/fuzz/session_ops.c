@@ -164,7 +164,7 @@ static struct sent_id *take_id(struct world *w, const struct client *c, unsigned
         if (w->n_ids == N_IDS)
                 return NULL;
         id = &w->ids[w->n_ids++];
-        *id = (struct sent_id){.user = c->user, .channel = channel, .content = how & 0x7f};
+        *id = (struct sent_id){.user = c->user, .channel = channel, .content = how & 0x7f, .sent_ns = w->f->now_ns};
         fake_uuid(w->f, id->id);
         return id;
 }
@@ -193,6 +193,8 @@ void op_send(struct world *w)
         send.channel_id = (char *)world_channels[id->channel];
         send.message = &message;
         send.retry = retry;
+        if (retry && how & 0x20)
+                send.retry_age_ms = 1 + (uint32_t)((w->f->now_ns - id->sent_ns) / 1000000);
         frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_SEND;
         frame.send = &send;
         a = client_ask(c, &frame);

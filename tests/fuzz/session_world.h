@@ -77,6 +77,7 @@ struct sent_id {
         char id[37];
         unsigned user, channel;
         uint8_t content;
+        uint64_t sent_ns; /* first */
         uint64_t acked_seq;
 };
 

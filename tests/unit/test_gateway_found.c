@@ -117,6 +117,75 @@ static void test_memberships_that_cannot_be_read_are_not_none(void **state)
         fake_free(f);
 }
 
+static struct fake_client *writer(struct fake *f, char id[37])
+{
+        fake_uuid(f, id);
+        return fake_connect(f, "ada", ENCODING_PROTO);
+}
+
+static uint32_t send_retry(struct fake_client *c, const char *id, uint32_t age_ms)
+{
+        Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Send send = PARLEY__V1__SEND__INIT;
+        Parley__V1__OutgoingMessage message = PARLEY__V1__OUTGOING_MESSAGE__INIT;
+
+        message.id = (char *)id;
+        message.content = (char *)"x";
+        send.channel_id = (char *)ROOM;
+        send.message = &message;
+        send.retry = true;
+        send.retry_age_ms = age_ms;
+        frame.ref = ++c->next_ref;
+        frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_SEND;
+        frame.send = &send;
+        fake_client_send(c, &frame);
+        return frame.ref;
+}
+
+/* The log was made anew, and this gateway has not heard of it: by the epoch that it knows the log would know the id */
+static void test_a_retry_into_a_log_that_is_new(void **state)
+{
+        struct fake *f = world(8);
+        char id[37];
+        struct fake_client *c = writer(f, id);
+        uint32_t ref;
+
+        (void)state;
+        fake_client_message(c, ROOM, id, "x", false);
+        fake_run(f);
+        fake_advance(f, 10000);
+        fake_new_stream(f);
+        ref = send_retry(c, id, 10000);
+        fake_run(f);
+        assert_int_equal(fake_answer(c, ref)->body_case, PARLEY__V1__SERVER_FRAME__BODY_ACK);
+        assert_int_equal(fake_answer(c, ref)->ack->seq, 1);
+        assert_int_equal(f->n_published, 1);
+        fake_free(f);
+}
+
+/* History was asked before the first copy was stored, and answers when the log that has it is gone */
+static void test_an_answer_from_before_the_log_was_new(void **state)
+{
+        struct fake *f = world(8);
+        char id[37];
+        struct fake_client *c = writer(f, id), *other = fake_connect(f, "ada", ENCODING_PROTO);
+        uint32_t first, ref = send_retry(other, id, 0);
+
+        (void)state;
+        first = fake_client_message(c, ROOM, id, "x", false);
+        fake_new_stream(f);
+        fake_run(f);
+        assert_int_equal(fake_answer(c, first)->ack->seq, 1);
+        assert_int_equal(fake_answer(other, ref)->body_case, PARLEY__V1__SERVER_FRAME__BODY_ERROR);
+        assert_string_equal(fake_answer(other, ref)->error->code, "unavailable");
+        assert_int_equal(f->n_published, 1);
+        fake_advance(f, 10000);
+        ref = send_retry(other, id, 0);
+        fake_run(f);
+        assert_int_equal(fake_answer(other, ref)->ack->seq, 1);
+        fake_free(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -125,6 +194,8 @@ int main(void)
                 cmocka_unit_test(test_rubbish_does_not_stop_replays),
                 cmocka_unit_test(test_the_first_of_a_new_log_is_not_the_first_ever),
                 cmocka_unit_test(test_memberships_that_cannot_be_read_are_not_none),
+                cmocka_unit_test(test_a_retry_into_a_log_that_is_new),
+                cmocka_unit_test(test_an_answer_from_before_the_log_was_new),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
