@@ -93,7 +93,7 @@ const struct config_item gateway_config_items[] = {
         NUMBER("PARLEY_REPLAY_DIRECT_GETS", replay_direct_gets, "50", 0, 1000, NULL,
                "Events of one replay that are read one by one from JetStream before history is asked."),
         NUMBER("PARLEY_DEDUPE_WINDOW_MS", dedupe_window_ms, "120000", 100, 86400000, "ms",
-               "JetStream's window for equal ids; the same for all services."),
+               "JetStream's window for equal ids; the same for all services, and longer than a route of a cluster holds back."),
         {.name = "PARLEY_RATE_LIMITS",
          .type = CONFIG_BOOL,
          .offset = MEMBER(rate_limits),

@@ -173,7 +173,8 @@ const struct config_item history_config_items[] = {
          .min = 100,
          .max = 86400000,
          .unit = "ms",
-         .help = "For how long JetStream knows the ids of what was published."},
+         .help = "For how long JetStream knows the ids of what was published. Longer than a route of a cluster may hold one back: "
+                 "60 to 90 s with nats-server's defaults; less needs a smaller ping_interval there."},
         {.name = "PARLEY_LOG_KEEP_HOURS",
          .type = CONFIG_U64,
          .offset = AT(log_keep_hours),
