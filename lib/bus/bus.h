@@ -143,8 +143,9 @@ struct bus_stream_config {
 };
 struct bus_stream_info {
         uint64_t first_seq, last_seq, messages, bytes;
-        uint64_t epoch; /* from the metadata; 0: not one of ours */
-        bool created;   /* by this call */
+        uint64_t max_bytes; /* what the server keeps to; 0: no limit */
+        uint64_t epoch;     /* from the metadata; 0: not one of ours */
+        bool created;       /* by this call */
 };
 typedef void (*bus_stream_handler)(int error, const struct bus_stream_info *info, const char *text, void *userdata);
 /* Creates it, or updates what may change of an existing one (not first_seq, not the epoch) */

@@ -135,6 +135,7 @@ int jsapi_parse_stream(const uint8_t *data, size_t n, struct bus_stream_info *re
                 .last_seq = member_uint(state, "last_seq"),
                 .messages = member_uint(state, "messages"),
                 .bytes = member_uint(state, "bytes"),
+                .max_bytes = member_uint(config, "max_bytes"), /* unlimited is -1 there, and 0 here */
                 .epoch = epoch,
                 .created = yyjson_get_bool(yyjson_obj_get(root, "did_create")),
         };

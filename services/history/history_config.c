@@ -1,6 +1,7 @@
 #include "history/history_config.h"
 
 #include "auth/attachment.h"
+#include "history/trim_core.h"
 
 #define AT(member) offsetof(struct history_config, member)
 #define MIB (UINT64_C(1) << 20)
@@ -200,6 +201,16 @@ const struct config_item history_config_items[] = {
          .zero_is_off = true,
          .unit = "bytes",
          .help = "Size of the log of one shard; a full log refuses new messages. Less is taken where the server has less."},
+        {.name = "PARLEY_LOG_TRIM_PERCENT",
+         .type = CONFIG_U64,
+         .offset = AT(log_trim_percent),
+         .def = "80",
+         .min = TRIM_PERCENT_MIN,
+         .max = TRIM_PERCENT_MAX,
+         .zero_is_off = true,
+         .unit = "percent",
+         .help = "Above this share of its size the log loses the oldest that Postgres has, down to 10 percentage points "
+                 "less: integrations lose their window before chat stops."},
         {.name = "PARLEY_STREAM_REPLICAS",
          .type = CONFIG_U64,
          .offset = AT(stream_replicas),

@@ -26,7 +26,7 @@ struct history_config {
         uint64_t rest_rate, rest_burst, signin_rate;
         uint64_t invite_rate, invite_burst, message_rate, message_burst;
         uint64_t dedupe_window_ms;
-        uint64_t log_keep_hours, log_keep_s, log_max_bytes;
+        uint64_t log_keep_hours, log_keep_s, log_max_bytes, log_trim_percent;
         uint64_t stream_replicas;
         uint64_t system_max_bytes, system_keep_days;
         uint64_t ingest_batch, ingest_linger_ms;

@@ -47,6 +47,8 @@ struct metric metric_log_deletions_waiting = GAUGE(
         "parley_history_log_deletions_waiting",
         "Deleted messages that must still be removed from the log (at most one batch is counted).");
 struct metric metric_trims = COUNTER("parley_history_log_trims_total", "Times that the log was trimmed by age.");
+struct metric metric_early_trims = COUNTER("parley_history_log_early_trims_total",
+                                           "Times that the log was trimmed before its time because it was filling up.");
 struct metric metric_digests = COUNTER("parley_history_digests_total", "Digests published.");
 struct metric metric_pg_connections = GAUGE("parley_history_pg_connections", "Open connections to Postgres.");
 struct metric metric_pg_busy = GAUGE("parley_history_pg_busy", "Connections to Postgres that run a job.");
@@ -86,6 +88,7 @@ void history_metrics_register(void)
                 &metric_log_deletions,
                 &metric_log_deletions_waiting,
                 &metric_trims,
+                &metric_early_trims,
                 &metric_digests,
                 &metric_pg_connections,
                 &metric_pg_busy,

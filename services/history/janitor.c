@@ -11,6 +11,7 @@
 #include "bus/subjects.h"
 #include "history/history_metrics.h"
 #include "history/pg.h"
+#include "history/trim_core.h"
 
 /* Secure deletes run at about 1,400/s in one server: 16 at once keep it busy and leave room for the rest. */
 enum { PERIOD_MS = 500, DELETIONS_LOADED = 256, DELETIONS_AT_ONCE = 16 };
@@ -23,6 +24,8 @@ static const struct pg_stmt stmt_done = {
         "janitor_done", "DELETE FROM log_deletions WHERE stream = $1::text AND seq = ANY($2::bigint[])"};
 static const struct pg_stmt stmt_mark = {
         "janitor_mark", "SELECT max(seq) FROM ingest_marks WHERE stream = $1::text AND at_ns < $2::bigint"};
+static const struct pg_stmt stmt_cursor = {"janitor_cursor",
+                                           "SELECT epoch, last_seq FROM streams WHERE name = $1::text"};
 static const struct pg_stmt stmt_trimmed = {"janitor_trimmed",
                                             "DELETE FROM ingest_marks WHERE stream = $1::text AND seq <= $2::bigint"};
 
@@ -40,6 +43,8 @@ struct janitor {
         unsigned n, next, in_flight;
         struct pg_array gone; /* deleted, to be crossed off the list */
         uint64_t next_trim_ms, trim_seq;
+        struct trim_log log;         /* as it was at the last look */
+        bool full, full_told, early; /* early: the trim under way is because of its size */
         void (*stop_done)(void *userdata);
         void *stop_userdata;
 };
@@ -152,7 +157,7 @@ static void load_deletions(struct janitor *j)
         pg_run(j->env->pg_worker, job, 0, on_loaded, j);
 }
 
-/* --- trimming: which sequence, trim, forget the marks --- */
+/* --- trimming: which sequence (by age, or by size), trim, forget the marks --- */
 
 static void trim_over(struct janitor *j)
 {
@@ -178,7 +183,7 @@ static void on_trimmed(int error, const char *text, void *userdata)
                 trim_over(j);
                 return;
         }
-        metric_add(&metric_trims, 1);
+        metric_add(j->early ? &metric_early_trims : &metric_trims, 1);
         log_debug("trimmed the log", LOG_S("stream", j->stream), LOG_U("through_seq", j->trim_seq));
         job = pg_job_new(PG_WRITE);
         if (!job) {
@@ -191,27 +196,93 @@ static void on_trimmed(int error, const char *text, void *userdata)
         pg_run(j->env->pg_worker, job, 0, on_marks_forgotten, j);
 }
 
+static void trim_through(struct janitor *j, uint64_t seq)
+{
+        j->trim_seq = seq;
+        if (!j->running || seq == 0 || bus_stream_trim(j->env->bus, j->stream, seq + 1, on_trimmed, j) != 0)
+                trim_over(j);
+}
+
 static void on_mark(int error, const struct pg_results *r, void *userdata)
 {
         struct janitor *j = userdata;
 
-        j->trim_seq = error || !pg_rows(r, 0) ? 0 : (uint64_t)pg_i64(r, 0, 0, 0);
-        if (!j->running || j->trim_seq == 0 ||
-            bus_stream_trim(j->env->bus, j->stream, j->trim_seq + 1, on_trimmed, j) != 0)
-                trim_over(j);
+        trim_through(j, error || !pg_rows(r, 0) ? 0 : (uint64_t)pg_i64(r, 0, 0, 0));
 }
 
-static void trim(struct janitor *j, int64_t keep_ns)
+static void trim_by_age(struct janitor *j, int64_t keep_ns)
 {
         struct pg_job *job = pg_job_new(PG_READ);
 
         if (!job)
                 return;
         j->trimming = true;
+        j->early = false;
         pg_job_add(job, &stmt_mark);
         pg_arg_text(job, j->stream);
         pg_arg_i64(job, env_now_ns() - keep_ns);
         pg_run(j->env->pg_worker, job, 0, on_mark, j);
+}
+
+/* Without an answer of Postgres nothing is known to be ingested: the log fills, and refuses. */
+static void on_cursor(int error, const struct pg_results *r, void *userdata)
+{
+        struct janitor *j = userdata;
+        struct log_cursor cursor = {.exists = error == 0 && pg_rows(r, 0) > 0};
+        uint64_t through;
+
+        if (cursor.exists) {
+                cursor.epoch = (uint64_t)pg_i64(r, 0, 0, 0);
+                cursor.last_seq = (uint64_t)pg_i64(r, 0, 0, 1);
+        }
+        through = trim_decide(&j->log, &cursor, j->env->config->log_trim_percent, j->full).through_seq;
+        j->full = true;
+        if (through && !j->full_told) {
+                j->full_told = true;
+                log_warn("the log is filling up: what Postgres has of it is trimmed before its time",
+                         LOG_S("stream", j->stream), LOG_U("bytes", j->log.bytes), LOG_U("max_bytes", j->log.max_bytes),
+                         LOG_U("through_seq", through));
+        }
+        trim_through(j, through);
+}
+
+static void on_size(int error, const struct bus_stream_info *info, const char *text, void *userdata)
+{
+        static const struct log_cursor unknown = {0};
+        struct janitor *j = userdata;
+        struct pg_job *job;
+
+        if (error) {
+                log_warn("the size of the log is not known", LOG_S("stream", j->stream),
+                         LOG_S("why", text && *text ? text : bus_error_text(error)));
+                trim_over(j);
+                return;
+        }
+        j->log = (struct trim_log){.epoch = info->epoch,
+                                   .first_seq = info->first_seq,
+                                   .last_seq = info->last_seq,
+                                   .bytes = info->bytes,
+                                   .max_bytes = info->max_bytes};
+        if (!trim_decide(&j->log, &unknown, j->env->config->log_trim_percent, j->full).full) {
+                j->full = j->full_told = false;
+                trim_over(j);
+                return;
+        }
+        job = pg_job_new(PG_READ);
+        if (!job) {
+                trim_over(j);
+                return;
+        }
+        pg_job_add(job, &stmt_cursor);
+        pg_arg_text(job, j->stream);
+        pg_run(j->env->pg_worker, job, 0, on_cursor, j);
+}
+
+static void trim_by_size(struct janitor *j)
+{
+        j->trimming = j->early = true;
+        if (bus_stream_info(j->env->bus, j->stream, on_size, j) != 0)
+                trim_over(j);
 }
 
 /* --- life --- */
@@ -228,8 +299,10 @@ static void on_tick(void *userdata)
                 load_deletions(j);
         if (keep_ns && !j->trimming && now >= j->next_trim_ms) {
                 j->next_trim_ms = now + (every < TRIM_MIN_MS ? TRIM_MIN_MS : every > TRIM_MAX_MS ? TRIM_MAX_MS : every);
-                trim(j, keep_ns);
+                trim_by_age(j, keep_ns);
         }
+        if (j->env->config->log_trim_percent && !j->trimming)
+                trim_by_size(j);
 }
 
 int janitor_new(struct janitor **ret_janitor, struct env *env, const char *stream)

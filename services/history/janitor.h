@@ -1,4 +1,4 @@
-/* Behind ingest: removes what was deleted from the log, and trims the log by age. */
+/* Behind ingest: removes what was deleted from the log, and trims the log by age, and by size when it fills up. */
 #pragma once
 
 #include <stdbool.h>

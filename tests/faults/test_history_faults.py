@@ -8,6 +8,7 @@ import uuid
 
 import httpx
 import pytest
+from nats.js.errors import APIError
 from support.log import Log, SecondHistory, check_chains, database, ingested
 from support.schema import internal_pb2
 from support.stack import wait_until
@@ -337,6 +338,47 @@ async def test_the_log_is_trimmed_behind_ingest(own_stack):
         await asyncio.to_thread(stack.wait_ingested, "ada", channel, kept)
     events, _ = stack.all_events("ada", channel)
     assert events[0]["prev"] == 0 and any(e.get("message", {}).get("content") == "old" for e in events)
+    check_chains(stack)
+
+
+async def test_a_log_that_fills_is_trimmed_behind_ingest(own_stack):
+    """More than its size is written, long before its age: it goes on, and history has all. What Postgres does not have is not trimmed for it."""
+    size = 16 << 20
+    stack = own_stack(PARLEY_LOG_MAX_BYTES=size)
+    channel = stack.channel("ada")
+    acked = []
+
+    async def some():
+        """160 kB; whatever refuses one ends the test"""
+        acked.extend(await log.publish_many([log.message(channel, "ada", "x" * 16000) for _ in range(10)]))
+
+    async with Log(stack) as log:
+        while len(acked) * 16000 < 2 * size:
+            await some()
+            await asyncio.to_thread(ingested, stack, acked[-1])
+        assert stack.metric("history", "parley_history_log_early_trims_total") >= 2
+        assert "the log is filling up" in (stack.run_dir / "log" / "history.log").read_text()
+        stack.stop("postgres")
+        before = (await log.js.stream_info("CHAT_0")).state
+        committed = acked[-1]
+        with pytest.raises(APIError, match="maximum bytes"):
+            while len(acked) * 16000 < 4 * size:
+                acked.append(await log.publish(log.message(channel, "ada", "x" * 16000)))
+        began = time.monotonic()
+        while time.monotonic() < began + 3:  # six looks at its size
+            after = (await log.js.stream_info("CHAT_0")).state
+            assert after.first_seq == before.first_seq <= committed + 1 and after.last_seq == acked[-1]
+            await asyncio.sleep(0.2)  # a probe
+        stack.start("postgres")
+        await asyncio.to_thread(ingested, stack, acked[-1])
+        deadline = time.monotonic() + 20
+        while (await log.js.stream_info("CHAT_0")).state.bytes > 0.8 * size:
+            assert time.monotonic() < deadline, "it is still full"
+            await asyncio.sleep(0.1)  # a poll with a deadline
+        await some()
+        await asyncio.to_thread(ingested, stack, acked[-1])
+    with database(stack) as db:
+        assert {seq for (seq,) in db.execute("SELECT seq FROM messages WHERE channel_id = %s", (channel,))} == set(acked)
     check_chains(stack)
 
 

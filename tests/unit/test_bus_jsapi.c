@@ -160,8 +160,8 @@ static void test_stream(void **state)
 
         (void)state;
         assert_int_equal(jsapi_parse_stream((const uint8_t *)info, sizeof(info) - 1, &i, &result), 0);
-        assert_true(i.first_seq == 1000 && i.last_seq == 1002 && i.messages == 3 && i.bytes == 120 && i.epoch == 77 &&
-                    !i.created);
+        assert_true(i.first_seq == 1000 && i.last_seq == 1002 && i.messages == 3 && i.bytes == 120 &&
+                    i.max_bytes == 0 && i.epoch == 77 && !i.created);
         assert_int_equal(jsapi_parse_stream((const uint8_t *)"{}", 2, &i, &result), BUS_E_BAD_REPLY);
         const char *foreign = "{\"config\":{\"metadata\":{\"parley_epoch\":\"soon\"}},\"state\":{}}";
         assert_int_equal(jsapi_parse_stream((const uint8_t *)foreign, strlen(foreign), &i, &result), BUS_E_BAD_REPLY);

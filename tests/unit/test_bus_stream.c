@@ -154,6 +154,7 @@ static void test_full(void **state)
         assert_true(stored > 10);
         call(bus_stream_info(e.bus, "FULL", got_stream, &r));
         assert_true(r.info.messages == stored && r.info.first_seq == 1); /* nothing was evicted */
+        assert_int_equal(r.info.max_bytes, 64 * 1024);
         call(bus_stream_trim(e.bus, "FULL", 6, got_done, &r));
         assert_int_equal(r.error, 0);
         call(bus_publish_stream(e.bus, "full.a", NULL, data, sizeof(data), NULL, got_ack, &r));
