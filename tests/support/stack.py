@@ -123,6 +123,7 @@ class Stack:
     def parts(self, gateways=1):
         """The processes whose levels one may watch: name -> (pid, address of the admin port or None)."""
         parts = {"gateway": (self.pid("gateway"), self.admin_url("gateway")), "history": (self.pid("history"), self.admin_url("history")),
+                 "presence": (self.pid("presence"), self.admin_url("presence")),
                  "upload": (self.pid("upload"), self.admin_url("upload")), "nats-server": (self.pid("nats-server"), None)}
         if gateways > 1:
             parts["gateway 2"] = (self.gateways[1].process.pid, self.gateways[1].admin_url)

@@ -1,10 +1,15 @@
 """Every door of a channel, tried by somebody who is no member of it."""
 
+import asyncio
+import time
 import uuid
 
 import httpx
 
 from .clients import Refused
+
+# Answers everybody, and says of whom it says nothing: it is open when it tells of a member
+USERS_DOOR = "/presence?users={userId}"
 
 # (method, path below /api, body): docs/openapi.yaml has no other path with the id of a channel or a file; a test compares. Uploads that were
 # begun are their user's alone.
@@ -20,6 +25,8 @@ REST = (
     ("POST", "/channels/{id}/messages", {"content": "an outsider's"}),
     ("GET", "/channels/{id}/messages/{message}", None),
     ("GET", "/channels/{id}/events", None),
+    ("GET", "/channels/{id}/presence", None),
+    ("GET", USERS_DOOR, None),
     ("GET", "/files/{file}", None),
     ("DELETE", "/files/{file}", None),
     ("POST", "/files/{file}/descriptors", {"channelId": "{channel}"}),
@@ -37,6 +44,19 @@ class Outsider:
 
     async def close(self):
         await self.rest.aclose()
+
+    async def share_nothing(self, timeout=20):
+        """Everybody is in `general`, and sees there who is here: leaves it, and waits until presence knows."""
+        left = await self.rest.post("/api/channels/general/leave")
+        assert left.status_code in (202, 204), f"{left.status_code} {left.text}"
+        deadline = time.monotonic() + timeout
+        while True:
+            answer = await self.rest.get("/api" + USERS_DOOR.format(userId=self.member))
+            if answer.status_code == 200 and self.member in answer.json()["hiddenUserIds"]:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.client.user}, who shares no channel, still sees who is here: {answer.status_code} {answer.text}")
+            await asyncio.sleep(0.1)  # a poll with a deadline
 
     def note(self, channel, door, answer, granted, text):
         self.tried += 1
@@ -64,7 +84,7 @@ class Outsider:
             return
         if answer.status_code == 400:
             raise RuntimeError(f"{method} {path} says nothing about who may: {answer.text}")
-        granted = answer.status_code < 400
+        granted = answer.status_code < 400 and (path != USERS_DOOR or answer.json()["users"] != [])
         self.note(channel, f"{method} {path}", f"{answer.status_code} {answer.text}", granted, answer.text)
 
     async def try_frame(self, channel, frame, acked=False):

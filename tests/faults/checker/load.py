@@ -60,6 +60,7 @@ class Load:
             outsider.client.secrets = self.secrets
         await self.outsiders[0].client.start()
         await asyncio.gather(*(c.start() for c in self.members))
+        await asyncio.gather(*(o.share_nothing() for o in self.outsiders))
 
     async def rest(self, method, path, **json):
         async with httpx.AsyncClient(base_url=self.doors.rest_url, timeout=20,

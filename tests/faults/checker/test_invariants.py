@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from .clients import frame_of
-from .doors import REST
+from .doors import REST, USERS_DOOR
 from .invariants import Violation, check, check_bound, check_levels
 from .levels import queues, slack
 from .record import Record
@@ -346,7 +346,7 @@ def test_every_door_with_a_channel_is_tried():
     paths = yaml.safe_load((Path(__file__).parents[3] / "docs/openapi.yaml").read_text())["paths"]
     documented = {(method.upper(), path.removeprefix("/api").replace("/files/{id}", "/files/{file}")) for path, item in paths.items() for method in item
                   if method in ("get", "put", "post", "patch", "delete") and path.startswith(("/api/channels/{id}", "/api/files/{id}"))}
-    assert documented | {("POST", "/uploads")} == {(method, path) for method, path, _ in REST}
+    assert documented | {("POST", "/uploads"), ("GET", USERS_DOOR)} == {(method, path) for method, path, _ in REST}
 
 
 def test_frames_name_what_is_meant():

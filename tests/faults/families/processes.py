@@ -49,7 +49,8 @@ for _part in PARTS:
     fault(type(f"Stop_{_part}", (Stop,), {"name": f"stop-{_part}", "part": _part, "quick": _part == "gateway", "bound_s": 20,
                                           "about": f"SIGSTOP of {_part}, SIGCONT after {STOPPED_S} s"}))
 
-fault(type("Kill_upload", (Kill,), {"name": "kill-upload", "part": "upload", "about": f"kill -9 of upload, started again after {DOWN_S} s"}))
+for _part in ("presence", "upload"):
+    fault(type(f"Kill_{_part}", (Kill,), {"name": f"kill-{_part}", "part": _part, "about": f"kill -9 of {_part}, started again after {DOWN_S} s"}))
 
 
 @fault
