@@ -175,8 +175,7 @@ static void wait_serial(const struct control *c, uint32_t serial)
 static void order(struct control *c, struct command command)
 {
         command.serial = c->shared->command.serial + 1;
-        c->shared->command = command;
-        __atomic_thread_fence(__ATOMIC_RELEASE);
+        c->shared->command = command; /* the byte in the pipe orders it before what the worker reads */
         for (unsigned i = 0; i < c->o.procs; i++)
                 if (write(c->pipes[i], "x", 1) != 1)
                         die("a worker is gone");

@@ -26,7 +26,8 @@ static int keep(uint8_t **data, size_t *len, size_t *cap, const void *more, size
                 *data = p;
                 *cap = cap_new;
         }
-        memcpy(*data + *len, more, n);
+        if (n)
+                memcpy(*data + *len, more, n);
         *len += n;
         return 0;
 }

@@ -1,5 +1,6 @@
 #include "presence/people.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +249,7 @@ static void places_prune(struct people *p, const uint32_t *entries, uint32_t n)
 
                 if (!c || c->n_members || c->n_excluded || c->everyone || c->dirty)
                         continue;
+                assert(p->places); /* it is in there */
                 HASH_DELETE(hh, p->places, c);
                 p->by_number[c->number] = NULL;
                 if (c->number < p->free_place)

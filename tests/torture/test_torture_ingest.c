@@ -122,7 +122,7 @@ static void run_batch(void *arg)
 {
         const struct script *s = arg;
         struct ingest_batch b = {0};
-        struct ingest_rows rows;
+        struct ingest_rows rows = {0};
         bool built = false;
         int r;
 
