@@ -20,6 +20,7 @@ from fault import Outcome, Run, Skipped, execute  # noqa: E402
 from mutations import run as mutations  # noqa: E402
 from planted.plants import PLANTS  # noqa: E402
 from planted.run import run_all as run_planted  # noqa: E402
+from support.stack import Stack  # noqa: E402
 
 
 class Stacks:
