@@ -374,8 +374,8 @@ static void test_without_jetstream(void **state)
 
         server_start(&bad, "jetstream: false");
         server_start(&good, NULL);
-        env_init(&e, &good);
         for (unsigned i = 0; i < 2; i++) { /* whichever is tried first */
+                env_init(&e, &good);
                 snprintf(urls, sizeof(urls), "%s,%s", i == 0 ? bad.url : good.url, i == 0 ? good.url : bad.url);
                 e.options.url = urls;
                 e.options.request_timeout_ms = 500;
@@ -400,7 +400,6 @@ static void test_without_jetstream(void **state)
                 assert_int_equal(e.disconnected, left);
                 memset(&ack, 0, sizeof(ack));
                 env_close(&e);
-                env_init(&e, &good);
         }
         server_done(&good);
         server_done(&bad);
