@@ -16,6 +16,7 @@ from harness.load import LoadError  # noqa: E402
 from harness.result import read  # noqa: E402
 from harness.system import BENCH, peers  # noqa: E402
 
+MIN_SECONDS = 1.5  # of a load: in less, a queue that grows all the time is not seen
 FILES = 12000  # open files that a generator with 10,000 connections needs, and the gateway
 
 
@@ -47,9 +48,14 @@ def parse(argv, known):
     parser.add_argument("--table", action="store_true", help="measures nothing; prints the tables of bench/results")
     args = parser.parse_args(argv)
     args.given = argv
-    args.repeat = args.repeat or (1 if args.quick else 3)
-    args.seconds = args.seconds or (2 if args.quick else 4)
-    args.conns = [int(n) for n in args.conns.split(",")] if args.conns else None
+    args.repeat = (1 if args.quick else 3) if args.repeat is None else args.repeat
+    args.seconds = (2 if args.quick else 4) if args.seconds is None else args.seconds
+    if args.seconds < MIN_SECONDS or args.repeat < 1:
+        parser.error(f"--seconds takes {MIN_SECONDS:g} or more, of which half a second warms up, and --repeat 1 or more")
+    try:
+        args.conns = [int(n) for n in args.conns.split(",")] if args.conns else None
+    except ValueError:
+        parser.error(f"--conns is '{args.conns}': takes numbers, with commas between them")
     args.names = args.scenario + (args.only.split(",") if args.only else []) or [n for n in known if not args.quick or hasattr(known[n], "QUICK")]
     for name in args.names:
         if name not in known:

@@ -69,6 +69,17 @@ class Context:
         self.say(f"{'ok    ' if ok else 'FAILED'} {what}: {value:.4g}, {'at least' if at_least else 'at most'} {bound:g}")
         return ok
 
+    def none_kept(self, system):
+        """A round of a search that kept no rate at all. A peer may be so slow; Parley must not vanish from the table without a word."""
+        self.say(f"{system.name}: no rate was kept in this round")
+        if system.name == "parley":
+            self.check(f"{system.name}: rounds without a rate that was kept", 1, 0)
+
+    def check_chains(self, system, found):
+        """A rate may be too high for Parley, but at none may a chain break before a client: then nothing that was measured counts."""
+        if system.name == "parley" and found["breaks"]:
+            self.check(f"{system.name} at {found['rate']:g} msg/s: breaks of chains", found["breaks"], 0)
+
     # --- for run.py ---
 
     def close(self):

@@ -87,20 +87,20 @@ class Load:
 
 
 def flawless(found):
-    """Nothing lost, doubled, refused, closed, and every chain whole."""
-    return (found["delivered"] == found["expected"] and found["acked"] == found["to_ack"]
+    """All was sent that was meant to be, and nothing lost, doubled, refused, closed, and every chain whole."""
+    return (0 < found["sent"] == found["meant"] and found["delivered"] == found["expected"] and found["acked"] == found["to_ack"]
             and not any(found[k] for k in ("doubled", "breaks", "errors", "closed")))
 
 
 def kept(found, bound_ms):
     """Flawless, p99 within the bound, and in step: a queue that grows all the time ends long after the last message was sent."""
     seconds = found["sent"] / found["rate"]
-    return flawless(found) and found["p99_ms"] <= bound_ms and found["seconds"] <= seconds / IN_STEP + bound_ms / 1000
+    return flawless(found) and found["measured"] > 0 and found["p99_ms"] <= bound_ms and found["seconds"] <= seconds / IN_STEP + bound_ms / 1000
 
 
 def flaws(found):
     """What was not flawless, in words."""
-    keys = ("expected", "delivered", "to_ack", "acked", "doubled", "breaks", "errors", "closed", "closes", "complaint")
+    keys = ("meant", "sent", "expected", "delivered", "to_ack", "acked", "doubled", "breaks", "errors", "closed", "closes", "complaint")
     return ", ".join(f"{k} {found[k]}" for k in keys if found[k])
 
 

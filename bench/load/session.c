@@ -137,6 +137,13 @@ static const char *find_mark(struct worker *w, struct span text)
         return p;
 }
 
+/* All that was sent and not only the mark, as far as no server may change it: a payload that was cut short is none */
+static bool is_whole(const struct worker *w, struct span text, const char *mark)
+{
+        return (size_t)(text.p + text.n - mark) >= w->o->payload &&
+               memcmp(mark + MARK_LENGTH, w->content + MARK_LENGTH, w->o->payload - MARK_LENGTH) == 0;
+}
+
 /* A message of this load; true: new */
 static bool count_payload(struct session *s, struct span text)
 {
@@ -144,7 +151,7 @@ static bool count_payload(struct session *s, struct span text)
         const char *mark = find_mark(w, text);
         uint64_t due, n;
 
-        if (!mark || w->c.phase != PHASE_LOAD || hex(mark + 29, 2) != w->c.run) {
+        if (!mark || w->c.phase != PHASE_LOAD || hex(mark + 29, 2) != w->c.run || !is_whole(w, text, mark)) {
                 w->t->other++;
                 return false;
         }
@@ -219,6 +226,12 @@ static void on_ack(struct session *s, const struct heard *h)
 
         if (!h->ref || w->c.phase != PHASE_LOAD || n >= w->c.total)
                 return;
+        /* or a second answer to one message would stand for the answer that another never got */
+        if (n % w->c.senders != s->index || w->answered[n / 8] & 1u << n % 8) {
+                w->t->doubled++;
+                return;
+        }
+        w->answered[n / 8] |= (uint8_t)(1u << n % 8);
         w->t->acked++;
         if (s->plan->n_rooms && h->seq && !is_edit(s, n))
                 s->chains[session_room_of(s, n)].own = h->seq;

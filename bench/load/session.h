@@ -59,6 +59,7 @@ struct worker {
         unsigned pinged;
         size_t hint; /* where the payload stood last */
         char *content;
+        uint8_t *answered; /* of this load: one bit a message */
 };
 
 /* Begins to connect; returns 0 or negative errno */

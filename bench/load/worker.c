@@ -143,6 +143,10 @@ static void begin(struct worker *w)
         for (unsigned i = 0; i < w->n_all; i++)
                 session_begin(&w->sessions[i]);
         w->next = 0;
+        free(w->answered);
+        w->answered = w->c.phase == PHASE_LOAD ? calloc(w->c.total / 8 + 1, 1) : NULL;
+        if (w->c.phase == PHASE_LOAD && !w->answered)
+                die("memory");
         if (w->c.phase == PHASE_CONNECT)
                 begin_connect(w);
         else if (w->c.phase == PHASE_LOAD)

@@ -41,6 +41,7 @@ class Side:
     def try_rate(self, rate):
         found = self.load.run(rate, self.ctx.args.seconds, senders=SENDERS, settle=5)
         ok = kept(found, BOUND_MS)
+        self.ctx.check_chains(self.system, found)
         self.ctx.say(f"{self.system.name} {self.n} at {rate:.0f} msg/s: {found['per_s']:.0f} deliveries/s, p50 {found['p50_ms']:.1f} ms, "
                      f"p99 {found['p99_ms']:.1f} ms{'' if ok else ' · not kept'}{'' if flawless(found) else ': ' + flaws(found)}")
         if found["closed"]:
@@ -53,6 +54,8 @@ class Side:
         found = self.search.round()
         if found:
             self.runs.append(to_result("fanout", self.system, found, rss_kb_per_conn=None if self.system.raw else self.rss))
+        else:
+            self.ctx.none_kept(self.system)
 
 
 def bytes_of(side):

@@ -40,6 +40,7 @@ class Side:
     def try_rate(self, rate):
         found = self.load.run(rate, self.ctx.args.seconds, edits=0 if self.system.raw else EDITS, settle=10)
         ok = kept(found, BOUND_MS)
+        self.ctx.check_chains(self.system, found)
         self.ctx.say(f"{self.system.name} at {rate:.0f} msg/s: {found['per_s']:.0f} deliveries/s, p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms"
                      f"{'' if ok else ' · not kept'}{'' if flawless(found) else ': ' + flaws(found)}")
         if found["closed"]:
@@ -51,6 +52,8 @@ class Side:
         found = self.search.round()
         if found:
             self.runs.append(to_result("rooms", self.system, found))
+        else:
+            self.ctx.none_kept(self.system)
 
 
 def run(ctx):

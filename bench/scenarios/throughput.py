@@ -37,6 +37,7 @@ class Side:
     def try_rate(self, rate):
         found = self.load.run(rate, self.ctx.args.seconds, senders=ROOMS, settle=10)
         ok = kept(found, BOUND_MS)
+        self.ctx.check_chains(self.system, found)
         behind = self.system.lag()
         self.system.settle()
         found["per_s"] = found["sent"] / (found["seconds"] + time.monotonic() - found["answered"])
@@ -50,6 +51,8 @@ class Side:
         found = self.search.round()
         if found:
             self.runs.append(to_result("throughput", self.system, found))
+        else:
+            self.ctx.none_kept(self.system)
 
 
 def raw_result(seconds, found):

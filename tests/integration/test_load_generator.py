@@ -13,7 +13,7 @@ from support.stack import ROOT
 
 sys.path.insert(0, str(ROOT / "bench"))
 
-from harness.load import BINARY, Load, flawless  # noqa: E402
+from harness.load import BINARY, Load, flawless, kept  # noqa: E402
 from harness.parley import Parley  # noqa: E402
 from harness.result import Result, median_of  # noqa: E402
 from harness.search import FINE, Search  # noqa: E402
@@ -24,7 +24,8 @@ ROOM = [Client("a", ("room-1",)), Client("b", ("room-1",))]
 
 class Server(System):
     """A room or an echo on the test's own loop. `on_message(n)` may wait, and says what becomes of message n:
-    "" (delivered), drop, twice, late (after the next one), unacked, error, or a close code."""
+    "" (delivered), drop, twice, late (after the next one), short (of its content), unacked, misanswered (with the number of another), error,
+    or a close code."""
 
     name = "server-of-a-test"
 
@@ -63,11 +64,12 @@ class Server(System):
         self.n += 1
         fate, prev = self.on_message(self.n), self.seq
         self.seq += 1
-        event = json.dumps({"type": "event", "channelId": "room-1", "seq": self.seq, "prev": prev, "message": frame["message"]}, separators=(",", ":"))
+        message = {**frame["message"], "content": frame["message"]["content"][:40]} if fate == "short" else frame["message"]
+        event = json.dumps({"type": "event", "channelId": "room-1", "seq": self.seq, "prev": prev, "message": message}, separators=(",", ":"))
         if fate == "error":
             await ws.send(json.dumps({"type": "error", "ref": frame["ref"], "code": "rate_limited"}, separators=(",", ":")))
         elif fate != "unacked":
-            await ws.send(json.dumps({"type": "ack", "ref": frame["ref"], "seq": self.seq}, separators=(",", ":")))
+            await ws.send(json.dumps({"type": "ack", "ref": frame["ref"] - (fate == "misanswered"), "seq": self.seq}, separators=(",", ":")))
         if isinstance(fate, int):
             await self.members[1].close(fate)
         await self.give({"drop": [], "twice": [event, event], "late": []}.get(fate, [event]))
@@ -129,12 +131,18 @@ async def test_a_known_delay_is_measured(tmp_path):
 
 @pytest.mark.parametrize("fate,field,value", [
     ("drop", "breaks", 2), ("drop", "delivered", 398), ("twice", "doubled", 2), ("late", "doubled", 2), ("late", "breaks", 2),
-    ("unacked", "acked", 199), ("error", "errors", 1), (4009, "closes", {"4009": 1}),
+    ("short", "delivered", 398), ("unacked", "acked", 199), ("misanswered", "acked", 199), ("misanswered", "doubled", 1), ("error", "errors", 1), (4009, "closes", {"4009": 1}),
 ])
 async def test_what_happens_to_one_message_is_reported(tmp_path, fate, field, value):
     """Both clients see it: message 50 of 200 is lost, comes twice, comes behind the next one, …"""
     found = await load(Server(on_message=lambda n: fate if n == 50 else ""), tmp_path)
     assert found[field] == value and not flawless(found), found
+
+
+async def test_a_load_that_measured_nothing_is_not_kept(tmp_path):
+    """All of it was sent while warming up: percentiles of nothing are 0, and within any bound."""
+    found = await load(Server(), tmp_path, rate=200, seconds=0.2, warmup=0.5)
+    assert flawless(found) and found["p99_ms"] == 0 and not kept(found, 250), found
 
 
 async def test_a_lost_echo_is_reported(tmp_path):
