@@ -17,6 +17,7 @@ HEARTBEAT_S, PONG_S = 25, 5
 BACKOFF_BASE_S, BACKOFF_MAX_S = 0.5, 3
 AGAIN = ("unavailable", "internal", "rate_limited")
 AT_ONCE, GIVE_UP = (4002, 4005, 4010), (4000, 4001, 4003)
+CHECKED = ("ready", "event", "replay", "gap", "channelAdded", "channelRemoved")  # by sequence, at the end: what is under way at a removal is no leak
 AFTER_S = {1013: 5, 4008: 1, 4009: 10}
 
 
@@ -164,7 +165,7 @@ class Client:
 
     async def _on_frame(self, frame, text):
         for channel, secret in self.secrets.items():
-            if secret in text:
+            if secret in text or (channel in text and frame["type"] not in CHECKED and not frame.get("ref")):
                 self.note("leak", channel=channel, where=frame["type"], text=text[:200])
         kind = frame["type"]
         if kind == "reconnect":

@@ -32,6 +32,7 @@ REST = (
     ("POST", "/files/{file}/descriptors", {"channelId": "{channel}"}),
     ("POST", "/uploads", {"channelId": "{channel}", "name": "x", "size": 1}),
 )
+LISTS = ("/channels",)  # answered to everybody, each with what is his
 
 
 class Outsider:
@@ -67,6 +68,8 @@ class Outsider:
         """One round. A door that nobody answers at now counts as closed."""
         for method, path, body in REST:
             await self.try_rest(channel, method, path, body, seq)
+        for path in LISTS:
+            await self.try_list(channel, path)
         target = {"channelId": channel, "targetSeq": seq}
         await self.try_frame(channel, {"type": "send", "channelId": channel, "message": {"id": str(uuid.uuid4()), "content": "an outsider's"}})
         await self.try_frame(channel, {"type": "edit", **target, "id": str(uuid.uuid4()), "content": "an outsider's"})
@@ -86,6 +89,13 @@ class Outsider:
             raise RuntimeError(f"{method} {path} says nothing about who may: {answer.text}")
         granted = answer.status_code < 400 and (path != USERS_DOOR or answer.json()["users"] != [])
         self.note(channel, f"{method} {path}", f"{answer.status_code} {answer.text}", granted, answer.text)
+
+    async def try_list(self, channel, path):
+        try:
+            answer = await self.rest.get("/api" + path)
+        except httpx.HTTPError:
+            return
+        self.note(channel, f"GET {path}", f"{answer.status_code} {answer.text}", channel in answer.text, answer.text)
 
     async def try_frame(self, channel, frame, acked=False):
         try:

@@ -93,6 +93,11 @@ def lost(case):
         for seq in missing[:5]:
             also = "acked, " if seq in acked[view.channel] else ""
             yield f"{view.client} never saw {name(case.by_seq[view.channel][seq])} ({also}{len(missing)} in all)"
+    viewers, seen = {(v.client, v.user) for v in case.record.of("view")}, {(v.client, v.channel) for v in case.views}
+    for channel in case.history:
+        for client, user in viewers:
+            if case.member_until(channel, user) is None and (client, channel) not in seen:
+                yield f"{client} was never told of {channel}, and is a member"
     for e in case.record.of("file"):
         if e.status != 302:
             yield f"the file {e.id} of {e.channel} was completed, and a member is answered {e.status} for it"
@@ -181,6 +186,9 @@ def wrong_pages(case, channel, history):
         if "messageEdited" in event and event["messageEdited"]["targetSeq"] in expected:
             expected[event["messageEdited"]["targetSeq"]] = event["messageEdited"]["content"]
     gone = {e["messageDeleted"]["targetSeq"] for e in history["events"] if "messageDeleted" in e}
+    for event in history["events"]:
+        if event["seq"] in gone and event.get("message", {}).get("content"):
+            yield f"history's events still have the content of {channel}/{event['seq']}, which was deleted"
     for message in history["messages"]:
         seq = message["seq"]
         if seq in gone:
@@ -258,6 +266,8 @@ def disordered(case):
                 yield f"{view.client} has {name(event)}, and history has nothing there"
             elif stored["id"] != event["id"]:
                 yield f"{view.client} has {name(event)} where history has {name(stored)}"
+            elif "removed" not in stored and "removed" not in event and stored["createdAt"] != event["createdAt"]:
+                yield f"{view.client} has {name(event)} of {event['createdAt']}, and history of {stored['createdAt']}"
 
 
 def broken_chain(channel, events):
@@ -284,6 +294,8 @@ def inconsistent(case):
         if event is None or (event["id"], event["actorId"]) != (ack.id, ack.user):
             there = name(event) if event else "nothing"
             yield f"{ack.id} was acked to {ack.client} as {ack.channel}/{ack.seq}, where history has {there}"
+        elif "removed" not in event and event["createdAt"] != ack.createdAt:
+            yield f"{ack.id} was acked to {ack.client} as of {ack.createdAt}, and history has it of {event['createdAt']}"
     for e in case.record.of("refused"):
         if e.channel in case.channels and e.code == "id_conflict":
             yield f"{e.client} was answered id_conflict for {e.id}, which it never used for anything else"
@@ -308,9 +320,10 @@ def leaked(case):
             until = case.member_until(event["channelId"], e.user) if event["channelId"] in case.channels else None
             if until is not None and event["seq"] > until:
                 yield f"{e.client} got {name(event)} ({e.kind}), and " + (f"was removed at {until}" if until else "never was a member")
-    for e in case.record.of("state"):
-        if e.channel in case.channels and case.member_until(e.channel, e.user) == 0:
-            yield f"{e.client} was told of {e.channel}, and never was a member"
+    for e in case.record.of("state", "gap"):
+        until = case.member_until(e.channel, e.user) if e.channel in case.channels else None
+        if until is not None and e.head > until:
+            yield f"{e.client} was told that {e.channel} is at {e.head} ({e.kind}), and " + (f"was removed at {until}" if until else "never was a member")
     for absence in absences(case):
         yield from seen_in_absence(case, *absence)
 

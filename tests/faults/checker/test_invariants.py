@@ -240,7 +240,35 @@ def leak_at_a_door(s):
     s.record.add("mallory", 1, "probe", channel=C, door="GET /events", answer="403", granted=False, leaked=True)
 
 
+def tell_a_stranger_by_a_gap(s):
+    s.record.add("mallory", 1, "gap", channel=C, start=0, head=9, reason="too_long")
+
+
+def tell_the_removed(s):
+    s.record.add("eve", 2, "state", channel=C, epoch=1, head=9, source="ready")
+
+
+def change_the_time_at_a_client(s):
+    s.applied["bob"][5]["createdAt"] = "2026-01-01T00:00:01.000Z"
+
+
+def change_the_time_of_acks(s):
+    for ack in s.record.of("ack"):
+        ack.data["createdAt"] = "2026-01-01T00:00:01.000Z"
+
+
+def keep_the_deleted_as_an_event(s):
+    s.events[7] = message(8, 7, "m8", "ada", "oops")
+
+
+def tell_a_member_nothing(s):
+    s.record.add("bob", 1, "view", channel=f"{C}2", start=0, cursor=0, whole=True, applied={})
+    del s.applied["bob"]
+
+
 EXPECTED = {
+    tell_a_stranger_by_a_gap: "Z", tell_the_removed: "Z", change_the_time_at_a_client: "O", change_the_time_of_acks: "I",
+    keep_the_deleted_as_an_event: "P", tell_a_member_nothing: "L",
     lose_in_history: "L", ack_what_was_never_stored: "L", lose_a_file: "L", lose_at_a_client: "L", lose_what_was_not_acked_at_a_client: "L", lose_on_pages: "L", reject_what_was_acked: "L",
     invent: "P", invent_for_another: "P", change_content_live: "P", change_content_in_history: "P", change_content_in_a_replay: "P",
     forget_an_edit: "P", keep_the_deleted: "P", edit_another: "P", delete_unasked: "P", store_twice: "U", deliver_twice: "U",

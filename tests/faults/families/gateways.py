@@ -6,6 +6,7 @@ import uuid
 from checker.clients import Client
 from checker.invariants import Violation
 from fault import Fault, fault
+from support.stack import SERVICES
 
 
 class TwoGateways(Fault):
@@ -57,7 +58,7 @@ class RollingRestart(TwoGateways):
     name, about, bound_s = "rolling-restart", "every part stopped in the orderly way and started again, one after the other", 30
 
     async def inject(self, run):
-        for part in ("gateway", "history", "nats-server", "postgres", "nginx"):
+        for part in (*SERVICES, "nats-server", "postgres", "nginx"):
             old = run.stack.pid(part)
             await run.thread(run.stack.stop, part)
             await run.thread(run.stack.start, part)

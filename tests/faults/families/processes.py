@@ -3,7 +3,7 @@
 import signal
 
 from fault import Fault, fault
-from support.stack import wait_until
+from support.stack import SERVICES, wait_until
 
 PARTS = ("gateway", "history", "nats-server", "postgres")
 DOWN_S, STOPPED_S = 2, 10
@@ -64,6 +64,7 @@ class StopThenKill(Fault):
         await run.thread(wait_until, lambda: run.stack.states([pid]) == ["T"], 5, "nats-server stands still")
         await run.pause(self.STOPPED_S)
         unanswered = sum(c.pending for c in run.load.members)
+        assert unanswered, "nothing was under way to nats-server when it was killed"
         await run.thread(run.stack.kill, "nats-server")
         run.show(f"nats-server {pid} was stopped for {self.STOPPED_S} s and killed with {unanswered} mutations unanswered, {len(run.load.acked()) - before} acked")
 
@@ -98,8 +99,9 @@ class KillAll(Fault):
     name, about, bound_s = "kill-all", "kill -9 of every process at once", 30
 
     async def inject(self, run):
-        pids = {part: run.stack.pid(part) for part in PARTS}
-        await run.thread(lambda: [run.stack.kill(part) for part in PARTS])
+        parts = sorted({*PARTS, *SERVICES})
+        pids = {part: run.stack.pid(part) for part in parts}
+        await run.thread(lambda: [run.stack.kill(part) for part in parts])
         run.show(f"all were killed: {pids}")
         await run.pause(DOWN_S)
 

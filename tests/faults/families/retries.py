@@ -3,11 +3,21 @@
 import asyncio
 import uuid
 
+import nats
+
 from checker.clients import Refused, frame_of
 from checker.invariants import Violation
 from fault import Fault, fault
 
 WINDOW_MS = 2000
+
+
+async def stream_config(run):
+    nc = await nats.connect(run.stack.nats_url)
+    try:
+        return (await nc.jetstream().stream_info("CHAT_0")).config
+    finally:
+        await nc.close()
 
 
 class LateRetry(Fault):
@@ -21,6 +31,8 @@ class LateRetry(Fault):
         await run.pause(3 * WINDOW_MS / 1000)
         goal = load.last_acked()[channel]
         await client.until(lambda: client.views.whole(channel, goal), 20, "to be up to date")
+        log = await stream_config(run)
+        assert log.duplicate_window * 1000 == WINDOW_MS, f"the log's window for equal ids is {log.duplicate_window} s"
         if self.history_away:
             await run.thread(run.stack.kill, "history")
         for age in (3 * WINDOW_MS + 1000, 0):

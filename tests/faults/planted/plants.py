@@ -269,17 +269,51 @@ class LeakToRemoved(LeakToStranger):
 
 
 @plant
+class HeadToStranger(LeakToStranger):
+    name, about = "head-to-stranger", "somebody who never was a member is told where a channel stands"
+
+    async def to_client(self, session, frame):
+        if self.ready(session) and is_message(frame):
+            await self.proxy.session(self.whom()).tell({"type": "gap", "channelId": frame["channelId"], "epoch": 1, "fromSeq": 0,
+                                                        "headSeq": frame["seq"], "reason": "too_long"})
+            self.did.append(f"{self.whom()} was told that {frame['channelId']} is at {frame['seq']}")
+        return [frame]
+
+
+@plant
+class ChangeTime(Plant):
+    name, about, expect = "change-time", "one live event has another time at one client", "O"
+
+    async def to_client(self, session, frame):
+        if self.ready(session) and is_message(frame):
+            self.did.append(f"{frame['channelId']}/{frame['seq']} of {frame['createdAt']} was dated back")
+            frame["createdAt"] = "2026-01-01T00:00:00.000Z"
+        return [frame]
+
+
+@plant
 class OpenDoor(Plant):
     name, about, expect = "open-door", "history shows a stranger one page", "Z"
     known = None
 
+    def opens(self, path):
+        return path.split("?")[0].endswith("/messages")
+
     def token(self, user, token, method, path):
         if user == self.owner:
             self.known = token
-        if self.armed and not self.did and user == self.stranger and method == "GET" and path.split("?")[0].endswith("/messages"):
+        if self.armed and not self.did and user == self.stranger and method == "GET" and self.opens(path):
             self.did.append(f"{user} got {path}")
             return self.known
         return token
+
+
+@plant
+class OpenList(OpenDoor):
+    name, about = "open-list", "a stranger's list of channels is a member's"
+
+    def opens(self, path):
+        return path == "/api/channels"
 
 
 @plant
