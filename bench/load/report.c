@@ -72,16 +72,15 @@ void report_load(const struct report *r, const struct command *c, unsigned conns
 
         merge(r, &delivery, &ack);
         printf("{\"conns\":%u,\"rate\":%.0f,\"meant\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"to_ack\":%" PRIu64
-               ",\"acked\":%" PRIu64
-               ",\"expected\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"doubled\":%" PRIu64 ",\"breaks\":%" PRIu64
-               ",\"errors\":%" PRIu64 ",\"other\":%" PRIu64,
+               ",\"acked\":%" PRIu64 ",\"expected\":%" PRIu64 ",\"delivered\":%" PRIu64 ",\"doubled\":%" PRIu64
+               ",\"breaks\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"other\":%" PRIu64,
                conns, rate, c->total, r->sent, r->to_ack, r->acked, r->expected, r->delivered, r->doubled, r->breaks,
                r->errors + r->gaps, r->other);
         print_closes(r);
         print_latency("", &delivery);
         print_latency("ack_", &ack);
-        printf(",\"measured\":%" PRIu64 ",\"per_s\":%.1f,\"seconds\":%.4f,\"late_ms\":%.3f,\"frames\":%" PRIu64 ",\"bytes\":%" PRIu64
-               ",\"segments\":%" PRIu64 "}\n",
+        printf(",\"measured\":%" PRIu64 ",\"per_s\":%.1f,\"seconds\":%.4f,\"late_ms\":%.3f,\"frames\":%" PRIu64
+               ",\"bytes\":%" PRIu64 ",\"segments\":%" PRIu64 "}\n",
                r->measured, seconds > 0 ? (double)r->measured / seconds : 0,
                r->last_ns > c->start ? (double)(r->last_ns - c->start) / 1e9 : 0, (double)r->late_ns / 1e6, r->frames,
                r->bytes, r->segments);
