@@ -321,8 +321,18 @@ static bool fetch_has(const struct fetch *f, uint64_t seq)
         return false;
 }
 
+/* The target when it should have been read and was not, else 0 */
+static uint64_t hole_of(const struct fetch *f, const struct raw_event *raw)
+{
+        uint64_t target = raw->seq > f->options.after ? deleted_by(raw) : 0;
+
+        if (target <= f->options.after || target >= raw->seq || target > f->through || fetch_has(f, target))
+                return 0;
+        return target;
+}
+
 /* A message that was deleted is soon removed from the log, and leaves no trace there but its deletion. History has a placeholder for it,
- * without which what was read has a hole. True when history shall be asked for it. */
+ * without which what was read has a hole. The deletion was read too, or is in the tail, which goes on where reading ends. True when history shall be asked for it. */
 static bool fetch_seek_holes(struct fetch *f)
 {
         uint64_t hole = 0;
@@ -331,10 +341,14 @@ static bool fetch_seek_holes(struct fetch *f)
                 return false;
         f->holes_sought = true;
         for (const struct raw_event *e = f->events; e; e = e->next) {
-                uint64_t target = deleted_by(e);
+                uint64_t target = hole_of(f, e);
 
-                if (target > f->options.after && target < e->seq && target > hole && !fetch_has(f, target))
-                        hole = target;
+                hole = target > hole ? target : hole;
+        }
+        for (const struct tail_entry *e = f->channel->tail_first; e; e = e->next) {
+                uint64_t target = hole_of(f, &e->event);
+
+                hole = target > hole ? target : hole;
         }
         if (!hole)
                 return false;
