@@ -136,6 +136,9 @@ void user_apply(struct user *u, struct channel *c, const struct member_change *c
                 m->since_seq = change->since_seq;
         if (change->version > m->version || change->left_seq > m->left_seq)
                 m->left_seq = change->left_seq;
+        /* a change was missed between: before this leaving there may have been another, and what lies between is not the session's */
+        if (change->role == PARLEY__V1__ROLE__none && change->version > m->version + 1 && channel_joined_only(c))
+                m->left_seq = 0;
         if (change->version > m->version)
                 m->had_absence = m->left_himself = false;
         m->had_absence |= change->had_absence;
