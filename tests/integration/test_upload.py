@@ -197,7 +197,7 @@ def test_an_address_is_only_for_what_it_says(ann, room):
         problem(ann.send({**upload["put"], "url": changed}, b"x" * n), 403, "forbidden")
     problem(ann.send({**upload["put"], "url": url.split("&signature")[0]}, b"12345"), 403, "forbidden")
     for name in ("../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "lock", "x" * 36):
-        assert ann.send({**upload["put"], "url": url.replace(upload["id"], name)}, b"12345").status_code in (400, 404), name
+        assert ann.send({**upload["put"], "url": url.replace(upload["id"], name)}, b"12345").status_code in (400, 404, 405), name  # 405: the edge has it outside of /api
     assert "SHA-256" in problem(ann.send(upload["put"], b"54321"), 400, "bad_request")
     done = (ann.sent(upload["put"], b"12345"), ann.completed(upload))[1]
     read = ann.located(done["attachment"]["id"])
