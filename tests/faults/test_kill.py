@@ -1,5 +1,5 @@
 """G1 to G4 where a process ends at a named place: every acked message is in history exactly once, and every client's chain is whole after it
-resumed. What ends at no place in particular is in families/, which scripts/faults runs."""
+resumed. Other faults are in families/, which scripts/faults runs."""
 
 import asyncio
 import random
@@ -12,6 +12,8 @@ from support.stack import wait_until
 
 CLIENTS = 20
 RATE = 200            # messages a second, all clients together
+DOWN_S = 2            # until a part that was killed is started again
+PARTS = ("gateway", "history", "nats-server", "postgres")
 
 
 async def open_loop(clients, channel, stop, tasks):
@@ -85,6 +87,20 @@ async def run(stack, disturb):
 
 async def gone(stack, part):
     await asyncio.to_thread(wait_until, lambda: not stack.alive(part), 30, f"{part} ended at its failpoint")
+
+
+async def test_kill_each_in_turn(shared_stack):
+    """At five times the rate of scripts/faults, and one after the other without a rest."""
+    stack = shared_stack()
+
+    async def disturb(clients, channel):
+        for part in PARTS:
+            stack.kill(part)
+            await asyncio.sleep(DOWN_S)  # part of the fault: how long it is away
+            await asyncio.to_thread(stack.start, part)
+            await traffic(clients, f"after {part} was killed")
+
+    await run(stack, disturb)
 
 
 async def test_postgres_away(shared_stack):
