@@ -92,8 +92,10 @@ static bool chain_follows(const struct channel *c, uint64_t seq, uint64_t prev)
 {
         if (prev == c->head && prev > 0)
                 return true;
-        /* the first one ever, as far as the log knows; unless it is of a log that was made anew, far above */
-        if (c->head == 0 && prev == 0 && seq - c->shard->first_seq <= UINT32_MAX)
+        /* the first one ever, as far as the log knows; unless it is of a log that was made anew, far above, or what lies below the
+         * beginning of this one is still to be read (history may not have answered yet) */
+        if (c->head == 0 && prev == 0 && channel_position(c) + 1 >= c->begins &&
+            seq - c->shard->first_seq <= UINT32_MAX)
                 return true;
         return seq == channel_position(c) + 1;
 }
@@ -345,6 +347,7 @@ void chain_begins(struct channel *c, bool new_epoch)
         if (!channel_active(c))
                 return;
         c->epoch_due |= new_epoch;
+        c->begins = c->shard->first_seq;
         chain_heard(c, c->shard->first_seq - 1);
         if (!c->repairing)
                 chain_advance(c);

@@ -76,7 +76,7 @@ static void channel_stop(struct channel *c)
         replay_free_all(c);
         chain_done(c);
         tail_done(c);
-        c->head = c->floor = c->known_head = 0;
+        c->head = c->floor = c->known_head = c->begins = 0;
         c->epoch_due = false;
 }
 

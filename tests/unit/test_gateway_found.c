@@ -2,6 +2,7 @@
 #include "gateway_fake_impl.h"
 
 #include "bus/subjects.h"
+#include "gateway/shard.h"
 
 #define ROOM "room"
 
@@ -94,6 +95,71 @@ static void test_the_first_of_a_new_log_is_not_the_first_ever(void **state)
         fake_run(f);
         fake_advance(f, 1000);
         assert_true(fake_saw(c, ROOM, 1));
+        assert_true(fake_saw(c, ROOM, f->next_seq - 1));
+        fake_free(f);
+}
+
+/* What was missed below the beginning of the log comes from history, which does not answer yet: until it does, what comes next is kept */
+static void check_kept_until_history_answers(struct fake *f, struct fake_client *c)
+{
+        uint64_t next;
+
+        f->history_down = true;
+        fake_reconnect(f);
+        fake_message(f, ROOM, "bob", "next");
+        next = f->next_seq - 1;
+        fake_advance(f, 3000);
+        assert_false(fake_saw(c, ROOM, next));
+        f->history_down = false;
+        fake_advance(f, 3000);
+        assert_true(fake_saw(c, ROOM, 1));
+        assert_true(fake_saw(c, ROOM, next));
+        assert_int_equal(fake_view(c, ROOM)->gaps, 0);
+        fake_free(f);
+}
+
+static void test_the_first_of_a_new_log_waits_for_history(void **state)
+{
+        struct fake *f = world(8);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        f->lose = 100;
+        fake_message(f, ROOM, "bob", "lost");
+        f->lose = 0;
+        fake_new_stream(f);
+        check_kept_until_history_answers(f, c);
+}
+
+static void test_the_first_after_an_unseen_trim_waits_for_history(void **state)
+{
+        struct fake *f = world(8);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        f->connected = false;
+        fake_message(f, ROOM, "bob", "missed");
+        fake_message(f, "other", "bob", "x");
+        fake_trim(f, f->next_seq);
+        check_kept_until_history_answers(f, c);
+}
+
+/* A log that is trimmed in the sight of the gateway takes nothing with it: a quiet channel does not need history */
+static void test_a_quiet_channel_goes_on_without_history(void **state)
+{
+        struct fake *f = world(8);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        for (unsigned i = 0; i < 5; i++)
+                fake_message(f, "other", "bob", "x");
+        fake_run(f);
+        fake_trim(f, f->next_seq);
+        shard_refresh(shard_of(f->core, ROOM));
+        fake_run(f);
+        f->history_down = true;
+        fake_message(f, ROOM, "bob", "first");
+        fake_run(f);
         assert_true(fake_saw(c, ROOM, f->next_seq - 1));
         fake_free(f);
 }
@@ -193,6 +259,9 @@ int main(void)
                 cmocka_unit_test(test_a_missing_description_is_looked_for_again),
                 cmocka_unit_test(test_rubbish_does_not_stop_replays),
                 cmocka_unit_test(test_the_first_of_a_new_log_is_not_the_first_ever),
+                cmocka_unit_test(test_the_first_of_a_new_log_waits_for_history),
+                cmocka_unit_test(test_the_first_after_an_unseen_trim_waits_for_history),
+                cmocka_unit_test(test_a_quiet_channel_goes_on_without_history),
                 cmocka_unit_test(test_memberships_that_cannot_be_read_are_not_none),
                 cmocka_unit_test(test_a_retry_into_a_log_that_is_new),
                 cmocka_unit_test(test_an_answer_from_before_the_log_was_new),
