@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -148,6 +149,14 @@ static void test_broken_mark(void **state)
         assert_int_equal(local_remove(&dir, name), 0);
 }
 
+static int drop(const char *entry, const struct stat *st, int kind, struct FTW *at)
+{
+        (void)st;
+        (void)kind;
+        (void)at;
+        return remove(entry);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -156,13 +165,11 @@ int main(void)
                 cmocka_unit_test(test_one_service),
                 cmocka_unit_test(test_broken_mark),
         };
-        char command[100];
         int r;
 
         if (!mkdtemp(path) || local_dir_open(&dir, path) < 0)
                 return 1;
         r = cmocka_run_group_tests(tests, NULL, NULL);
         local_dir_close(&dir);
-        (void)snprintf(command, sizeof(command), "rm -rf %s", path);
-        return system(command) == 0 ? r : 1;
+        return nftw(path, drop, 8, FTW_DEPTH | FTW_PHYS) == 0 ? r : 1;
 }
