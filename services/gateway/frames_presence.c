@@ -8,15 +8,8 @@
 
 static void presence_ack(struct session *s, uint32_t ref)
 {
-        Parley__V1__ServerFrame answer = PARLEY__V1__SERVER_FRAME__INIT;
-        Parley__V1__Ack ack = PARLEY__V1__ACK__INIT;
-
-        if (!ref)
-                return;
-        answer.ref = ref;
-        answer.body_case = PARLEY__V1__SERVER_FRAME__BODY_ACK;
-        answer.ack = &ack;
-        session_send(s, &answer);
+        if (ref)
+                frame_ack(s, ref);
 }
 
 void frame_idle(struct session *s, const Parley__V1__ClientFrame *frame)

@@ -134,7 +134,7 @@ void frame_auth(struct session *s, const Parley__V1__ClientFrame *frame)
         session_send(s, &answer);
 }
 
-static void resume_ack(struct session *s, uint32_t ref)
+void frame_ack(struct session *s, uint32_t ref)
 {
         Parley__V1__ServerFrame answer = PARLEY__V1__SERVER_FRAME__INIT;
         Parley__V1__Ack ack = PARLEY__V1__ACK__INIT;
@@ -157,7 +157,7 @@ void frame_resume(struct session *s, const Parley__V1__ClientFrame *frame)
                 return;
         if (!cursors_keep(s, frame->ref, resume->cursors, resume->n_cursors))
                 return;
-        resume_ack(s, frame->ref);
+        frame_ack(s, frame->ref);
         if (s->state == SESSION_LIVE)
                 ready_resume(s, true);
 }

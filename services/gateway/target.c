@@ -77,7 +77,7 @@ static void target_on_history(int error, const struct bus_msg *msg, void *userda
 
         if (answer && answer->event)
                 target_check(m, answer->event);
-        else if (answer && (!answer->error || strcmp(answer->error->code, parley_code_text(PARLEY_NOT_FOUND)) == 0))
+        else if (answer && (!answer->error || parley_code_parse(answer->error->code) == PARLEY_NOT_FOUND))
                 target_refuse(m, PARLEY_NOT_FOUND, "targetSeq is no message of this channel");
         else
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "the target cannot be read now");

@@ -343,9 +343,8 @@ void people_online(struct people *p, struct person *who, bool online,
                 changed(p->by_number[p->everyone[i]], userdata);
 }
 
-bool people_is_member(const struct people *p, const struct person *who, const struct place *place)
+bool people_is_member(const struct person *who, const struct place *place)
 {
-        (void)p;
         if (!who || !place)
                 return false;
         return has_entry(who, entry_of(place, false)) || (place->everyone && !has_entry(who, entry_of(place, true)));
@@ -372,7 +371,7 @@ bool people_may_see(const struct people *p, const struct person *viewer, const s
         for (i = 0; i < p->n_everyone; i++) {
                 const struct place *c = p->by_number[p->everyone[i]];
 
-                if (people_is_member(p, viewer, c) && people_is_member(p, who, c))
+                if (people_is_member(viewer, c) && people_is_member(who, c))
                         return true;
         }
         return false;

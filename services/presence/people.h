@@ -81,7 +81,7 @@ int people_set_everyone(struct people *p, const char *channel_id, bool everyone)
 void people_online(struct people *p, struct person *who, bool online,
                    void (*changed)(struct place *place, void *userdata), void *userdata);
 
-bool people_is_member(const struct people *p, const struct person *who, const struct place *place);
+bool people_is_member(const struct person *who, const struct place *place);
 /* Whether one may see the other: the one function that decides. NULL never may, nor may be seen. */
 bool people_may_see(const struct people *p, const struct person *viewer, const struct person *who);
 uint32_t people_members(const struct people *p, const struct place *place);

@@ -213,7 +213,7 @@ static enum parley_code query_channel(const struct roster *r, const Parley__V1__
         const struct person *viewer = *q->viewer_id ? people_find(&r->people, q->viewer_id) : NULL;
         bool listed;
 
-        if (*q->viewer_id && !people_is_member(&r->people, viewer, c))
+        if (*q->viewer_id && !people_is_member(viewer, c))
                 return wrong(ret_why, PARLEY_NOT_A_MEMBER, "you are not a member of this channel");
         if (!c)
                 return wrong(ret_why, PARLEY_NOT_FOUND, "there is no such channel, or nobody is in it");
