@@ -5,26 +5,8 @@
 
 #include "auth/attachment.h"
 
-#define MEMBER(m) offsetof(struct gateway_config, m)
-#define STRING(n, m, d, h)                                                                                             \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_STRING, .offset = MEMBER(m), .def = (d), .help = (h)                       \
-        }
-#define SECRET(n, m, h)                                                                                                \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_SECRET, .offset = MEMBER(m), .help = (h)                                   \
-        }
-#define NUMBER(n, m, d, lo, hi, u, h)                                                                                  \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_U64, .offset = MEMBER(m), .def = (d), .min = (lo), .max = (hi),            \
-                .unit = (u), .help = (h)                                                                               \
-        }
-/* 0 switches the limit off */
-#define LIMIT(n, m, d, lo, hi, u, h)                                                                                   \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_U64, .offset = MEMBER(m), .def = (d), .min = (lo), .max = (hi),            \
-                .zero_is_off = true, .unit = (u), .help = (h)                                                          \
-        }
+#define CONFIG_STRUCT struct gateway_config
+#include "base/config_rows.h"
 
 const struct config_item gateway_config_items[] = {
         STRING("PARLEY_LISTEN", listen, "127.0.0.1:8081", "Address and port for WebSocket connections."),
@@ -96,7 +78,7 @@ const struct config_item gateway_config_items[] = {
                "JetStream's window for equal ids; the same for all services, and longer than a route of a cluster holds back."),
         {.name = "PARLEY_RATE_LIMITS",
          .type = CONFIG_BOOL,
-         .offset = MEMBER(rate_limits),
+         .offset = offsetof(CONFIG_STRUCT, rate_limits),
          .def = "on",
          .help = "off: no limit of rate at all (benchmarks)."},
         LIMIT("PARLEY_RATE_MESSAGES_PER_USER", rate_messages_per_user, "20", 1, 100000, "1/s",

@@ -1,25 +1,7 @@
 #include "presence/presence_config.h"
 
-#define MEMBER(m) offsetof(struct presence_config, m)
-#define STRING(n, m, d, h)                                                                                             \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_STRING, .offset = MEMBER(m), .def = (d), .help = (h)                       \
-        }
-#define NUMBER(n, m, d, lo, hi, u, h)                                                                                  \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_U64, .offset = MEMBER(m), .def = (d), .min = (lo), .max = (hi),            \
-                .unit = (u), .help = (h)                                                                               \
-        }
-/* 0 switches the limit off */
-#define LIMIT(n, m, d, lo, hi, u, h)                                                                                   \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_U64, .offset = MEMBER(m), .def = (d), .min = (lo), .max = (hi),            \
-                .zero_is_off = true, .unit = (u), .help = (h)                                                          \
-        }
-#define SWITCH(n, m, d, h)                                                                                             \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_BOOL, .offset = MEMBER(m), .def = (d), .help = (h)                         \
-        }
+#define CONFIG_STRUCT struct presence_config
+#include "base/config_rows.h"
 
 const struct config_item presence_config_items[] = {
         STRING("PARLEY_LISTEN", listen, "127.0.0.1:8083", "Address and port for clients."),

@@ -7,26 +7,8 @@
 #include "auth/attachment.h"
 #include "upload/plan.h"
 
-#define AT(m) offsetof(struct upload_config, m)
-#define STRING(n, m, d, h)                                                                                             \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_STRING, .offset = AT(m), .def = (d), .help = (h)                           \
-        }
-#define SECRET(n, m, h)                                                                                                \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_SECRET, .offset = AT(m), .help = (h)                                       \
-        }
-#define NUMBER(n, m, d, lo, hi, u, h)                                                                                  \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_U64, .offset = AT(m), .def = (d), .min = (lo), .max = (hi), .unit = (u),   \
-                .help = (h)                                                                                            \
-        }
-/* 0 switches the limit off */
-#define LIMIT(n, m, d, lo, hi, u, h)                                                                                   \
-        {                                                                                                              \
-                .name = (n), .type = CONFIG_U64, .offset = AT(m), .def = (d), .min = (lo), .max = (hi),                \
-                .zero_is_off = true, .unit = (u), .help = (h)                                                          \
-        }
+#define CONFIG_STRUCT struct upload_config
+#include "base/config_rows.h"
 
 /* clang-format off */
 const struct config_item upload_config_items[] = {
@@ -47,9 +29,9 @@ const struct config_item upload_config_items[] = {
         STRING("PARLEY_TRUSTED_PROXIES", trusted_proxies, NULL,
                "Addresses and networks whose X-Forwarded-For counts; loopback always does."),
         AUTH_CONFIG_ITEMS(struct upload_config, auth),
-        {.name = "PARLEY_UPLOAD_SECRET", .type = CONFIG_SECRET, .offset = AT(secret),
+        {.name = "PARLEY_UPLOAD_SECRET", .type = CONFIG_SECRET, .offset = offsetof(CONFIG_STRUCT, secret),
          .help = "Signs descriptors of files and the addresses of the local store; the same for upload, gateway and history, at least 32 bytes; must be set."},
-        {.name = "PARLEY_RATE_LIMITS", .type = CONFIG_BOOL, .offset = AT(rate_limits), .def = "on",
+        {.name = "PARLEY_RATE_LIMITS", .type = CONFIG_BOOL, .offset = offsetof(CONFIG_STRUCT, rate_limits), .def = "on",
          .help = "Off: no limits of rate at all."},
         LIMIT("PARLEY_UPLOAD_RATE", rest_rate, "20", 0, 1000000, "requests/s", "Requests of one user."),
         NUMBER("PARLEY_UPLOAD_BURST", rest_burst, "100", 1, 1000000, "requests", "Requests of one user at once."),
