@@ -203,11 +203,13 @@ static int open_bus(struct upload *u)
 {
         const struct upload_config *c = u->config;
         const struct bus_options options = {.loop = u->loop,
-                                            .url = c->nats_url,
+                                            .url = c->nats.url,
                                             .name = "parley-upload",
-                                            .user = c->nats_user,
-                                            .password = c->nats_password,
-                                            .tls_ca = c->nats_tls_ca,
+                                            .user = c->nats.user,
+                                            .password = c->nats.password,
+                                            .tls_ca = c->nats.tls_ca,
+                                            .max_send_bytes = c->nats.send_bytes,
+                                            .max_inbox_bytes = c->nats.receive_bytes,
                                             .on_connected = on_bus_connected,
                                             .on_disconnected = on_bus_disconnected,
                                             .on_error = on_bus_error,

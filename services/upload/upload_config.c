@@ -12,11 +12,7 @@
 
 /* clang-format off */
 const struct config_item upload_config_items[] = {
-        STRING("PARLEY_NATS_URL", nats_url, "nats://127.0.0.1:4222", "Servers of NATS, separated by commas."),
-        STRING("PARLEY_NATS_USER", nats_user, NULL, "User for NATS."),
-        SECRET("PARLEY_NATS_PASSWORD", nats_password, "Password for NATS."),
-        STRING("PARLEY_NATS_TLS_CA", nats_tls_ca, NULL,
-               "File with the certificates that NATS is checked against; switches TLS on."),
+        BUS_CONFIG_ITEMS(struct upload_config, nats),
         STRING("PARLEY_LISTEN", listen, "127.0.0.1:8084", "Address and port for clients."),
         STRING("PARLEY_ADMIN_LISTEN", admin_listen, "127.0.0.1:9084",
                "Address and port for /healthz, /readyz and /metrics."),

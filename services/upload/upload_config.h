@@ -7,10 +7,11 @@
 
 #include "auth/open.h"
 #include "base/config.h"
+#include "bus/bus_config.h"
 #include "upload/quota_core.h"
 
 struct upload_config {
-        char *nats_url, *nats_user, *nats_password, *nats_tls_ca;
+        struct bus_config nats;
         char *listen, *admin_listen;
         uint64_t max_connections, max_connections_per_ip;
         char *cors_origin, *trusted_proxies;
