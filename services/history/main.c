@@ -1,56 +1,27 @@
 /* parley-history: ingests the log into Postgres and serves it. */
-#include <stdio.h>
-#include <string.h>
-
-#include "base/log.h"
+#include "base/service.h"
 #include "history/history.h"
 
-static int usage(FILE *out)
+static int check(const void *config, char *ret_error, size_t n_error)
 {
-        (void)fprintf(
-                out, "usage: parley-history [--check-config | --print-config-docs]\n"
-                     "It is set up by PARLEY_* environment variables; --check-config prints their effective values.\n");
-        return out == stdout ? 0 : 2;
+        return history_config_check(config, ret_error, n_error);
+}
+
+static int run(const void *config)
+{
+        return history_run(config);
 }
 
 int main(int argc, char **argv)
 {
         struct history_config config = {0};
-        const char *option = argc > 1 ? argv[1] : "";
-        enum log_level level;
-        char error[256];
-        int r;
+        const struct service service = {.name = "history",
+                                        .items = history_config_items,
+                                        .n_items = n_history_config_items,
+                                        .config = &config,
+                                        .log_level = &config.log_level,
+                                        .check = check,
+                                        .run = run};
 
-        if (argc > 2 || (argc == 2 && strcmp(option, "--help") == 0))
-                return usage(argc > 2 ? stderr : stdout);
-        if (strcmp(option, "--print-config-docs") == 0) {
-                config_print_docs(history_config_items, n_history_config_items, "history", stdout);
-                return 0;
-        }
-        if (*option && strcmp(option, "--check-config") != 0)
-                return usage(stderr);
-        if (config_load(history_config_items, n_history_config_items, &config, NULL, NULL, error, sizeof(error)) < 0) {
-                (void)fprintf(stderr, "parley-history: %s\n", error);
-                return 1;
-        }
-        if (history_config_check(&config, error, sizeof(error)) < 0) {
-                (void)fprintf(stderr, "parley-history: %s\n", error);
-                config_done(history_config_items, n_history_config_items, &config);
-                return 1;
-        }
-        if (log_level_parse(config.log_level, &level) < 0) {
-                (void)fprintf(stderr, "parley-history: PARLEY_LOG_LEVEL must be debug, info, warn or error, not %s\n",
-                              config.log_level);
-                config_done(history_config_items, n_history_config_items, &config);
-                return 1;
-        }
-        log_init("history", level);
-        if (*option) {
-                config_print(history_config_items, n_history_config_items, &config, stdout);
-                r = 0;
-        } else {
-                r = history_run(&config);
-        }
-        config_done(history_config_items, n_history_config_items, &config);
-        return r < 0;
+        return service_main(&service, argc, argv);
 }

@@ -1,0 +1,20 @@
+/* What the main function of every service does: reads the settings, checks them, prints them where that is asked for, or runs. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/config.h"
+
+struct service {
+        const char *name; /* "history": of the log lines; the program is parley-<name> */
+        const struct config_item *items;
+        size_t n_items;
+        void *config;     /* the struct that the rows describe, all zero */
+        char **log_level; /* in it */
+        /* Settings that contradict each other: -EINVAL with a line that names them. NULL: none can */
+        int (*check)(const void *config, char *ret_error, size_t n_error);
+        int (*run)(const void *config); /* negative: it could not start */
+};
+
+/* The exit status: 0; 1: a setting is wrong, or the service could not start; 2: wrong arguments */
+int service_main(const struct service *s, int argc, char **argv);
