@@ -10,6 +10,7 @@
  * when a function returns, but for local_begin. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "auth/mac.h"
@@ -41,3 +42,7 @@ int local_publish(const struct local_dir *d, const char *name);
 int local_forget(const struct local_dir *d, const char *name);
 int local_remove(const struct local_dir *d, const char *name);
 int local_file_open(const struct local_dir *d, const char *name, int *ret_fd, uint64_t *ret_size);
+/* A page of store.h's list: one of its folders. *ret_entries is malloc'ed; ret_next has LOCAL_CURSOR_MAX + 1 bytes. -EINVAL: no such cursor */
+#define LOCAL_CURSOR_MAX 7
+int local_list(const struct local_dir *d, bool published, const char *cursor, struct store_entry **ret_entries,
+               size_t *ret_n, char *ret_next);

@@ -13,7 +13,7 @@
 #include "upload/plan.h"
 #include "upload/store.h"
 
-#define LOCAL_NAME_MAX 40 /* a UUID, and what may stand behind it */
+#define LOCAL_NAME_MAX STORE_NAME_MAX
 #define LOCAL_BUFFER (128u << 10)
 
 struct local_store {

@@ -25,7 +25,7 @@ static void set_time(Google__Protobuf__Timestamp *at, int64_t unix_s)
 /* One signed request, with what it points to */
 struct signed_request {
         Parley__V1__SignedRequest request;
-        Parley__V1__SignedRequest__Header header, *headers[1];
+        Parley__V1__SignedRequest__Header header[STORE_HEADERS_MAX], *headers[STORE_HEADERS_MAX];
         Google__Protobuf__Timestamp expires;
         struct store_put put;
 };
@@ -47,14 +47,14 @@ static int sign(struct rest_call *c, uint32_t part, const char *sha256, struct s
         ret->request.part = part;
         ret->request.size = plan_part_bytes(o.size, o.part_size, part);
         ret->request.expires_at = &ret->expires;
-        if (ret->put.header_name) {
-                parley__v1__signed_request__header__init(&ret->header);
-                ret->header.name = (char *)ret->put.header_name;
-                ret->header.value = ret->put.header_value;
-                ret->headers[0] = &ret->header;
-                ret->request.headers = ret->headers;
-                ret->request.n_headers = 1;
+        for (unsigned i = 0; i < ret->put.n_headers; i++) {
+                parley__v1__signed_request__header__init(&ret->header[i]);
+                ret->header[i].name = (char *)ret->put.headers[i].name;
+                ret->header[i].value = ret->put.headers[i].value;
+                ret->headers[i] = &ret->header[i];
         }
+        ret->request.headers = ret->headers;
+        ret->request.n_headers = ret->put.n_headers;
         return 0;
 }
 

@@ -9,6 +9,9 @@
 #include "auth/mac.h"
 #include "base/buf.h"
 
+#define STORE_NAME_MAX 40 /* a UUID, and what may stand behind it */
+#define STORE_HEADERS_MAX 2
+#define STORE_CURSOR_MAX 1024
 #define STORE_ID_MAX 256                      /* the store's own id of an upload in parts; S3's have up to about 200 */
 #define STORE_SUM_MAX (MAC_HEX_LEN + 1 + 10)  /* "<hex>", or of several parts "<hex>-<n>" */
 #define STORE_HEAD_BYTES (UINT64_C(64) << 10) /* what is read to find the type */
@@ -30,11 +33,21 @@ struct store_object {
         uint32_t n_parts;
 };
 
-/* What a client is to send. url and header are filled in; the body has to be exactly these bytes. */
+/* What a client is to send. url and headers are filled in; the body has to be exactly these bytes. */
 struct store_put {
-        struct buf url;          /* with a NUL */
-        const char *header_name; /* NULL: none needed besides Content-Length */
-        char header_value[128];
+        struct buf url; /* with a NUL */
+        struct store_header {
+                const char *name;
+                char value[128];
+        } headers[STORE_HEADERS_MAX]; /* besides Content-Length, which every client sends by itself */
+        unsigned n_headers;
+};
+
+/* What list finds */
+struct store_entry {
+        char name[STORE_NAME_MAX + 1];
+        uint64_t size;      /* 0 where bodies are still missing */
+        int64_t modified_s; /* unix; changed last */
 };
 
 struct store_result {
@@ -45,6 +58,10 @@ struct store_result {
         char sum[STORE_SUM_MAX + 1]; /* seal: see struct above; "": the store does not know it */
         const uint8_t *data;         /* read; borrowed */
         size_t n;
+        const struct store_entry *entries; /* list; borrowed */
+        size_t n_entries;
+        const char *
+                next; /* list: where the next page begins, up to STORE_CURSOR_MAX characters; "": this was the last. Borrowed */
 };
 /* r is NULL when error is not 0: STORE_E_*, negative errno */
 typedef void (*store_handler)(int error, const struct store_result *r, void *userdata);
@@ -70,6 +87,10 @@ struct store_ops {
         /* The address for reading a published object, which is answered with this type and Content-Disposition */
         int (*sign_get)(struct store *s, const char *name, const char *content_type, const char *disposition,
                         int64_t now_s, uint32_t ttl_s, struct buf *ret_url);
+        /* A page of what is there, in no order that means anything; cursor: "" for the first. A page may be empty and not the last. What
+         * changes meanwhile may be in none or, changed to another state, in both lists. published: what was published, with some stores also
+         * what was sealed; else what was begun and not published. */
+        int (*list)(struct store *s, bool published, const char *cursor, store_handler handler, void *userdata);
         bool (*ready)(const struct store *s);
         void (*close)(struct store *s, void (*done)(void *userdata), void *userdata);
 };

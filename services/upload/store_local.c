@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,7 +7,7 @@
 #include "upload/local_store.h"
 #include "upload/local_url.h"
 
-enum op { OP_BEGIN, OP_PARTS, OP_SEAL, OP_READ, OP_PUBLISH, OP_FORGET, OP_REMOVE };
+enum op { OP_BEGIN, OP_PARTS, OP_SEAL, OP_READ, OP_PUBLISH, OP_FORGET, OP_REMOVE, OP_LIST };
 
 /* One piece of work on the pool */
 struct job {
@@ -19,6 +20,9 @@ struct job {
         void *userdata;
         int error;
         uint32_t *parts;
+        struct store_entry *entries;
+        bool published;
+        char cursor[LOCAL_CURSOR_MAX + 1]; /* OP_LIST: of this page, then of the next */
         struct store_result result;
         uint8_t data[]; /* OP_READ */
 };
@@ -57,6 +61,9 @@ static void run(uv_work_t *work)
         case OP_REMOVE:
                 j->error = local_remove(d, j->name);
                 break;
+        case OP_LIST:
+                j->error = local_list(d, j->published, j->cursor, &j->entries, &j->result.n_entries, j->cursor);
+                break;
         }
 }
 
@@ -76,37 +83,53 @@ static void ran(uv_work_t *work, int status)
 
         j->result.parts = j->parts;
         j->result.data = j->data;
+        j->result.entries = j->entries;
+        j->result.next = j->cursor;
         j->handler(error, error ? NULL : &j->result, j->userdata);
         free(j->parts);
+        free(j->entries);
         free(j);
         env_end(env);
 }
 
-static int start(struct store *s, enum op op, const struct store_object *o, store_handler handler, void *userdata)
+static struct job *job_new(struct store *s, enum op op, store_handler handler, void *userdata)
 {
         struct job *j = calloc(1, sizeof(*j) + (op == OP_READ ? STORE_HEAD_BYTES : 0));
-        size_t n = strlen(o->name);
-        int r;
 
-        if (!j || n > LOCAL_NAME_MAX) {
-                free(j);
-                return j ? -EINVAL : -ENOMEM;
-        }
+        if (!j)
+                return NULL;
         j->store = of(s);
         j->op = op;
-        j->object = *o;
-        memcpy(j->name, o->name, n + 1);
-        j->object.name = j->name;
-        j->object.store_id = j->object.content_type = "";
         j->handler = handler;
         j->userdata = userdata;
-        r = uv_queue_work(j->store->env->loop, &j->work, run, ran);
+        return j;
+}
+
+static int submit(struct job *j)
+{
+        struct env *env = j->store->env;
+        int r = uv_queue_work(env->loop, &j->work, run, ran);
+
         if (r < 0) {
                 free(j);
                 return r;
         }
-        env_begin(j->store->env);
+        env_begin(env);
         return 0;
+}
+
+static int start(struct store *s, enum op op, const struct store_object *o, store_handler handler, void *userdata)
+{
+        size_t n = strlen(o->name);
+        struct job *j = n <= LOCAL_NAME_MAX ? job_new(s, op, handler, userdata) : NULL;
+
+        if (!j)
+                return n <= LOCAL_NAME_MAX ? -ENOMEM : -EINVAL;
+        j->object = *o;
+        memcpy(j->name, o->name, n + 1);
+        j->object.name = j->name;
+        j->object.store_id = j->object.content_type = "";
+        return submit(j);
 }
 
 static int begin(struct store *s, const struct store_object *o, store_handler handler, void *userdata)
@@ -142,6 +165,17 @@ static int forget(struct store *s, const struct store_object *o, store_handler h
 static int remove_object(struct store *s, const struct store_object *o, store_handler handler, void *userdata)
 {
         return local_transfers_stop(of(s), o->name) ? start(s, OP_REMOVE, o, handler, userdata) : STORE_E_BUSY;
+}
+
+static int list(struct store *s, bool published, const char *cursor, store_handler handler, void *userdata)
+{
+        struct job *j = strlen(cursor) <= LOCAL_CURSOR_MAX ? job_new(s, OP_LIST, handler, userdata) : NULL;
+
+        if (!j)
+                return strlen(cursor) <= LOCAL_CURSOR_MAX ? -ENOMEM : -EINVAL;
+        j->published = published;
+        (void)snprintf(j->cursor, sizeof(j->cursor), "%s", cursor);
+        return submit(j);
 }
 
 /* --- addresses --- */
@@ -211,6 +245,7 @@ static const struct store_ops ops = {.begin = begin,
                                      .forget = forget,
                                      .remove = remove_object,
                                      .sign_get = sign_get,
+                                     .list = list,
                                      .ready = ready,
                                      .close = store_close};
 

@@ -149,6 +149,55 @@ static void test_broken_mark(void **state)
         assert_int_equal(local_remove(&dir, name), 0);
 }
 
+/* Every page of one list; returns how many entries it has, and the one that was found */
+static unsigned listed(bool published, struct store_entry *ret_found)
+{
+        char cursor[LOCAL_CURSOR_MAX + 1] = "";
+        unsigned n_all = 0;
+
+        do {
+                struct store_entry *entries = NULL;
+                size_t n = 0;
+
+                assert_int_equal(local_list(&dir, published, cursor, &entries, &n, cursor), 0);
+                if (n)
+                        *ret_found = entries[0];
+                n_all += (unsigned)n;
+                free(entries);
+        } while (*cursor);
+        return n_all;
+}
+
+static void test_list(void **state)
+{
+        const struct store_object o = object(1);
+        char sum[STORE_SUM_MAX + 1], next[LOCAL_CURSOR_MAX + 1];
+        struct store_entry e = {0}, *entries;
+        size_t n;
+
+        (void)state;
+        assert_int_equal(listed(true, &e) + listed(false, &e), 0);
+        assert_int_equal(local_begin(&dir, name), 0);
+        assert_int_equal(listed(false, &e), 1);
+        assert_string_equal(e.name, name);
+        assert_int_equal(e.size, 0);
+        body(1, "abcd");
+        assert_int_equal(local_seal(&dir, &o, sum), 0);
+        assert_int_equal(local_publish(&dir, name), 0);
+        assert_int_equal(local_forget(&dir, name), 0);
+        assert_int_equal(listed(false, &e), 0);
+        assert_int_equal(listed(true, &e), 1);
+        assert_string_equal(e.name, name);
+        assert_int_equal(e.size, 4);
+        assert_true(e.modified_s > 1700000000);
+        for (unsigned i = 0; i < 3; i++) {
+                const char *const cursors[] = {"x", "100", "-1"};
+
+                assert_int_equal(local_list(&dir, true, cursors[i], &entries, &n, next), -EINVAL);
+        }
+        assert_int_equal(local_remove(&dir, name), 0);
+}
+
 static int drop(const char *entry, const struct stat *st, int kind, struct FTW *at)
 {
         (void)st;
@@ -160,10 +209,8 @@ static int drop(const char *entry, const struct stat *st, int kind, struct FTW *
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parts),
-                cmocka_unit_test(test_one_part),
-                cmocka_unit_test(test_one_service),
-                cmocka_unit_test(test_broken_mark),
+                cmocka_unit_test(test_parts),       cmocka_unit_test(test_one_part), cmocka_unit_test(test_one_service),
+                cmocka_unit_test(test_broken_mark), cmocka_unit_test(test_list),
         };
         int r;
 
