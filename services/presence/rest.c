@@ -98,7 +98,7 @@ static Parley__V1__UserPresence *as_seen_by(const char *viewer_id, Parley__V1__P
 
 static void answer_users(struct http_request *rq, const struct auth_claims *claims, struct answer *a)
 {
-        Parley__V1__Presence m = PARLEY__V1__PRESENCE__INIT;
+        Parley__V1__PresenceList m = PARLEY__V1__PRESENCE_LIST__INIT;
         Parley__V1__UserPresence **users = calloc(a->message.n_users + 1, sizeof(*users));
 
         if (!users) {

@@ -33,19 +33,24 @@ static int free_page(void **state)
         return 0;
 }
 
-/* The part of the page under a heading of the third level, cut out; NULL when there is none */
-static char *section(const char *heading)
+/* The part of the page under a heading of the third level, the first one behind `from`, cut out; NULL when there is none */
+static char *section_in(const char *from, const char *heading)
 {
         char line[100];
         const char *begin, *end;
 
         snprintf(line, sizeof(line), "\n### %s\n", heading);
-        begin = strstr(page, line);
+        begin = from ? strstr(from, line) : NULL;
         if (!begin)
                 return NULL;
         begin += strlen(line);
         end = strstr(begin, "\n##");
         return strndup(begin, end ? (size_t)(end - begin) : strlen(begin));
+}
+
+static char *section(const char *heading)
+{
+        return section_in(page, heading);
 }
 
 static bool mentions(const char *text, const char *name, size_t n)
@@ -65,10 +70,11 @@ static void check_enum(const ProtobufCEnumDescriptor *type, const char *text, co
                                  type->short_name);
 }
 
-/* Checks a message's section and those of the messages in it. heading: NULL for an object, which is headed by its name. */
-static void check_message(const ProtobufCMessageDescriptor *type, const char *heading)
+/* Checks a message's section and those of the messages in it. heading: NULL for an object, which is headed by its name.
+ * from: where its kind of sections begins, for a frame of each direction may have one name. */
+static void check_message(const ProtobufCMessageDescriptor *type, const char *from, const char *heading)
 {
-        char *text = section(heading ? heading : type->short_name);
+        char *text = section_in(from, heading ? heading : type->short_name);
         struct wire_plan *plan;
 
         if (!text) {
@@ -86,12 +92,12 @@ static void check_message(const ProtobufCMessageDescriptor *type, const char *he
                         check_enum(field->d->descriptor, text, type->short_name);
                 if (field->d->type == PROTOBUF_C_TYPE_MESSAGE &&
                     field->d->descriptor != &google__protobuf__timestamp__descriptor)
-                        check_message(field->d->descriptor, NULL);
+                        check_message(field->d->descriptor, page, NULL);
         }
         free(text);
 }
 
-static void check_frames(const ProtobufCMessageDescriptor *type)
+static void check_frames(const ProtobufCMessageDescriptor *type, const char *part)
 {
         struct wire_plan *plan;
         char heading[100];
@@ -103,15 +109,15 @@ static void check_frames(const ProtobufCMessageDescriptor *type)
                 if (!field->oneof)
                         continue;
                 snprintf(heading, sizeof(heading), "`%.*s`", (int)field->name_len, field->name);
-                check_message(field->d->descriptor, heading);
+                check_message(field->d->descriptor, strstr(page, part), heading);
         }
 }
 
 static void test_fields(void **state)
 {
         (void)state;
-        check_frames(&parley__v1__client_frame__descriptor);
-        check_frames(&parley__v1__server_frame__descriptor);
+        check_frames(&parley__v1__client_frame__descriptor, "\n## Client frames\n");
+        check_frames(&parley__v1__server_frame__descriptor, "\n## Server frames\n");
         assert_true(mentions(page, "ref", 3) && mentions(page, "type", 4));
 }
 
@@ -170,9 +176,11 @@ static bool seen[2][64];
 static const ProtobufCMessageDescriptor *const directions[2] = {&parley__v1__client_frame__descriptor,
                                                                 &parley__v1__server_frame__descriptor};
 
-static void check_example(const char *json, size_t n)
+/* server_first: which direction is meant where both have a frame of that name */
+static void check_example(const char *json, size_t n, bool server_first)
 {
-        for (unsigned d = 0; d < 2; d++) {
+        for (unsigned i = 0; i < 2; i++) {
+                unsigned d = i ^ server_first;
                 ProtobufCMessage *frame = NULL;
                 struct wire_error error;
                 struct wire_plan *plan;
@@ -183,11 +191,11 @@ static void check_example(const char *json, size_t n)
                 if (e != 0)
                         fail_msg("docs/protocol.md: %s\n%.*s", error.detail, (int)n, json);
                 assert_int_equal(wire_plan_get(directions[d], &plan), 0);
-                for (unsigned i = 0; i < plan->type->n_fields; i++)
-                        if (plan->fields[i].oneof &&
-                            *(uint32_t *)((char *)frame + plan->fields[i].d->quantifier_offset) ==
-                                    plan->fields[i].d->id)
-                                seen[d][i] = true;
+                for (unsigned k = 0; k < plan->type->n_fields; k++)
+                        if (plan->fields[k].oneof &&
+                            *(uint32_t *)((char *)frame + plan->fields[k].d->quantifier_offset) ==
+                                    plan->fields[k].d->id)
+                                seen[d][k] = true;
                 if (d == 1) {
                         struct buf out = BUF_INIT(1 << 20);
                         assert_int_equal(wire_frame_json_encode(frame, &out), 0);
@@ -203,7 +211,7 @@ static void check_example(const char *json, size_t n)
 }
 
 /* All frames of one block of code, whatever their white space */
-static void check_block(const char *block, size_t n)
+static void check_block(const char *block, size_t n, bool server_first)
 {
         while (n > 0) {
                 yyjson_doc *doc = yyjson_read(block, n, YYJSON_READ_STOP_WHEN_DONE);
@@ -217,7 +225,7 @@ static void check_block(const char *block, size_t n)
                 used = yyjson_doc_get_read_size(doc);
                 json = yyjson_write(doc, YYJSON_WRITE_NOFLAG, &len);
                 assert_non_null(json);
-                check_example(json, len);
+                check_example(json, len, server_first);
                 free(json);
                 yyjson_doc_free(doc);
                 block += used;
@@ -232,14 +240,15 @@ static void check_block(const char *block, size_t n)
 static void test_examples(void **state)
 {
         static const char fence[] = "\n```json\n";
-        const char *at = page, *end;
+        const char *at = page, *end, *server = strstr(page, "\n## Server frames\n");
 
         (void)state;
+        assert_non_null(server);
         while ((at = strstr(at, fence))) {
                 at += strlen(fence);
                 end = strstr(at, "\n```\n");
                 assert_non_null(end);
-                check_block(at, (size_t)(end - at));
+                check_block(at, (size_t)(end - at), at > server);
                 at = end;
         }
         for (unsigned d = 0; d < 2; d++)
