@@ -33,7 +33,7 @@ struct lookup {
         char channel_id[IDENT_MAX + 1], actor_id[IDENT_MAX + 1], id[UUID_LEN + 1];
         int64_t asked_ns;
         bool log_known;
-        uint64_t log_seq; /* the log's end, not before asked_ns */
+        uint64_t log_seq, log_epoch; /* the log's end, not before asked_ns */
         unsigned tries;
         struct ticker *ticker;
         lookup_handler handler;
@@ -53,10 +53,15 @@ static void on_tick(void *userdata)
         find(userdata);
 }
 
-/* Not there, and ingest has not reached the end that the log had when we were asked */
-static bool look_again(struct lookup *l, const struct lookup_result *result)
+/* Ingest has reached the end that the log had when we were asked. The end of another log says nothing about this one. */
+static bool reached(const struct lookup *l, uint64_t epoch, uint64_t ingested_seq)
 {
-        if (result->event || !l->log_known || result->ingested_seq >= l->log_seq || ++l->tries > TRIES_MAX)
+        return l->log_known && epoch == l->log_epoch && ingested_seq >= l->log_seq;
+}
+
+static bool look_again(struct lookup *l, bool found, bool all)
+{
+        if (found || !l->log_known || all || ++l->tries > TRIES_MAX)
                 return false;
         if (!l->ticker)
                 l->ticker = ticker_new(l->env->loop, on_tick, l);
@@ -71,6 +76,7 @@ static void on_found(int error, const struct pg_results *r, void *userdata)
         struct lookup *l = userdata;
         struct lookup_result result = {0};
         struct event_rows rows = {0};
+        bool all = false;
         size_t n;
 
         if (!error)
@@ -78,8 +84,8 @@ static void on_found(int error, const struct pg_results *r, void *userdata)
         if (!error && pg_rows(r, 0)) {
                 result.ingested_seq = (uint64_t)pg_i64(r, 0, 0, 0);
                 result.ingested_through_ns = pg_i64(r, 0, 0, 1);
-                result.epoch = (uint64_t)pg_i64(r, 0, 0, 2);
-                if (l->log_known && result.ingested_seq >= l->log_seq)
+                all = reached(l, (uint64_t)pg_i64(r, 0, 0, 2), result.ingested_seq);
+                if (all)
                         result.ingested_through_ns = l->asked_ns - CLOCK_MARGIN_NS;
         }
         if (rows.n) {
@@ -88,7 +94,7 @@ static void on_found(int error, const struct pg_results *r, void *userdata)
                 result.event = rows.events[0];
                 result.fingerprint = n == FINGERPRINT_LEN ? fingerprint : NULL;
         }
-        if (error || !look_again(l, &result)) {
+        if (error || !look_again(l, result.event, all)) {
                 l->handler(error, error ? NULL : &result, l->userdata);
                 lookup_free(l);
         }
@@ -119,6 +125,7 @@ static void on_info(int error, const struct bus_stream_info *info, const char *t
         (void)text;
         l->log_known = error == 0;
         l->log_seq = error ? 0 : info->last_seq;
+        l->log_epoch = error ? 0 : info->epoch;
         find(l);
 }
 

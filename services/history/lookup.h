@@ -9,8 +9,9 @@
 struct lookup_result {
         const Parley__V1__Event *event; /* NULL: not in the ingested range */
         const uint8_t *fingerprint;     /* of the original request; NULL when it is not known */
-        uint64_t ingested_seq, epoch;
-        int64_t ingested_through_ns; /* everything stored before this time is ingested; 0: unknown */
+        uint64_t ingested_seq;
+        /* Everything that the log stored before this time is ingested; 0: unknown. The log may be made anew at any time: see dedupe_since_ms */
+        int64_t ingested_through_ns;
 };
 /* r is valid during the callback; NULL on error (PG_E_*, -ENOMEM, -EBADMSG) */
 typedef void (*lookup_handler)(int error, const struct lookup_result *r, void *userdata);

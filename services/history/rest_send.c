@@ -22,6 +22,7 @@ struct sending {
         struct attachments files; /* of body->attachments, once he may send at all */
         char id[UUID_LEN + 1];
         bool retry;
+        int64_t through_ns; /* of a retry: it is not among what was stored before this time */
         int64_t created_ns;
         uint8_t fingerprint[FINGERPRINT_LEN];
 };
@@ -174,21 +175,50 @@ static void publish(struct rest_call *c)
 
 /* --- a retry: may it be stored from long ago? --- */
 
-static void on_looked_up(int error, const struct lookup_result *r, void *userdata)
+/* What history does not know yet, the log must still know: the log of now, of which Postgres may not have heard. */
+static void on_log(int error, const struct bus_stream_info *info, const char *text, void *userdata)
 {
         struct rest_call *c = userdata;
+        const struct sending *s = c->own;
         uint64_t window_ms = c->rest->env->config->dedupe_window_ms;
 
+        (void)text;
         if (error)
-                rest_unavailable(c, error);
-        else if (r->event)
-                stored(c, r->event, r->fingerprint);
-        /* What history does not know yet, the log must still know. */
-        else if (r->ingested_through_ns / 1000000 < dedupe_since_ms(window_ms, r->epoch, env_now_ns() / 1000000))
+                rest_problem(c, PARLEY_UNAVAILABLE, "whether the log knows this id cannot be known now: %s",
+                             bus_error_text(error));
+        else if (s->through_ns / 1000000 < dedupe_since_ms(window_ms, info->epoch, env_now_ns() / 1000000))
                 rest_problem(c, PARLEY_UNAVAILABLE,
                              "history is behind: it is not known whether this id is stored; try again");
         else
-                rest_access_for(c, POLICY_SEND, publish); /* the look-up took a while: he may have been removed */
+                publish(c);
+}
+
+static void ask_log(struct rest_call *c)
+{
+        char stream[SUBJECT_MAX];
+        int r;
+
+        pages_stream_of(c->rest->env, c->channel_id, stream);
+        r = bus_stream_info(c->rest->env->bus, stream, on_log, c);
+        if (r < 0)
+                rest_unavailable(c, r);
+        else if (r > 0)
+                on_log(r, NULL, NULL, c);
+}
+
+static void on_looked_up(int error, const struct lookup_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        struct sending *s = c->own;
+
+        if (error) {
+                rest_unavailable(c, error);
+        } else if (r->event) {
+                stored(c, r->event, r->fingerprint);
+        } else {
+                s->through_ns = r->ingested_through_ns;
+                rest_access_for(c, POLICY_SEND, ask_log); /* the look-up took a while: he may have been removed */
+        }
 }
 
 /* What the upload service has signed for this user in this channel, and nothing else. False: it was answered already. */

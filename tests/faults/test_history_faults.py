@@ -1,6 +1,7 @@
 """History under faults: processes that end or hang, a database that is away, empty or old, a log that is gone."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import time
@@ -399,6 +400,45 @@ async def test_a_recreated_stream_goes_on_above(own_stack):
         await asyncio.to_thread(ingested, stack, after)
     assert count(stack, "SELECT count(*) FROM messages WHERE channel_id = %s", channel) == 60
     check_chains(stack)
+
+
+async def recreate(log, stream):
+    """Another stream of the same name, made as history makes one: far above, in another epoch. Returns its first sequence."""
+    config = json.loads((await log.nc.request(f"$JS.API.STREAM.INFO.{stream}", b"")).data)
+    first = config["state"]["last_seq"] + 2**32
+    epoch = max(int(time.time()), int(config["config"]["metadata"]["parley_epoch"]) + 1)
+    await log.js.delete_stream(stream)
+    made = await log.nc.request(f"$JS.API.STREAM.CREATE.{stream}", json.dumps(
+        {**config["config"], "first_seq": first, "metadata": {**config["config"]["metadata"], "parley_epoch": str(epoch)}}).encode())
+    assert "error" not in json.loads(made.data), made.data
+    return first
+
+
+async def test_a_retry_by_rest_between_two_logs(own_stack):
+    """The log is made anew while nobody ingests: Postgres still tells of the old one. What that one had stored and the new one cannot
+    know must not be stored a second time, however recently Postgres was in step."""
+    stack = own_stack(PARLEY_LEASE_MS=60000, PARLEY_DEDUPE_WINDOW_MS=20000)
+    channel = stack.channel("ada")
+    # in the first moments of a log it is not known what the one before it had: a second, and a tenth of the window
+    wait_until(lambda: time.time() > count(stack, "SELECT epoch FROM streams") + 3.1)
+    with SecondHistory(stack) as second, httpx.Client(base_url=second.base_url, timeout=20,
+                                                      headers={"Authorization": "Bearer " + stack.token("ada")}) as ada:
+        wait_until(lambda: httpx.get(second.admin_url + "/readyz").status_code == 200, 20, "the second is ready")
+        async with Log(stack) as log:
+            message = log.message(channel, "ada", "once")
+            retry = {"id": message.id, "content": "once", "retry": True}
+            await asyncio.to_thread(ingested, stack, await log.publish(log.message(channel, "ada", "ingested")))
+            stack.kill("history", signal.SIGSTOP)
+            try:
+                await log.publish(message)
+                known = await asyncio.to_thread(ada.post, f"/api/channels/{channel}/messages", json=retry)
+                assert known.status_code == 200 and known.json()["duplicate"], known.text
+                first = await recreate(log, "CHAT_0")
+                answer = await asyncio.to_thread(ada.post, f"/api/channels/{channel}/messages", json=retry)
+                assert answer.status_code == 503 and answer.json()["code"] == "unavailable", answer.text
+                assert (await log.js.stream_info("CHAT_0")).state.last_seq < first, "it was stored"
+            finally:
+                stack.kill("history", signal.SIGCONT)
 
 
 async def test_a_log_that_lost_its_end(own_stack):
