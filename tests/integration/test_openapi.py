@@ -295,6 +295,29 @@ def test_no_token(api, op, stack):
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+def test_demo_session_is_renewed(api, stack):
+    """With a token that is still good the same user is signed in again, for longer; with any other nobody is."""
+    def renew(token, name="Ada B."):
+        return api.call("createDemoSession", token=token, body={"name": name})
+
+    first = renew(None, "Ada").json()
+    assert renew(None, "Ada").json()["userId"] != first["userId"]
+    wait_until(lambda: renew(first["token"]).json()["expiresAt"] > first["expiresAt"], what="a later end")
+    again = renew(first["token"]).json()
+    assert (again["userId"], again["name"]) == (first["userId"], "Ada B.") and again["token"] != first["token"]
+    assert api.call("getMe", token=again["token"]).json()["userId"] == first["userId"]
+
+    admin = renew(stack.token("renewed-admin", admin=True)).json()
+    me = api.call("getMe", token=admin["token"]).json()
+    assert me["userId"] == "renewed-admin" and not me["admin"]
+
+    for token, status, code in ((first["token"][:-2] + "AA", 401, "unauthenticated"), (stack.token("late", ttl=-60), 401, "token_expired"),
+                                (stack.token("auth0|1"), 403, "forbidden")):
+        answer = renew(token)
+        assert answer.status_code == status and answer.json()["code"] == code, answer.text
+    assert renew(first["token"], " ").status_code == 400
+
+
 @pytest.mark.parametrize("op", operations(), ids=lambda op: op.id)
 def test_bad_parameters(api, op):
     """Each parameter with each kind of value that it does not take is refused by name; before anything else is asked"""

@@ -62,7 +62,8 @@ class Operation:
         self.path, self.method, self.node = path, method.upper(), node
         self.id = node["operationId"]
         self.responses = node["responses"]
-        self.secured = node.get("security", SPEC["security"]) != []
+        security = node.get("security", SPEC["security"])
+        self.secured = bool(security) and {} not in security  # {}: also without a token
         self.parameters = [resolve(p) for p in node.get("parameters", [])]
         self.body = node.get("requestBody")
         self.body_media = self.body["content"]["application/json"] if self.body else None

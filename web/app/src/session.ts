@@ -27,7 +27,10 @@ export async function signIn(name: string): Promise<SignedIn> {
     throw new Error('The server cannot be reached. Check your connection and try again.');
   });
   if (!response.ok) throw new Error(await explain(response));
-  const signedIn = (await response.json()) as SignedIn;
+  return keep((await response.json()) as SignedIn);
+}
+
+function keep(signedIn: SignedIn): SignedIn {
   sessionStorage.setItem(KEY, JSON.stringify(signedIn));
   return signedIn;
 }
@@ -37,19 +40,25 @@ export function forget(): void {
 }
 
 /**
- * The token of this session, while it lasts. The demo's sign-in makes a new person each time, so it cannot renew one: when the
- * token ends, the session does. A product's provider asks its backend for a fresh one instead.
+ * The tokens of this session: the demo's sign-in gives the same person another one for one that is still good. When it has ended, or
+ * is refused, so has the session. A product's provider asks its backend for a fresh one instead.
  */
 export function tokenProvider(signedIn: SignedIn): TokenProvider {
-  return (why) => {
-    const left = Date.parse(signedIn.expiresAt) - Date.now();
-    if (why === 'connect' && !(left < 0)) return signedIn.token;
-    throw Object.assign(new Error('Your session has ended.'), { fatal: why !== 'renew' });
+  let { token, expiresAt } = signedIn;
+  return async (why) => {
+    const over = Date.parse(expiresAt) <= Date.now();
+    if (over || why === 'refused') throw Object.assign(new Error('Your session has ended.'), { fatal: true });
+    if (why === 'connect') return token;
+    const response = await post(signedIn.name, token);
+    if (!response.ok) throw new Error(await explain(response)); // tried again by the SDK
+    ({ token, expiresAt } = keep((await response.json()) as SignedIn));
+    return token;
   };
 }
 
-function post(name: string): Promise<Response> {
-  const headers = { 'Content-Type': 'application/json', Accept: 'application/json' };
+function post(name: string, token?: string): Promise<Response> {
+  const headers: Record<string, string> = { 'Content-Type': 'application/json', Accept: 'application/json' };
+  if (token) headers.Authorization = `Bearer ${token}`;
   return fetch('/api/demo/session', { method: 'POST', headers, body: JSON.stringify({ name }) });
 }
 
