@@ -6,10 +6,13 @@ import { ParleyError } from './errors.js';
 import { History } from './history.js';
 import { IDLE_AFTER_MS, IdleWatch } from './idle.js';
 import { Outbox, type OutboxItem } from './outbox.js';
+import { People } from './people.js';
+import type { ChannelPresence, UserPresence } from './presence.js';
 import { cursorOf, MAX_CURSORS, Repairs } from './repair.js';
 import { Rest } from './rest.js';
 import type { StoredMessage } from './store.js';
 import { TokenCache, type TokenProvider } from './token.js';
+import type { Typists } from './typing.js';
 import { uuidv7 } from './uuid.js';
 import type { Ack, ChannelState, Device, MessageType, Ready, ServerFrame, StatusFields, WireEvent } from './wire.js';
 
@@ -50,6 +53,12 @@ export interface ClientEvents {
   message: Message;
   /** Every event of the log, as it is applied. */
   event: WireEvent;
+  /** The presence of these users changed: see `presence(userId)`. */
+  presence: readonly string[];
+  /** Who of a channel in focus is there changed. */
+  channelPresence: ChannelPresence;
+  /** Who writes in a channel in focus changed. */
+  typing: Typists;
   /** Something that a developer wants to know; the SDK goes on by itself. */
   error: ParleyError;
 }
@@ -75,6 +84,7 @@ export class ParleyClient {
   readonly #repairs: Repairs;
   readonly #history: History;
   readonly #idle: IdleWatch;
+  readonly #people: People;
   readonly #channels = new Map<string, ChannelRecord>();
   readonly #touched = new Set<ChannelRecord>();
   #greeted: ReadonlySet<string> = new Set();
@@ -91,6 +101,13 @@ export class ParleyClient {
     this.#connection = this.#makeConnection(tokens);
     this.#outbox = this.#makeOutbox();
     this.#idle = new IdleWatch(this.#env, options.idleAfterMs ?? IDLE_AFTER_MS, (idle) => this.#tellIdle(idle));
+    this.#people = new People(this.#env, {
+      request: (body) => this.#connection.request(body),
+      presence: (userIds) => this.#events.emit('presence', userIds),
+      channelPresence: (channel) => this.#events.emit('channelPresence', channel),
+      typing: (typists) => this.#events.emit('typing', typists),
+      report: (error) => this.#events.emit('error', error),
+    });
     const isCurrent = (record: ChannelRecord) => this.#channels.get(record.id) === record;
     const changed = (record: ChannelRecord) => this.#touch(record);
     this.#history = new History(this.#env, this.rest, { isCurrent, changed, fill: (it) => this.#repairs.fill(it) });
@@ -177,6 +194,7 @@ export class ParleyClient {
    */
   send(channelId: string, content: string, options: SendOptions = {}): string {
     this.#checkContent(content);
+    this.#people.writing.sent(channelId);
     return this.#enqueue('send', channelId, {
       content,
       mentions: options.mentions ?? [],
@@ -215,6 +233,44 @@ export class ParleyClient {
     await this.#connection.request({ type: 'status', ...status });
   }
 
+  /**
+   * Asks for the presence of these users, instead of those of the last call, now and in each later session; at most 500, else it throws
+   * `too_large`. `presence` events follow.
+   */
+  watch(userIds: readonly string[]): void {
+    this.#people.watch(userIds);
+  }
+
+  /** Names the channels that somebody looks at, instead of those of the last call; at most 16. Who is there and who writes is told of these. */
+  focus(channelIds: readonly string[]): void {
+    this.#people.focus(channelIds);
+  }
+
+  /** Where a watched user, or one of a channel in focus, stands. Undefined: not known yet, or not to be seen. */
+  presence(userId: string): UserPresence | undefined {
+    return this.#people.store.user(userId);
+  }
+
+  /** Who of a channel in focus is there. */
+  channelPresence(channelId: string): ChannelPresence | undefined {
+    return this.#people.store.channel(channelId);
+  }
+
+  /** To be called at each input: others see that the user writes. It is told at most every 3 s, and ends by itself, by `send`, or so: */
+  typing(channelId: string, threadId = ''): void {
+    this.#people.writing.typing(channelId, threadId);
+  }
+
+  /** The input was emptied, or left. */
+  stopTyping(channelId: string, threadId = ''): void {
+    this.#people.writing.stop(channelId, threadId);
+  }
+
+  /** Who writes in a channel in focus; never the user himself. */
+  typists(channelId: string, threadId = ''): Typists {
+    return this.#people.typists.in(channelId, threadId);
+  }
+
   #makeConnection(tokens: TokenCache): Connection {
     const url = this.#options.url ?? defaultUrl();
     const client = this.#options.client ?? `parley-sdk/${VERSION}`;
@@ -225,6 +281,7 @@ export class ParleyClient {
     connection.on('frame', (frame) => this.#onFrame(frame));
     connection.on('lost', () => {
       this.#outbox.offline();
+      this.#people.offline();
       this.#repairs.lost();
     });
     return connection;
@@ -254,7 +311,10 @@ export class ParleyClient {
 
   #onReady(ready: Ready): void {
     if (this.#idle.idle) this.#tellIdle(true);
-    if (this.#self.id !== '' && this.#self.id !== ready.userId) this.#channels.clear(); // another user: nothing of this is his
+    if (this.#self.id !== '' && this.#self.id !== ready.userId) {
+      this.#channels.clear(); // another user: nothing of this is his
+      this.#people.forget();
+    }
     const first = this.#self.id !== ready.userId;
     this.#self = { id: ready.userId, name: ready.name };
     if (ready.maxContentBytes > 0) this.#maxContentBytes = ready.maxContentBytes;
@@ -264,6 +324,7 @@ export class ParleyClient {
     this.#events.emit('channels', this.channels);
     if (first && this.#options.storage) this.#outbox.persist(this.#options.storage, `parley.outbox.${ready.userId}`);
     this.#outbox.online();
+    this.#people.online();
     this.#repairs.wake();
     this.#history.wake();
   }
@@ -291,6 +352,7 @@ export class ParleyClient {
   }
 
   #onFrame(frame: ServerFrame): void {
+    if (this.#people.onFrame(frame, this.#self.id)) return;
     if (frame.type === 'event') return this.#withRecord(frame.channelId, (it) => this.#repairs.onEvent(it, frame));
     if (frame.type === 'replay') return this.#withRecord(frame.channelId, (it) => this.#repairs.onReplay(it, frame));
     if (frame.type === 'gap') return this.#withRecord(frame.channelId, (it) => this.#repairs.onGap(it, frame));
@@ -314,6 +376,7 @@ export class ParleyClient {
     }
     this.#touch(record);
     this.#events.emit('event', event);
+    if (added) this.#people.typists.arrived(record.id, added.threadId, added.senderId);
     if (added) this.#events.emit('message', this.#show(added));
   }
 

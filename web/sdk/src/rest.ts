@@ -1,7 +1,7 @@
 import type { Env } from './env.js';
 import { asError, ParleyError, type ErrorCode } from './errors.js';
 import type { TokenCache } from './token.js';
-import type { Channel, ChannelState, Role, WireEvent, WireMessage } from './wire.js';
+import type { Channel, ChannelState, Role, StatusFields, WireEvent, WireMessage } from './wire.js';
 
 /** A request is given up after this long. */
 const WITHIN_MS = 15_000;
@@ -24,6 +24,13 @@ export interface EventPage {
   throughSeq: number;
   more: boolean;
   epoch: number;
+}
+
+export interface Member {
+  userId: string;
+  /** As last heard; empty: not known yet. */
+  name: string;
+  role: Role;
 }
 
 /** Which messages: at most one of the three, each a sequence or the id of a message; none: the latest. */
@@ -72,6 +79,16 @@ export class Rest {
 
   async leave(channelId: string): Promise<void> {
     await this.#call('POST', `/api/channels/${encodeURIComponent(channelId)}/leave`);
+  }
+
+  /** Members of a channel, a page at a time: pass `next` of the last page as `after`. `everyone`: every other user is one, too. */
+  members(channelId: string, after?: string, limit = 200): Promise<{ members: Member[]; next: string; everyone: boolean }> {
+    return this.#call('GET', `/api/channels/${encodeURIComponent(channelId)}/members${queryOf({ after: after || undefined, limit })}`);
+  }
+
+  /** What the user says of himself. */
+  status(): Promise<StatusFields> {
+    return this.#call('GET', '/api/presence/status');
   }
 
   /** A token that the server refuses is renewed once. */

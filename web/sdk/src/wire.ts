@@ -101,6 +101,49 @@ export interface StatusFields {
   hideLastSeen?: boolean;
 }
 
+/** Where a user stands; `invisible` only to himself. */
+export type Availability = 'offline' | 'online' | 'away' | 'dnd' | 'invisible';
+
+export interface WireUserPresence {
+  userId: string;
+  availability: Availability;
+  devices?: Device[];
+  statusText?: string;
+  statusEmoji?: string;
+  statusUntil?: string;
+  lastSeenAt?: string;
+}
+
+export interface PresenceFrame {
+  type: 'presence';
+  ref: number;
+  /** All of the watched set; else only what changed. */
+  snapshot: boolean;
+  users?: WireUserPresence[];
+  /** Unknown, or sharing no channel. */
+  hiddenUserIds?: string[];
+}
+
+export interface ChannelPresenceFrame {
+  type: 'channelPresence';
+  ref: number;
+  channelId: string;
+  members: number;
+  online: number;
+  /** Too large for a list. */
+  counted: boolean;
+  users?: WireUserPresence[];
+}
+
+export interface TypingFrame {
+  type: 'typing';
+  ref: number;
+  channelId: string;
+  threadId?: string;
+  userIds?: string[];
+  more?: number;
+}
+
 export type ClientBody =
   | { type: 'hello'; token: string; cursors: Cursor[]; client: string; compress: boolean; device: Device }
   | { type: 'auth'; token: string }
@@ -125,6 +168,9 @@ export type ClientBody =
   | { type: 'delete'; channelId: string; id: string; targetSeq: number; retry: boolean; retryAgeMs: number }
   | { type: 'idle'; idle: boolean }
   | ({ type: 'status' } & StatusFields)
+  | { type: 'watch'; userIds: readonly string[] }
+  | { type: 'focus'; channelIds: readonly string[] }
+  | { type: 'typing'; channelId: string; threadId: string; stopped: boolean }
   | { type: 'ping' };
 
 export interface Ready {
@@ -183,6 +229,9 @@ export type ServerFrame =
   | { type: 'pong'; ref: number }
   | { type: 'channelAdded'; ref: number; state: ChannelState }
   | { type: 'channelRemoved'; ref: number; channelId: string; removed: boolean }
+  | PresenceFrame
+  | ChannelPresenceFrame
+  | TypingFrame
   | { type: 'reconnect'; ref: number; afterMs: number };
 
 /** The subprotocol that the SDK speaks: newline-delimited JSON, many frames in one WebSocket message. */

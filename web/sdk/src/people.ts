@@ -1,0 +1,100 @@
+import type { Env } from './env.js';
+import { asError, ParleyError } from './errors.js';
+import { Interest } from './interest.js';
+import { PresenceStore, type ChannelPresence } from './presence.js';
+import { TypingSender, TypistStore, type Typists } from './typing.js';
+import type { ClientBody, ServerFrame } from './wire.js';
+
+/** What the server takes at a time; a channel in focus beyond the first ones would be refused together with the others. */
+export const MAX_WATCHED = 500;
+export const MAX_FOCUS = 16;
+
+export interface PeopleHooks {
+  request: (body: ClientBody) => Promise<ServerFrame>;
+  /** Of these users something changed. */
+  presence: (userIds: readonly string[]) => void;
+  channelPresence: (channel: ChannelPresence) => void;
+  typing: (typists: Typists) => void;
+  report: (error: ParleyError) => void;
+}
+
+/** Who is there, and who writes: tells the server what this client wants to hear of, and keeps what it answers. */
+export class People {
+  readonly #hooks: PeopleHooks;
+  readonly #watched: Interest;
+  readonly #focus: Interest;
+  readonly store = new PresenceStore();
+  readonly typists: TypistStore;
+  readonly writing: TypingSender;
+
+  constructor(env: Env, hooks: PeopleHooks) {
+    this.#hooks = hooks;
+    const refused = (error: ParleyError) => hooks.report(error);
+    this.#watched = new Interest(env, { tell: (userIds) => hooks.request({ type: 'watch', userIds }), refused });
+    this.#focus = new Interest(env, { tell: (channelIds) => hooks.request({ type: 'focus', channelIds }), refused });
+    this.typists = new TypistStore(env, hooks.typing);
+    this.writing = new TypingSender(env, (place, stopped) => this.#say(place, stopped));
+  }
+
+  watch(userIds: readonly string[]): void {
+    limit(userIds, MAX_WATCHED, 'users can be watched');
+    this.#watched.set(userIds);
+    this.store.watch(this.#watched.ids);
+  }
+
+  focus(channelIds: readonly string[]): void {
+    limit(channelIds, MAX_FOCUS, 'channels can be in focus');
+    this.#focus.set(channelIds);
+    this.store.focus(this.#focus.ids);
+    this.typists.keep(this.#focus.ids);
+  }
+
+  /** Returns true when the frame was for this part. */
+  onFrame(frame: ServerFrame, self: string): boolean {
+    if (frame.type === 'typing') {
+      this.typists.onFrame(frame, self);
+    } else if (frame.type === 'presence') {
+      this.#hooks.presence(this.store.onPresence(frame));
+    } else if (frame.type === 'channelPresence') {
+      const changed = this.store.onChannel(frame);
+      if (changed.length > 0) this.#hooks.presence(changed);
+      this.#hooks.channelPresence(this.store.channel(frame.channelId)!);
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  online(): void {
+    this.#watched.online();
+    this.#focus.online();
+    this.writing.online();
+  }
+
+  /** Who was there stays until the next session tells; who wrote does not. */
+  offline(): void {
+    this.#watched.offline();
+    this.#focus.offline();
+    this.writing.offline();
+    this.typists.keep([]);
+  }
+
+  /** Another user: nothing of this is his. */
+  forget(): void {
+    this.store.clear();
+    this.typists.keep([]);
+  }
+
+  /** A word that is lost is not worth a second try: the next one follows, or it is over. */
+  #say(place: { channelId: string; threadId: string }, stopped: boolean): void {
+    const { channelId, threadId } = place;
+    this.#hooks.request({ type: 'typing', channelId, threadId, stopped }).catch((thrown: unknown) => {
+      const error = asError(thrown);
+      if (error.code !== 'connection_lost' && error.code !== 'timeout') this.#hooks.report(error);
+    });
+  }
+}
+
+function limit(ids: readonly string[], most: number, what: string): void {
+  if (new Set(ids).size > most) throw new ParleyError('too_large', `at most ${most} ${what}`);
+}

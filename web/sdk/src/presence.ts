@@ -1,0 +1,105 @@
+import { timeOf, type Availability, type ChannelPresenceFrame, type Device, type PresenceFrame, type WireUserPresence } from './wire.js';
+
+/** Where a user stands, as others see him. Objects are never changed, only replaced. */
+export interface UserPresence {
+  readonly userId: string;
+  /** `invisible` only of oneself; others see `offline`. */
+  readonly availability: Availability;
+  /** Kinds of devices that are connected, each once. */
+  readonly devices: readonly Device[];
+  readonly statusText: string;
+  /** One emoji, or a name like `:palm_tree:`. */
+  readonly statusEmoji: string;
+  /** Text and emoji end then, in milliseconds since 1970; 0: not known, or never. */
+  readonly statusUntil: number;
+  /** Of those who are offline, to the minute; 0: not known, or hidden. */
+  readonly lastSeenAt: number;
+}
+
+/** Who of a channel is there. */
+export interface ChannelPresence {
+  readonly channelId: string;
+  readonly members: number;
+  /** Members who are not offline. */
+  readonly online: number;
+  /** Too large for a list: `userIds` is empty. */
+  readonly counted: boolean;
+  /** Members who were not offline when this was told; `presence` has what changed since. */
+  readonly userIds: readonly string[];
+}
+
+/** What the server has told of watched users and of channels in focus. What is neither any more is forgotten. */
+export class PresenceStore {
+  readonly #users = new Map<string, UserPresence>();
+  readonly #channels = new Map<string, ChannelPresence>();
+  /** Members of channels in focus of whom a change came, while no list has named them yet. */
+  readonly #newcomers = new Set<string>();
+  #watched: ReadonlySet<string> = new Set();
+
+  user(userId: string): UserPresence | undefined {
+    return this.#users.get(userId);
+  }
+
+  channel(channelId: string): ChannelPresence | undefined {
+    return this.#channels.get(channelId);
+  }
+
+  /** Returns the users of whom something changed. */
+  onPresence(frame: PresenceFrame): string[] {
+    const changed: string[] = [];
+    for (const wire of frame.users ?? []) {
+      this.#users.set(wire.userId, userOf(wire));
+      if (!this.#watched.has(wire.userId)) this.#newcomers.add(wire.userId);
+      changed.push(wire.userId);
+    }
+    for (const userId of frame.hiddenUserIds ?? []) if (this.#users.delete(userId)) changed.push(userId);
+    return changed;
+  }
+
+  /** Returns the users of whom something changed: those in the list, and those who have left it. */
+  onChannel(frame: ChannelPresenceFrame): string[] {
+    const { channelId, members, online, counted, users = [] } = frame;
+    const before = this.#channels.get(channelId)?.userIds ?? [];
+    for (const wire of users) this.#users.set(wire.userId, userOf(wire));
+    this.#channels.set(channelId, { channelId, members, online, counted, userIds: users.map((wire) => wire.userId) });
+    this.#newcomers.clear();
+    return [...new Set([...before, ...users.map((wire) => wire.userId)]), ...this.#forget()];
+  }
+
+  watch(userIds: readonly string[]): void {
+    this.#watched = new Set(userIds);
+    this.#forget();
+  }
+
+  focus(channelIds: readonly string[]): void {
+    for (const channelId of [...this.#channels.keys()]) if (!channelIds.includes(channelId)) this.#channels.delete(channelId);
+    this.#newcomers.clear();
+    this.#forget();
+  }
+
+  clear(): void {
+    this.#users.clear();
+    this.#channels.clear();
+    this.#newcomers.clear();
+  }
+
+  #forget(): string[] {
+    const listed = new Set([...this.#channels.values()].flatMap((channel) => channel.userIds));
+    const keep = (userId: string) => this.#watched.has(userId) || listed.has(userId) || this.#newcomers.has(userId);
+    const gone = [...this.#users.keys()].filter((userId) => !keep(userId));
+    for (const userId of gone) this.#users.delete(userId);
+    return gone;
+  }
+}
+
+function userOf(wire: WireUserPresence): UserPresence {
+  return {
+    userId: wire.userId,
+    availability: wire.availability ?? 'offline',
+    devices: wire.devices ?? [],
+    statusText: wire.statusText ?? '',
+    statusEmoji: wire.statusEmoji ?? '',
+    statusUntil: timeOf(wire.statusUntil),
+    lastSeenAt: timeOf(wire.lastSeenAt),
+  };
+}

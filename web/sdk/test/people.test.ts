@@ -1,0 +1,238 @@
+import { describe, expect, it } from 'vitest';
+import type { ClientBody } from '../src/wire.js';
+import { frameOf, messageEvent, readyOf, settle, type FakeSocket, type Sent } from './fakes.js';
+import { greet, online } from './harness.js';
+
+/** Acknowledges whatever is asked. */
+function obliging(socket: FakeSocket): FakeSocket {
+  socket.answersPings = true;
+  socket.onSent = (frame) => {
+    if (frame.type !== 'ping') queueMicrotask(() => socket.push({ type: 'ack', ref: frame.ref }));
+  };
+  return socket;
+}
+
+const refuse = (socket: FakeSocket, frame: Sent, code: string, retryMs = 0) =>
+  socket.push({ type: 'error', ref: frame.ref, code, message: code, retryMs });
+
+const user = (userId: string, availability: string, more: object = {}) => ({ userId, availability, devices: [], statusText: '', statusEmoji: '', ...more });
+const sets = (socket: FakeSocket, type: ClientBody['type']) =>
+  socket.of(type).map((frame) => ('userIds' in frame ? frame.userIds : 'channelIds' in frame ? frame.channelIds : []));
+
+describe('watch', () => {
+  it('is told once for all changes of a turn, and not again when nothing changed', async () => {
+    const { client, socket } = await online();
+    obliging(socket);
+    client.watch(['bob']);
+    client.watch(['carla', 'bob', 'bob']);
+    await settle();
+    expect(sets(socket, 'watch')).toEqual([['bob', 'carla']]);
+    client.watch(['bob', 'carla']);
+    await settle();
+    expect(sets(socket, 'watch')).toHaveLength(1);
+    client.watch([]);
+    await settle();
+    expect(sets(socket, 'watch')).toEqual([['bob', 'carla'], []]);
+  });
+
+  it('is one at a time: what changed meanwhile follows the answer', async () => {
+    const { client, socket } = await online();
+    client.watch(['bob']);
+    await settle();
+    client.watch(['carla']);
+    client.watch(['dora']);
+    await settle();
+    expect(sets(socket, 'watch')).toEqual([['bob']]);
+    socket.push({ type: 'ack', ref: socket.last('watch').ref });
+    await settle();
+    expect(sets(socket, 'watch')).toEqual([['bob'], ['dora']]);
+  });
+
+  it('and focus are restored after each ready', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    client.watch(['bob']);
+    client.focus(['general']);
+    await settle();
+    socket.shut(1006);
+    client.watch(['carla']);
+    await world.clock.advance(2000);
+    const next = obliging(await greet(world));
+    await settle();
+    expect([sets(next, 'watch'), sets(next, 'focus')]).toEqual([[['carla']], [['general']]]);
+  });
+
+  it('that is refused is reported and not repeated; one that is to come later is', async () => {
+    const { world, client, socket } = await online();
+    socket.answersPings = true;
+    const errors: string[] = [];
+    client.on('error', (error) => errors.push(error.code));
+    client.focus(['elsewhere']);
+    await settle();
+    refuse(socket, socket.last('focus'), 'not_a_member');
+    client.watch(['bob']);
+    await settle();
+    refuse(socket, socket.last('watch'), 'unavailable', 5000);
+    await world.clock.advance(4900);
+    expect([sets(socket, 'focus').length, sets(socket, 'watch').length]).toEqual([1, 1]);
+    await world.clock.advance(200);
+    expect(sets(socket, 'watch')).toEqual([['bob'], ['bob']]);
+    expect(errors).toEqual(['not_a_member']);
+  });
+
+  it('of more than 500 is refused at once', async () => {
+    const { client } = await online();
+    expect(() => client.watch(Array.from({ length: 501 }, (_, i) => `u${i}`))).toThrow(/at most 500/);
+    expect(() => client.focus(Array.from({ length: 17 }, (_, i) => `c${i}`))).toThrow(/at most 16/);
+  });
+});
+
+describe('presence', () => {
+  it('is what was told last; hidden users are not known', async () => {
+    const { client, socket } = await online();
+    obliging(socket);
+    const told: (readonly string[])[] = [];
+    client.on('presence', (userIds) => told.push(userIds));
+    client.watch(['bob', 'carla', 'nobody']);
+    await settle();
+    const holiday = { statusText: 'On holiday', statusEmoji: '🌴', lastSeenAt: '2026-01-01T17:03:00Z', statusUntil: '2026-01-05T08:00:00Z' };
+    const users = [user('bob', 'online', { devices: ['web'] }), user('carla', 'offline', holiday)];
+    socket.push({ type: 'presence', snapshot: true, users, hiddenUserIds: ['nobody'] });
+    expect(client.presence('bob')).toMatchObject({ availability: 'online', devices: ['web'], lastSeenAt: 0 });
+    const times = { lastSeenAt: Date.UTC(2026, 0, 1, 17, 3), statusUntil: Date.UTC(2026, 0, 5, 8) };
+    expect(client.presence('carla')).toMatchObject({ availability: 'offline', statusText: 'On holiday', statusEmoji: '🌴', ...times });
+    expect(client.presence('nobody')).toBeUndefined();
+    socket.push({ type: 'presence', snapshot: false, users: [user('carla', 'dnd')], hiddenUserIds: ['bob'] });
+    expect([client.presence('bob'), client.presence('carla')?.availability]).toEqual([undefined, 'dnd']);
+    expect(told).toEqual([['bob', 'carla'], ['carla', 'bob']]);
+  });
+
+  it('of a channel is a list or a count; who left the list is not known any more', async () => {
+    const { client, socket } = await online();
+    obliging(socket);
+    client.focus(['general']);
+    await settle();
+    const list = { type: 'channelPresence', channelId: 'general', members: 3, counted: false };
+    socket.push({ ...list, online: 2, users: [user('bob', 'online'), user('carla', 'away')] });
+    expect(client.channelPresence('general')).toMatchObject({ members: 3, online: 2, userIds: ['bob', 'carla'] });
+    socket.push({ type: 'presence', snapshot: false, users: [user('dora', 'online')] });
+    expect(client.presence('dora')?.availability).toBe('online');
+    const told: string[] = [];
+    client.on('presence', (userIds) => told.push(...userIds));
+    socket.push({ ...list, online: 2, users: [user('bob', 'online'), user('dora', 'online')] });
+    expect(client.presence('carla')).toBeUndefined();
+    expect(told).toContain('carla');
+    socket.push({ ...list, members: 900, online: 512, counted: true, users: [] });
+    expect(client.channelPresence('general')).toMatchObject({ online: 512, counted: true, userIds: [] });
+    client.focus([]);
+    expect([client.channelPresence('general'), client.presence('bob')]).toEqual([undefined, undefined]);
+  });
+
+  it('stays over a lost connection, and goes with the user', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    client.watch(['bob']);
+    socket.push({ type: 'presence', snapshot: true, users: [user('bob', 'online')] });
+    socket.shut(1006);
+    expect(client.presence('bob')?.availability).toBe('online');
+    await world.clock.advance(2000);
+    await greet(world, readyOf([{ id: 'general', headSeq: 10 }], { userId: 'another' }));
+    expect(client.presence('bob')).toBeUndefined();
+  });
+});
+
+describe('typing', () => {
+  const said = (socket: FakeSocket) => socket.of('typing').map(({ channelId, threadId, stopped }) => `${channelId}/${threadId}${stopped ? ' stopped' : ''}`);
+
+  it('is said every 3 s while there is input, and not after it', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    for (let i = 0; i < 10; i++) {
+      client.typing('general');
+      await world.clock.advance(500);
+    }
+    expect(said(socket)).toEqual(['general/', 'general/']);
+    await world.clock.advance(20_000);
+    expect(said(socket)).toHaveLength(3); // the input since the second one
+  });
+
+  it('ends when the input is emptied, once; and without a word when it was sent', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    client.typing('general', 't1');
+    client.stopTyping('general');
+    client.stopTyping('general', 't1');
+    client.stopTyping('general', 't1');
+    expect(said(socket)).toEqual(['general/t1', 'general/t1 stopped']);
+    client.typing('general', 't1');
+    expect(said(socket)).toHaveLength(2); // too early: said when it is time
+    await world.clock.advance(3300);
+    expect(said(socket)).toHaveLength(3);
+    client.typing('general', 't1');
+    client.send('general', 'hello', { threadId: 't1' });
+    client.stopTyping('general', 't1');
+    await world.clock.advance(10_000);
+    expect(said(socket)).toHaveLength(3);
+  });
+
+  it('is said again to the next session while it lasts', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    client.typing('general');
+    socket.shut(1006);
+    client.typing('general');
+    await world.clock.advance(1000);
+    const next = await greet(world);
+    expect(said(next)).toEqual(['general/']);
+    world.online = false;
+    next.shut(1006);
+    await world.clock.advance(10_000);
+    world.online = true;
+    world.signal('online');
+    const third = await greet(world);
+    expect(third).not.toBe(next);
+    expect(said(third)).toEqual([]);
+  });
+
+  it('of others is shown until the server says otherwise or falls silent, and never oneself', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    client.focus(['general']);
+    const told: string[] = [];
+    client.on('typing', ({ userIds, more }) => told.push(`${userIds.join('+')} ${more}`));
+    socket.push({ type: 'typing', channelId: 'general', threadId: '', userIds: ['me', 'anna'], more: 2 });
+    expect(client.typists('general')).toEqual({ channelId: 'general', threadId: '', userIds: ['anna'], more: 2 });
+    expect(client.typists('general', 't1').userIds).toEqual([]);
+    await world.clock.advance(5000);
+    socket.push({ type: 'typing', channelId: 'general', threadId: '', userIds: ['anna'], more: 0 });
+    await world.clock.advance(7900);
+    expect(client.typists('general').userIds).toEqual(['anna']);
+    await world.clock.advance(200);
+    expect(client.typists('general').userIds).toEqual([]);
+    expect(told).toEqual(['anna 2', 'anna 0', ' 0']);
+  });
+
+  it('of somebody ends with his message, with the focus, and with the connection', async () => {
+    const { client, socket } = await online();
+    const anna = { type: 'typing', channelId: 'general', threadId: '', userIds: ['anna', 'bob'], more: 0 };
+    client.focus(['general']);
+    socket.push(anna, frameOf(messageEvent(11, 10, 'hi', 'anna')));
+    expect(client.typists('general').userIds).toEqual(['bob']);
+    client.focus([]);
+    expect(client.typists('general').userIds).toEqual([]);
+    client.focus(['general']);
+    socket.push(anna);
+    socket.shut(1006);
+    expect(client.typists('general').userIds).toEqual([]);
+  });
+
+  it('that is refused is reported; the session goes on', async () => {
+    const { client, socket } = await online();
+    const errors: string[] = [];
+    client.on('error', (error) => errors.push(error.code));
+    client.typing('general');
+    refuse(socket, socket.last('typing'), 'archived');
+    await settle();
+    expect([errors, client.state.status]).toEqual([['archived'], 'online']);
+  });
+});
