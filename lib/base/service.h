@@ -5,6 +5,13 @@
 
 #include "base/config.h"
 
+/* Something else that the program can do with the same settings, and then ends: parley-<name> --<option> */
+struct service_mode {
+        const char *option; /* "--migrate" */
+        const char *help;
+        int (*run)(const void *config); /* negative: it failed */
+};
+
 struct service {
         const char *name; /* "history": of the log lines; the program is parley-<name> */
         const struct config_item *items;
@@ -14,6 +21,8 @@ struct service {
         /* Settings that contradict each other: -EINVAL with a line that names them. NULL: none can */
         int (*check)(const void *config, char *ret_error, size_t n_error);
         int (*run)(const void *config); /* negative: it could not start */
+        const struct service_mode *modes;
+        size_t n_modes;
 };
 
 /* The exit status: 0; 1: a setting is wrong, or the service could not start; 2: wrong arguments */

@@ -28,6 +28,8 @@ struct history_config {
         uint64_t dedupe_window_ms;
         uint64_t log_keep_hours, log_keep_s, log_max_bytes, log_trim_percent;
         uint64_t stream_replicas;
+        bool provision; /* false: streams and buckets are only looked at */
+        uint64_t setup_timeout_s;
         uint64_t system_max_bytes, system_keep_days;
         uint64_t ingest_batch, ingest_linger_ms;
         uint64_t lease_ms;

@@ -20,7 +20,7 @@ static const struct pg_stmt stmt_epoch = {
         "provision_epoch", "UPDATE streams SET epoch = $2::bigint, last_seq = $3::bigint, updated_at = now() "
                            "WHERE name = $1::text AND epoch = $4::bigint AND last_seq = $5::bigint"};
 
-enum { STEP_LOG = 5 };
+enum { STEP_SETUP = 5, STEP_LOG = 7 };
 
 static void next(struct provision *p);
 
@@ -73,9 +73,17 @@ static void on_ensured(int error, const struct bus_stream_info *info, const char
                 next(p);
 }
 
+/* Makes it or changes it; where that is not ours to do, it only has to be there */
+static int ensure_stream(struct provision *p, const struct bus_stream_config *config, bus_stream_handler handler)
+{
+        if (p->setup || p->env->config->provision)
+                return bus_stream_ensure(p->env->bus, config, handler, p);
+        return bus_stream_info(p->env->bus, config->name, handler, p);
+}
+
 static void ensure(struct provision *p, const struct bus_stream_config *config)
 {
-        int r = bus_stream_ensure(p->env->bus, config, on_ensured, p);
+        int r = ensure_stream(p, config, on_ensured);
 
         if (r)
                 fail(p, -EAGAIN, config->name, r < 0 ? strerror(-r) : bus_error_text(r));
@@ -156,7 +164,7 @@ static void ensure_log(struct provision *p)
 
         subject_chat_all(chat, p->shard);
         subject_live_all(live, p->shard);
-        r = bus_stream_ensure(p->env->bus, &config, on_log_ensured, p);
+        r = ensure_stream(p, &config, on_log_ensured);
         if (r)
                 fail(p, -EAGAIN, p->stream, r < 0 ? strerror(-r) : bus_error_text(r));
 }
@@ -247,6 +255,8 @@ static void settle(struct provision *p)
 
 static void next(struct provision *p)
 {
+        if (p->step == STEP_SETUP && !p->setup)
+                p->step = STEP_LOG;
         switch (p->step++) {
         case 0:
                 read_cursor(p);
@@ -263,25 +273,47 @@ static void next(struct provision *p)
         case 4:
                 ensure_bucket(p, "KV_" BUCKET_PRESENCE, "$KV." BUCKET_PRESENCE ".>");
                 break;
+        case STEP_SETUP: /* upload makes them itself where it may */
+                ensure_bucket(p, "KV_" BUCKET_UPLOADS, "$KV." BUCKET_UPLOADS ".>");
+                break;
+        case STEP_SETUP + 1:
+                ensure_bucket(p, "KV_" BUCKET_FILES, "$KV." BUCKET_FILES ".>");
+                break;
         case STEP_LOG:
                 ensure_log(p);
                 break;
         case STEP_LOG + 1:
-                settle(p);
+                if (p->setup)
+                        p->done(0, p->userdata);
+                else
+                        settle(p);
                 break;
         default:
                 p->done(0, p->userdata);
         }
 }
 
-void provision_run(struct provision *p, struct env *env, unsigned shard, void (*done)(int error, void *userdata),
-                   void *userdata)
+static void run(struct provision *p, struct env *env, unsigned shard, bool setup,
+                void (*done)(int error, void *userdata), void *userdata)
 {
         *p = (struct provision){.env = env,
                                 .shard = shard,
+                                .setup = setup,
                                 .max_bytes = env->config->log_max_bytes,
                                 .done = done,
                                 .userdata = userdata};
         subject_chat_stream(p->stream, shard);
         next(p);
+}
+
+void provision_run(struct provision *p, struct env *env, unsigned shard, void (*done)(int error, void *userdata),
+                   void *userdata)
+{
+        run(p, env, shard, false, done, userdata);
+}
+
+void provision_setup(struct provision *p, struct env *env, unsigned shard, void (*done)(int error, void *userdata),
+                     void *userdata)
+{
+        run(p, env, shard, true, done, userdata);
 }

@@ -15,6 +15,7 @@ struct provision {
         struct log_state log;
         int64_t cursor_time_ns; /* when the event at the cursor was stored */
         bool created;
+        bool setup; /* streams and buckets alone, those of upload too; the cursor stays as it is */
         char failure[200];
         void (*done)(int error, void *userdata);
         void *userdata;
@@ -24,3 +25,7 @@ struct provision {
  * p must live until then. -ERANGE: the stream would repeat sequences. */
 void provision_run(struct provision *p, struct env *env, unsigned shard, void (*done)(int error, void *userdata),
                    void *userdata);
+/* For parley-history --provision: makes and changes what there has to be, whatever PARLEY_PROVISION says, and leaves ingest's cursor
+ * to the instance that has the lease. done as above; p->start is not set. */
+void provision_setup(struct provision *p, struct env *env, unsigned shard, void (*done)(int error, void *userdata),
+                     void *userdata);

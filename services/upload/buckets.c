@@ -22,6 +22,8 @@ static int ensure(const struct buckets *b, const char *name, const char *subject
                                                  .replicas = (uint32_t)b->env->config->stream_replicas,
                                                  .kv = true};
 
+        if (!b->env->config->provision)
+                return bus_stream_info(b->env->bus, name, handler, (void *)b);
         return bus_stream_ensure(b->env->bus, &config, handler, (void *)b);
 }
 

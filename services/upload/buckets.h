@@ -1,4 +1,4 @@
-/* Makes the buckets UPLOADS and FILES. */
+/* Makes the buckets UPLOADS and FILES, or waits until somebody has, where PARLEY_PROVISION is off. */
 #pragma once
 
 #include "upload/env.h"

@@ -55,6 +55,8 @@ const struct config_item upload_config_items[] = {
                "Bodies that the local store takes in at a time, each with 256 KiB of memory; further ones are answered 503."),
         NUMBER("PARLEY_UPLOAD_SWEEP_S", sweep_s, "60", 1, 86400, "s", "How often uploads that are over are looked for."),
         NUMBER("PARLEY_STREAM_REPLICAS", stream_replicas, "1", 1, 5, "servers", "Replicas of the buckets."),
+        {.name = "PARLEY_PROVISION", .type = CONFIG_BOOL, .offset = offsetof(CONFIG_STRUCT, provision), .def = "on",
+         .help = "Whether the service makes and changes its buckets itself. Off: parley-history --provision does."},
         NUMBER("PARLEY_DRAIN_MS", drain_ms, "5000", 0, 600000, "ms", "How long running requests may take when the service stops."),
         STRING("PARLEY_LOG_LEVEL", log_level, "info", "The lowest level that is logged: debug, info, warn or error."),
 };

@@ -27,6 +27,7 @@ struct upload_config {
         uint64_t max_transfers;
         uint64_t sweep_s;
         uint64_t stream_replicas;
+        bool provision; /* false: the buckets are only looked at */
         uint64_t drain_ms;
         char *log_level;
 };

@@ -1,0 +1,132 @@
+"""parley-history --migrate and --provision: what an installer runs so that the services need fewer rights."""
+
+import os
+import subprocess
+
+import nats
+import psycopg
+import pytest
+from support.log import database
+from support.stack import wait_until
+
+LOCK = "SELECT pg_advisory_lock(1885434476, 1835624306)"  # of pg_migrate.c
+
+
+class Setup:
+    """Runs of history's program with the settings of the stack's own history"""
+
+    def __init__(self, stack):
+        self.stack = stack
+        pid = stack.pid("history")
+        self.binary = os.readlink(f"/proc/{pid}/exe")
+        self.env = dict(item.split("=", 1) for item in open(f"/proc/{pid}/environ").read().split("\0") if "=" in item)
+
+    def start(self, mode, **env):
+        return subprocess.Popen([self.binary, mode], cwd=self.stack.run_dir, env={**self.env, **{k: str(v) for k, v in env.items()}},
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def run(self, mode, **env):
+        process = self.start(mode, **env)
+        out, _ = process.communicate(timeout=30)
+        return process.returncode, out
+
+
+def fresh_database(stack, name):
+    socket, port = stack.run_dir / "postgres-socket", 8432 + stack.offset
+    with psycopg.connect(host=str(socket), port=port, dbname="postgres", user="postgres", autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name} OWNER parley")
+    return f"host='{socket}' port={port} dbname={name} user=parley"
+
+
+async def stream_config(stack, name):
+    nc = await nats.connect(stack.nats_url)
+    try:
+        return (await nc.jetstream().stream_info(name)).config
+    finally:
+        await nc.close()
+
+
+def test_two_migrations_at_once_make_one_schema(stack):
+    setup, url = Setup(stack), fresh_database(stack, "twice")
+    both = [setup.start("--migrate", PARLEY_PG_URL=url) for _ in range(2)]
+    outs = [p.communicate(timeout=60)[0] for p in both]
+    assert [p.returncode for p in both] == [0, 0], outs
+    with psycopg.connect(url) as db:
+        versions = [v for (v,) in db.execute("SELECT version FROM schema_migrations ORDER BY version")]
+    assert versions == list(range(1, len(versions) + 1)) and versions
+
+
+def test_a_migration_waits_for_another_and_fails_when_that_does_not_end(stack):
+    setup, url = Setup(stack), fresh_database(stack, "locked")
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(LOCK)
+        status, out = setup.run("--migrate", PARLEY_PG_URL=url, PARLEY_SETUP_TIMEOUT_S=1)
+        assert status == 1 and "another instance is migrating" in out, out
+        waiting = setup.start("--migrate", PARLEY_PG_URL=url)
+        assert "another instance is migrating" in waiting.stdout.readline()
+    out, _ = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0, out
+
+
+def test_a_database_of_a_newer_program_is_refused_at_once(stack):
+    setup, url = Setup(stack), fresh_database(stack, "newer")
+    assert setup.run("--migrate", PARLEY_PG_URL=url)[0] == 0
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')")
+    status, out = setup.run("--migrate", PARLEY_PG_URL=url, PARLEY_SETUP_TIMEOUT_S=25)
+    assert status == 1 and "newer than this program" in out, out
+
+
+@pytest.mark.parametrize("mode, setting, value, why", [
+    ("--migrate", "PARLEY_PG_URL", "host=127.0.0.1 port=1 dbname=parley", "connect"),
+    ("--provision", "PARLEY_NATS_URL", "nats://127.0.0.1:1", "NATS"),
+])
+def test_what_cannot_be_reached_is_named(stack, mode, setting, value, why):
+    status, out = Setup(stack).run(mode, **{setting: value}, PARLEY_SETUP_TIMEOUT_S=2)
+    assert status == 1 and why in out and "PARLEY_SETUP_TIMEOUT_S" in out, out
+
+
+async def test_limits_are_changed_by_provisioning_alone(own_stack):
+    stack = own_stack()
+    setup = Setup(stack)
+    before = await stream_config(stack, "CHAT_0")
+    status, out = setup.run("--provision", PARLEY_LOG_MAX_BYTES=64 << 20, PARLEY_SYSTEM_KEEP_DAYS=3)
+    assert status == 0, out
+    after = await stream_config(stack, "CHAT_0")
+    assert (after.max_bytes, after.metadata) == (64 << 20, before.metadata)
+    assert (await stream_config(stack, "SYSTEM")).max_age == 3 * 86400
+    status, out = setup.run("--provision", PARLEY_LOG_MAX_BYTES=64 << 20, PARLEY_SYSTEM_KEEP_DAYS=3)
+    assert status == 0, out
+
+    stack.stop("history")
+    stack.start("history", PARLEY_PROVISION="off", PARLEY_LOG_MAX_BYTES=256 << 20)
+    assert (await stream_config(stack, "CHAT_0")).max_bytes == 64 << 20, "changed although it is not to"
+
+
+async def test_without_the_right_services_wait_for_what_is_made_for_them(own_stack):
+    stack = own_stack()
+    setup = Setup(stack)
+    for service in ("history", "upload", "gateway", "presence"):
+        stack.stop(service)
+    nc = await nats.connect(stack.nats_url)
+    for info in await nc.jetstream().streams_info():
+        await nc.jetstream().delete_stream(info.config.name)
+    # a history with the settings of before: it may take the lease, but finds nothing
+    stack.env.update(PARLEY_PROVISION="off")
+    with database(stack) as db:
+        db.execute("DELETE FROM streams")
+    env = {**setup.env, "PARLEY_PROVISION": "off"}
+    log = stack.run_dir / "log" / "waiting.log"
+    with log.open("w") as out:
+        process = subprocess.Popen([setup.binary], env=env, cwd=stack.run_dir, stdout=out, stderr=out)
+        try:
+            wait_until(lambda: "the log is not ready" in log.read_text(), 20, "it says that it waits")
+            assert await nc.jetstream().streams_info() == []
+            assert setup.run("--provision")[0] == 0
+            names = {i.config.name for i in await nc.jetstream().streams_info()}
+            assert names == {"CHAT_0", "SYSTEM", "KV_MEMBERS", "KV_CHANNELS", "KV_PRESENCE", "KV_UPLOADS", "KV_FILES"}
+            wait_until(lambda: '"ingesting"' in log.read_text(), 20, "it ingests")
+        finally:
+            process.kill()
+            process.wait()
+            await nc.close()
