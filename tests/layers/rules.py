@@ -46,6 +46,7 @@ ADAPTERS = [
     "services/gateway/ws*",
     "services/history/env.c",  # the clocks, behind functions that a test replaces
     "services/history/history.c",
+    "services/history/setup.c",  # as history.c
     "services/presence/presence.c",  # as history.c
     "services/history/pg*",
     "lib/base/ticker.c",  # a timer
