@@ -14,6 +14,7 @@ from support.stack import Stack
 REGISTRY = {}
 WARM_ACKS, AFTER_ACKS = 100, 40
 RECOVERY_MAX_S = 120      # beyond it a run is given up
+RUN_MAX_S, CLEAN_MAX_S = 600, 120  # a run that hangs is an error, and the next one begins: the longest takes 100 s, and it may not recover
 
 
 class Skipped(Exception):
@@ -120,21 +121,27 @@ async def execute(run):
     """The whole of one fault. Never raises but for a cancel: what went wrong is in the outcome."""
     outcome, began = run.outcome, time.monotonic()
     try:
-        await _execute(run)
+        async with asyncio.timeout(RUN_MAX_S):
+            await _execute(run)
     except Skipped as why:
         outcome.skipped = str(why)
     except Exception as error:
         outcome.error = f"{type(error).__name__}: {error}"
     finally:
-        try:
-            await run.fault.clean(run)
-        except Exception as error:
-            outcome.error = f"{outcome.error}; afterwards {type(error).__name__}: {error}".lstrip("; ")
-        await run.load.close()
+        await _end(run)
     if not outcome.shown and not outcome.error and not outcome.skipped:
         outcome.error = "nothing shows that the fault happened"
     outcome.acked, outcome.took_s = len(run.load.acked()), time.monotonic() - began
     return outcome
+
+
+async def _end(run):
+    for end in (lambda: run.fault.clean(run), run.load.close):
+        try:
+            async with asyncio.timeout(CLEAN_MAX_S):
+                await end()
+        except Exception as error:
+            run.outcome.error = f"{run.outcome.error}; afterwards {type(error).__name__}: {error}".lstrip("; ")
 
 
 async def _execute(run):

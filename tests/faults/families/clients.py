@@ -225,7 +225,8 @@ class Reconnects(ClientFault):
                 try:
                     async with websockets.connect(run.stack.ws_url, open_timeout=5, compression=None, ping_interval=None) as ws:
                         await ws.send('{"type":"hello","ref":1,"client":"loop","token":"%s"}' % self.as_member(run, i))
-                        await asyncio.wait_for(ws.recv(), 5)
+                        async with asyncio.timeout(5):  # wait_for loses a cancel that comes with the frame, and this would go on for ever
+                            await ws.recv()
                         self.made += 1
                         ws.transport.abort()
                 except (OSError, asyncio.TimeoutError, websockets.WebSocketException):
