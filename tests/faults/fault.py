@@ -165,6 +165,7 @@ async def _execute(run):
     await load.stop()
     if not all(o.tried for o in load.outsiders):
         raise RuntimeError("the outsiders tried no door")
+    await load.prove_doors()
     await load.ask_again()
     history = await load.finish()
     found = check(load.record, history) + check_bound(outcome.recovered_s, fault.bound_s) + await _levels(run, before)

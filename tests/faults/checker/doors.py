@@ -3,10 +3,11 @@
 import asyncio
 import time
 import uuid
+from functools import partial
 
 import httpx
 
-from .clients import Refused
+from .clients import AGAIN, Refused
 
 # Answers everybody, and says of whom it says nothing: it is open when it tells of a member
 USERS_DOOR = "/presence?users={userId}"
@@ -32,6 +33,7 @@ REST = (
     ("POST", "/files/{file}/descriptors", {"channelId": "{channel}"}),
     ("POST", "/uploads", {"channelId": "{channel}", "name": "x", "size": 1}),
 )
+PROOF_S = 30
 LISTS = ("/channels",)  # answered to everybody, each with what is his
 
 
@@ -59,23 +61,41 @@ class Outsider:
                 raise TimeoutError(f"{self.client.user}, who shares no channel, still sees who is here: {answer.status_code} {answer.text}")
             await asyncio.sleep(0.1)  # a poll with a deadline
 
-    def note(self, channel, door, answer, granted, text):
-        self.tried += 1
+    def note(self, channel, door, answer, granted, text, real):
+        """Whether it was an answer: the trouble of a server (`real` is False) says nothing of who may, but must not tell anything either."""
         leaked = self.client.secrets[channel] in text
-        self.client.note("probe", channel=channel, door=door, answer=answer[:120], granted=granted, leaked=leaked)
+        if real or leaked:
+            self.tried += 1
+            self.client.note("probe", channel=channel, door=door, answer=answer[:120], granted=granted, leaked=leaked)
+        return real
+
+    def doors(self, channel, seq):
+        """name -> what tries it: a coroutine function that returns whether there was an answer."""
+        target = {"channelId": channel, "targetSeq": seq}
+        frames = [({"type": "send", "channelId": channel, "message": {"id": str(uuid.uuid4()), "content": "an outsider's"}}, False),
+                  ({"type": "edit", **target, "id": str(uuid.uuid4()), "content": "an outsider's"}, False),
+                  ({"type": "delete", **target, "id": str(uuid.uuid4())}, False),
+                  # is acked, and passed over: what comes of it is found by what is recorded
+                  ({"type": "resume", "cursors": [{"channelId": channel, "epoch": 0, "seq": max(0, seq - 1)}]}, True)]
+        return {**{f"{method} {path}": partial(self.try_rest, channel, method, path, body, seq) for method, path, body in REST},
+                **{f"GET {path}": partial(self.try_list, channel, path) for path in LISTS},
+                **{frame["type"]: partial(self.try_frame, channel, frame, acked) for frame, acked in frames}}
 
     async def try_all(self, channel, seq):
-        """One round. A door that nobody answers at now counts as closed."""
-        for method, path, body in REST:
-            await self.try_rest(channel, method, path, body, seq)
-        for path in LISTS:
-            await self.try_list(channel, path)
-        target = {"channelId": channel, "targetSeq": seq}
-        await self.try_frame(channel, {"type": "send", "channelId": channel, "message": {"id": str(uuid.uuid4()), "content": "an outsider's"}})
-        await self.try_frame(channel, {"type": "edit", **target, "id": str(uuid.uuid4()), "content": "an outsider's"})
-        await self.try_frame(channel, {"type": "delete", **target, "id": str(uuid.uuid4())})
-        # is acked, and passed over: what comes of it is found by what is recorded
-        await self.try_frame(channel, {"type": "resume", "cursors": [{"channelId": channel, "epoch": 0, "seq": max(0, seq - 1)}]}, True)
+        """One round. A door at which nobody answers now is for another round."""
+        for tries in self.doors(channel, seq).values():
+            await tries()
+
+    async def prove_all(self, channel, seq, timeout=PROOF_S):
+        """Each door until it has answered; one that does not is known neither to be open nor to be closed, and is noted."""
+        left, deadline = self.doors(channel, seq), time.monotonic() + timeout
+        while True:
+            left = {door: tries for door, tries in left.items() if not await tries()}
+            if not left or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.2)  # a poll with a deadline
+        for door in left:
+            self.client.note("silent", channel=channel, door=door)
 
     async def try_rest(self, channel, method, path, body, seq):
         names = {"{me}": self.client.user, "{channel}": channel}
@@ -84,24 +104,28 @@ class Outsider:
         try:
             answer = await self.rest.request(method, url, json=body)
         except httpx.HTTPError:
-            return
+            return False
         if answer.status_code == 400:
             raise RuntimeError(f"{method} {path} says nothing about who may: {answer.text}")
         granted = answer.status_code < 400 and (path != USERS_DOOR or answer.json()["users"] != [])
-        self.note(channel, f"{method} {path}", f"{answer.status_code} {answer.text}", granted, answer.text)
+        return self.note(channel, f"{method} {path}", f"{answer.status_code} {answer.text}", granted, answer.text, says_who_may(answer))
 
     async def try_list(self, channel, path):
         try:
             answer = await self.rest.get("/api" + path)
         except httpx.HTTPError:
-            return
-        self.note(channel, f"GET {path}", f"{answer.status_code} {answer.text}", channel in answer.text, answer.text)
+            return False
+        return self.note(channel, f"GET {path}", f"{answer.status_code} {answer.text}", channel in answer.text, answer.text, says_who_may(answer))
 
     async def try_frame(self, channel, frame, acked=False):
         try:
             answer = await self.client.request(frame)
-            self.note(channel, frame["type"], str(answer), not acked, str(answer))
+            return self.note(channel, frame["type"], str(answer), not acked, str(answer), True)
         except Refused as error:
-            self.note(channel, frame["type"], str(error), False, str(error))
+            return self.note(channel, frame["type"], str(error), False, str(error), error.code not in AGAIN)
         except (ConnectionError, TimeoutError):
-            pass
+            return False
+
+
+def says_who_may(answer):
+    return answer.status_code < 500 and answer.status_code != 429

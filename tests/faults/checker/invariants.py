@@ -311,6 +311,8 @@ def leaked(case):
     for e in case.record.of("probe"):
         if e.granted or e.leaked:
             yield f"{e.client} got through {e.door} of {e.channel}: {e.answer}"
+    for e in case.record.of("silent"):
+        yield f"{e.client} was not answered who may at {e.door} of {e.channel}: nothing shows that it is closed"
     for e in case.record.of("live", "replay", "page"):
         events = [e.event] if e.kind == "live" else e.events
         hidden = case.hidden(events[0]["channelId"], e.user) if events and events[0]["channelId"] in case.channels else []

@@ -188,6 +188,13 @@ class Load:
             await outsider.try_all(channel, self.last_acked().get(channel, 1))
             await asyncio.sleep(PROBE_S)  # how often the doors are tried
 
+    async def prove_doors(self):
+        """A door that only said that the server is in trouble was not closed: now each has to say so."""
+        async def rounds(outsider):
+            for channel in self.channels:
+                await outsider.prove_all(channel, self.last_acked().get(channel, 1))
+        await asyncio.gather(*(rounds(o) for o in self.outsiders))
+
     # --- what became of it ---
 
     def acked(self):

@@ -13,7 +13,8 @@ gap         channel, start, head, reason           page     channel, through, ev
 break       channel, seq, prev, cursor             rewind   channel, head         what the client concluded
 removed     channel                                                               channelRemoved
 view        channel, start, cursor, whole, applied (seq -> event)                 at the end: what the client has
-probe       channel, door, answer, granted, leaked                                an outsider tried a door
+probe       channel, door, answer, granted, leaked                                an outsider tried a door, and was answered who may
+silent      channel, door                                                         it gave no such answer, however often it was tried at the end
 leak        channel, where, text                                                  an outsider was sent what only members may see
 file        channel, id, status                                               what a member was answered for it at the end
 mark        text                                                                  what the run itself did

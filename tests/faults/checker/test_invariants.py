@@ -240,6 +240,10 @@ def leak_at_a_door(s):
     s.record.add("mallory", 1, "probe", channel=C, door="GET /events", answer="403", granted=False, leaked=True)
 
 
+def answer_nothing_at_a_door(s):
+    s.record.add("mallory", 1, "silent", channel=C, door="GET /events")
+
+
 def tell_a_stranger_by_a_gap(s):
     s.record.add("mallory", 1, "gap", channel=C, start=0, head=9, reason="too_long")
 
@@ -267,7 +271,7 @@ def tell_a_member_nothing(s):
 
 
 EXPECTED = {
-    tell_a_stranger_by_a_gap: "Z", tell_the_removed: "Z", change_the_time_at_a_client: "O", change_the_time_of_acks: "I",
+    answer_nothing_at_a_door: "Z", tell_a_stranger_by_a_gap: "Z", tell_the_removed: "Z", change_the_time_at_a_client: "O", change_the_time_of_acks: "I",
     keep_the_deleted_as_an_event: "P", tell_a_member_nothing: "L",
     lose_in_history: "L", ack_what_was_never_stored: "L", lose_a_file: "L", lose_at_a_client: "L", lose_what_was_not_acked_at_a_client: "L", lose_on_pages: "L", reject_what_was_acked: "L",
     invent: "P", invent_for_another: "P", change_content_live: "P", change_content_in_history: "P", change_content_in_a_replay: "P",
