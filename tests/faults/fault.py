@@ -31,6 +31,7 @@ class Fault:
     quick = False              # part of --quick
     gateways = 1
     rate = RATE                # mutations a second
+    uploads = 0                # files a second that are uploaded and attached
     build = "release"          # or faults: failpoints
     memory_apart = ()          # parts whose memory this fault does not hold against them, and says why
     settings = {}              # PARLEY_* of its stack; faults with equal ones share a stack
@@ -96,7 +97,7 @@ class Run:
     def __init__(self, fault, stack, seed, doors=None):
         self.fault, self.stack, self.seed = fault, stack, seed
         self.doors = doors or Doors(stack.base_url, [stack.ws_url, *(g.ws_url for g in stack.gateways[1:fault.gateways])], stack.token)
-        self.load = Load(self.doors, seed, fault.rate)
+        self.load = Load(self.doors, seed, fault.rate, fault.uploads)
         self.random, self.record = self.load.random, self.load.record
         self.outcome = Outcome(fault.name, fault.invariants)
 
@@ -112,6 +113,13 @@ class Run:
     async def pause(self, seconds):
         """Part of a fault: how long it lasts."""
         await asyncio.sleep(seconds)
+
+    async def until(self, condition, timeout, what):
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not within {timeout} s: {what}")
+            await asyncio.sleep(0.02)  # a poll with a deadline
 
     async def levels(self):
         return await self.thread(lambda: levels.measure(self.stack.parts(self.fault.gateways)))

@@ -184,8 +184,9 @@ class Client:
 
     # --- mutations ---
 
-    async def send(self, channel, content, id=None):
-        return await self._deliver("send", channel, id, content=content)
+    async def send(self, channel, content, id=None, attachments=None):
+        """attachments: id of a file -> its descriptor."""
+        return await self._deliver("send", channel, id, content=content, attachments=attachments)
 
     async def edit(self, channel, target, content):
         return await self._deliver("edit", channel, target=target, content=content)
@@ -193,12 +194,12 @@ class Client:
     async def delete(self, channel, target):
         return await self._deliver("delete", channel, target=target)
 
-    async def _deliver(self, op, channel, id=None, content="", target=0):
+    async def _deliver(self, op, channel, id=None, content="", target=0, attachments=None):
         """Sends a mutation until it is answered for good. Returns the ack, or None when it was refused."""
         id = id or str(uuid.uuid4())
-        self.note("intend", id=id, channel=channel, op=op, content=content, target=target)
+        self.note("intend", id=id, channel=channel, op=op, content=content, target=target, attachments=attachments or {})
         self.pending += 1
-        first, frame = None, frame_of(op, channel, id, content, target)
+        first, frame = None, frame_of(op, channel, id, content, target, attachments)
         try:
             while True:
                 await self.online.wait()
@@ -227,7 +228,7 @@ class Client:
 
     async def again(self, intention):
         """Sends something again that was acked long ago."""
-        frame = frame_of(intention.op, intention.channel, intention.id, intention.content, intention.target)
+        frame = frame_of(intention.op, intention.channel, intention.id, intention.content, intention.target, intention.attachments)
         return await self.attempt({**frame, "retry": True, "retryAgeMs": 0}, intention.id)
 
     async def until(self, condition, timeout, what):
@@ -244,8 +245,9 @@ class Client:
                 pass
 
 
-def frame_of(op, channel, id, content, target):
+def frame_of(op, channel, id, content, target, attachments=None):
     if op == "send":
-        return {"type": "send", "channelId": channel, "message": {"id": id, "content": content}}
+        files = {"attachments": list(attachments.values())} if attachments else {}
+        return {"type": "send", "channelId": channel, "message": {"id": id, "content": content, **files}}
     frame = {"type": op, "channelId": channel, "id": id, "targetSeq": target}
     return {**frame, "content": content} if op == "edit" else frame

@@ -99,8 +99,9 @@ def lost(case):
             if case.member_until(channel, user) is None and (client, channel) not in seen:
                 yield f"{client} was never told of {channel}, and is a member"
     for e in case.record.of("file"):
-        if e.status != 302:
-            yield f"the file {e.id} of {e.channel} was completed, and a member is answered {e.status} for it"
+        if e.there and (e.status != 302 or e.same is False):
+            what = "another content" if e.status == 302 else f"{e.status}"
+            yield f"the file {e.id} of {e.channel} was completed, and a member is answered {what} for it"
     for channel, history in case.history.items():
         pages = {m["seq"] for m in history["messages"]}
         for event in history["events"]:
@@ -126,6 +127,9 @@ def invented(case):
         if why and (event["channelId"], event["seq"], why) not in seen:
             seen.add((event["channelId"], event["seq"], why))
             yield f"{client} has {name(event)}: {why}"
+    for e in case.record.of("file"):
+        if not e.there and e.status != 404:
+            yield f"the file {e.id} of {e.channel} was not completed, and a member is answered {e.status} for it"
     for channel, history in case.history.items():
         yield from wrong_pages(case, channel, history)
 
@@ -170,6 +174,8 @@ def why_invented(case, event):
             return None if (channel, event["seq"]) in case.deletes else "nobody deleted it"
         if message["content"] != intent.content and message["content"] not in case.edits[channel, event["seq"]]:
             return "its content is not what was sent"
+        if [a["id"] for a in message.get("attachments", [])] != list(intent.data.get("attachments", {})):
+            return "its files are not those that were attached"
         return None
     if event[body]["targetSeq"] != intent.target:
         return "it has another target"

@@ -9,6 +9,7 @@ import httpx
 
 from .clients import AGAIN, Client, Refused
 from .doors import Outsider
+from .files import Files
 from .history import History
 from .record import Record
 
@@ -19,7 +20,7 @@ PROBE_S = 2
 
 
 class Load:
-    def __init__(self, doors, seed, rate=RATE):
+    def __init__(self, doors, seed, rate=RATE, uploads=0):
         self.doors, self.random, self.rate = doors, random.Random(seed), rate
         self.record, self.run = Record(), uuid.uuid4().hex[:8]
         self.owner = f"owner-{self.run}"
@@ -28,6 +29,7 @@ class Load:
         self.members, self.outsiders, self.in_channel = [], [], {}
         self.history = History(doors, self.owner)
         self.files = {}             # channel -> id of a file that its members may read
+        self.uploads = Files(self, uploads)
         self.own = {}               # (client, channel) -> messages that were acked and are nobody's target yet
         self.tasks, self.loops, self.stopping = set(), [], False
 
@@ -47,7 +49,7 @@ class Load:
         await self.quiet()
         for channel in self.channels:
             await self.create(channel, [c.user for c in self.in_channel[channel][1:]] + [removed])
-            self.files[channel] = await self.upload(channel)
+            await self.uploads.one(self.members[0], channel, cut=False, attach=False)
         for user in (f"stranger-{self.run}", removed):
             client = Client(self.doors, user, self.record)
             self.outsiders.append(Outsider(client, self.members[1].user, self.files))
@@ -88,18 +90,6 @@ class Load:
                                  historyVisibility=visibility)
         assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
 
-    async def upload(self, channel):
-        content = self.secrets[channel].encode()
-        begun = await self.rest("POST", "/api/uploads", channelId=channel, name=f"{self.secrets[channel]}.txt", size=len(content))
-        assert begun.status_code == 201, f"{begun.status_code} {begun.text}"
-        put = begun.json()["put"]
-        async with httpx.AsyncClient(base_url=self.doors.rest_url, timeout=20) as store:
-            stored = await store.request(put["method"], put["url"], content=content, headers={h["name"]: h["value"] for h in put["headers"]})
-        assert stored.status_code < 300, f"{stored.status_code} {stored.text}"
-        done = await self.rest("POST", f"/api/uploads/{begun.json()['id']}/complete")
-        assert done.status_code == 200, f"{done.status_code} {done.text}"
-        return done.json()["attachment"]["id"]
-
     async def add(self, channel, user):
         self.note_member(channel, user, "add")
         answer = await self.rest("POST", f"/api/channels/{channel}/members", userId=user)
@@ -117,7 +107,8 @@ class Load:
 
     def start(self):
         self.stopping = False
-        self.loops = [asyncio.create_task(self._talk()), *(asyncio.create_task(self._probe(o)) for o in self.outsiders)]
+        uploads = [asyncio.create_task(self.uploads.talk())] if self.uploads.rate else []
+        self.loops = [asyncio.create_task(self._talk()), *uploads, *(asyncio.create_task(self._probe(o)) for o in self.outsiders)]
 
     async def stop(self):
         """Ends the talk and waits for what is under way."""
@@ -134,7 +125,7 @@ class Load:
             task.cancel()
         await asyncio.gather(*self.tasks, *self.loops, return_exceptions=True)
         await asyncio.gather(*(c.close() for c in self.members), *(o.client.close() for o in self.outsiders))
-        await asyncio.gather(self.history.close(), *(o.close() for o in self.outsiders))
+        await asyncio.gather(self.history.close(), self.uploads.close(), *(o.close() for o in self.outsiders))
 
     def spawn(self, coroutine):
         task = asyncio.create_task(coroutine)
@@ -256,7 +247,5 @@ class Load:
                     pass  # the view says that it is not whole, and that is a violation
         for client in self.members:
             client.views.describe()
-        for channel, file in self.files.items():
-            answer = await self.rest("GET", f"/api/files/{file}")
-            self.record.add(self.owner, 0, "file", channel=channel, id=file, status=answer.status_code)
+        await self.uploads.finish()
         return {channel: await self.history.read(channel) for channel in self.channels}

@@ -1,7 +1,8 @@
 """What a run has seen: every intention, frame, answer and event of every client, in the order in which they happened. Only ever appended to.
 
 kind        data
-intend      id, channel, op (send, edit, delete), content, target (seq)          a mutation that a client means to make, once for each id
+intend      id, channel, op (send, edit, delete), content, target (seq), attachments (id of the file -> descriptor)
+                                                                                  a mutation that a client means to make, once for each id
 sent        id, channel, retry                                                    it left; again for every retry
 ack         id, channel, asked (the id of the request), seq, createdAt, duplicate
 refused     id, channel, code                                                     an answer after which it is not tried again
@@ -16,7 +17,8 @@ view        channel, start, cursor, whole, applied (seq -> event)               
 probe       channel, door, answer, granted, leaked                                an outsider tried a door, and was answered who may
 silent      channel, door                                                         it gave no such answer, however often it was tried at the end
 leak        channel, where, text                                                  an outsider was sent what only members may see
-file        channel, id, status                                               what a member was answered for it at the end
+upload      id, channel, size, cut                                                an upload was begun; cut: its body ends in the middle
+file        channel, id, status, there, same          what a member was answered for a file (0: nothing), which is to be there or not; is its content what was sent?
 mark        text                                                                  what the run itself did
 """
 

@@ -100,7 +100,19 @@ def ack_what_was_never_stored(s):
 
 
 def lose_a_file(s):
-    s.record.add("ada", 0, "file", channel=C, id="f", status=404)
+    s.record.add("ada", 0, "file", channel=C, id="f", status=404, there=True, same=None)
+
+
+def change_a_file(s):
+    s.record.add("ada", 0, "file", channel=C, id="f", status=302, there=True, same=False)
+
+
+def show_half_a_file(s):
+    s.record.add("ada", 0, "file", channel=C, id="f", status=302, there=False, same=None)
+
+
+def drop_an_attachment(s):
+    s.record.of("intend")[0].data["attachments"] = {"f": "descriptor"}
 
 
 def lose_at_a_client(s):
@@ -273,7 +285,7 @@ def tell_a_member_nothing(s):
 EXPECTED = {
     answer_nothing_at_a_door: "Z", tell_a_stranger_by_a_gap: "Z", tell_the_removed: "Z", change_the_time_at_a_client: "O", change_the_time_of_acks: "I",
     keep_the_deleted_as_an_event: "P", tell_a_member_nothing: "L",
-    lose_in_history: "L", ack_what_was_never_stored: "L", lose_a_file: "L", lose_at_a_client: "L", lose_what_was_not_acked_at_a_client: "L", lose_on_pages: "L", reject_what_was_acked: "L",
+    lose_in_history: "L", ack_what_was_never_stored: "L", lose_a_file: "L", change_a_file: "L", show_half_a_file: "P", drop_an_attachment: "P", lose_at_a_client: "L", lose_what_was_not_acked_at_a_client: "L", lose_on_pages: "L", reject_what_was_acked: "L",
     invent: "P", invent_for_another: "P", change_content_live: "P", change_content_in_history: "P", change_content_in_a_replay: "P",
     forget_an_edit: "P", keep_the_deleted: "P", edit_another: "P", delete_unasked: "P", store_twice: "U", deliver_twice: "U",
     swap_live: "O", find_a_hole: "O", break_the_chain_of_history: "O", reorder_history: "O", descend_in_a_replay: "O", have_another_order: "O",

@@ -49,8 +49,24 @@ for _part in PARTS:
     fault(type(f"Stop_{_part}", (Stop,), {"name": f"stop-{_part}", "part": _part, "quick": _part == "gateway", "bound_s": 20,
                                           "about": f"SIGSTOP of {_part}, SIGCONT after {STOPPED_S} s"}))
 
-for _part in ("presence", "upload"):
-    fault(type(f"Kill_{_part}", (Kill,), {"name": f"kill-{_part}", "part": _part, "about": f"kill -9 of {_part}, started again after {DOWN_S} s"}))
+
+@fault
+class KillPresence(Kill):
+    name, part, about = "kill-presence", "presence", f"kill -9 of presence, started again after {DOWN_S} s"
+
+
+@fault
+class KillUpload(Kill):
+    name, part, about = "kill-upload", "upload", f"kill -9 of upload while files come in, started again after {DOWN_S} s: what was completed stays, and nothing else"
+    uploads = 4
+
+    async def inject(self, run):
+        files = run.load.uploads
+        await run.until(lambda: files.sending and len(files.completed) > 10 and files.cut, 30, "files are on their way, completed, and cut off")
+        sending, before = files.sending, len(files.completed)
+        await super().inject(run)
+        run.show(f"with {sending} bodies on their way; {before} files had been uploaded, {len(files.cut)} were cut off")
+        assert len(files.completed) - before <= sending, "files were completed while it was away"
 
 
 @fault
@@ -96,7 +112,7 @@ class KillBeforeCommit(Fault):
 
 @fault
 class KillAll(Fault):
-    name, about, bound_s = "kill-all", "kill -9 of every process at once", 30
+    name, about, bound_s, uploads = "kill-all", "kill -9 of every process at once", 30, 2
 
     async def inject(self, run):
         parts = sorted({*PARTS, *SERVICES})
@@ -114,7 +130,7 @@ class KillAll(Fault):
 
 @fault
 class Calm(Fault):
-    name, about, quick = "calm", "nothing breaks: what the load alone does", True
+    name, about, quick, uploads = "calm", "nothing breaks: what the load alone does", True, 2
 
     async def inject(self, run):
         await run.load.traffic(100)
