@@ -1,40 +1,64 @@
+import type { ChannelView } from '@parley/sdk';
+import { useState } from 'preact/hooks';
+import { Avatar } from './Avatar.js';
 import { Composer } from './Composer.js';
+import { Members } from './Members.js';
 import { MessageList } from './MessageList.js';
 import { channels, connection, current, leave, me } from './model.js';
-import { Avatar } from './Avatar.js';
+import { listOpen, partners, presenceOf, titleOf } from './people.js';
+import { availabilityText, statusLine } from './peopleText.js';
+import { PartnerLine, RoomButton, Typing } from './Presence.js';
 import { Sidebar } from './Sidebar.js';
 import { ConnectionDot, StatusBar } from './StatusBar.js';
+import { StatusDialog } from './StatusDialog.js';
 
 export function Chat() {
   const channel = current.value;
   const several = channels.value.length > 1;
+  const listed = channel !== undefined && listOpen.value;
   return (
-    <div class={several ? 'page with-side' : 'page'}>
+    <div class={`page${several ? ' with-side' : ''}${listed ? ' with-members' : ''}`}>
       {several && <Sidebar />}
-      <main class="chat" aria-label={channel ? `Channel ${channel.info.name || channel.id}` : 'Chat'}>
+      <main class="chat" aria-label={channel ? `Channel ${titleOf(channel)}` : 'Chat'}>
         <header class="top">
-          <div class="place">
-            <h1>{channel ? channel.info.name || channel.id : 'Parley'}</h1>
-            {channel?.info.topic && <p class="muted">{channel.info.topic}</p>}
-          </div>
+          {channel ? <Place channel={channel} /> : <div class="place"><h1>Parley</h1></div>}
+          {channel && <RoomButton open={listed} toggle={() => (listOpen.value = !listOpen.value)} />}
           <ConnectionDot />
           <Me />
         </header>
         <StatusBar />
         {channel ? <MessageList key={channel.id} channel={channel} /> : <Waiting />}
+        {channel && <Typing />}
         {channel && <Composer key={`c-${channel.id}`} channel={channel} />}
       </main>
+      {listed && <Members channel={channel} />}
+    </div>
+  );
+}
+
+function Place({ channel }: { channel: ChannelView }) {
+  const partner = partners.value.get(channel.id);
+  return (
+    <div class="place">
+      <h1>{titleOf(channel)}</h1>
+      {partner ? <PartnerLine userId={partner.userId} /> : channel.info.topic && <p class="muted">{channel.info.topic}</p>}
     </div>
   );
 }
 
 function Me() {
+  const [asking, setAsking] = useState(false);
   const user = me.value!;
+  const presence = presenceOf(user.userId).value;
+  const says = [presence && availabilityText(presence.availability), statusLine(presence)].filter(Boolean).join(', ');
   return (
     <div class="me">
-      <Avatar id={user.userId} name={user.name} small />
-      <span class="me-name">{user.name}</span>
+      <button class="quiet me-button" type="button" aria-haspopup="dialog" aria-label={`Your status${says ? `: ${says}` : ''}`} onClick={() => setAsking(true)}>
+        <Avatar id={user.userId} name={user.name} small present />
+        <span class="me-name">{user.name}{presence?.statusEmoji ? ` ${presence.statusEmoji}` : ''}</span>
+      </button>
       <button class="quiet" type="button" onClick={leave}>Sign out</button>
+      {asking && <StatusDialog close={() => setAsking(false)} />}
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import type { ChannelView } from '@parley/sdk';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { editing, send } from './model.js';
+import { stoppedWriting, titleOf, writing } from './people.js';
 
 const draftKey = (channelId: string): string => `parley.draft.${channelId}`;
 
@@ -8,9 +9,10 @@ export function Composer({ channel }: { channel: ChannelView }) {
   const box = useRef<HTMLTextAreaElement>(null);
   const [text, setText] = useState(() => sessionStorage.getItem(draftKey(channel.id)) ?? '');
   const [problem, setProblem] = useState('');
-  const name = channel.info.name || channel.id;
+  const name = titleOf(channel);
   useEffect(() => {
     if (matchMedia('(hover: hover)').matches) box.current?.focus(); // on a phone the keyboard would cover the page
+    return () => stoppedWriting(channel.id);
   }, []);
 
   const write = (value: string) => {
@@ -46,7 +48,11 @@ export function Composer({ channel }: { channel: ChannelView }) {
         value={text}
         placeholder={`Message ${name}`}
         aria-describedby="compose-help"
-        onInput={(event) => write(event.currentTarget.value)}
+        onInput={(event) => {
+          write(event.currentTarget.value);
+          writing(channel.id, event.currentTarget.value);
+        }}
+        onBlur={() => stoppedWriting(channel.id)}
         onKeyDown={keys}
       />
       <button class="primary" type="submit" aria-disabled={text.trim() === ''}>Send</button>

@@ -5,6 +5,7 @@ import { Avatar } from './Avatar.js';
 import { EditBox } from './EditBox.js';
 import { clockTime, fullTime, linkify, shortTime } from './format.js';
 import { discard, editing, remove, retry } from './model.js';
+import { PresenceText, StatusEmoji } from './Presence.js';
 
 interface Props {
   message: Message;
@@ -25,10 +26,14 @@ export const MessageItem = memo(({ message, day, lead }: Props) => {
       {day !== '' && <div class="day"><span>{day}</span></div>}
       <article class="line" aria-label={`${name}, ${clockTime(message.createdAt)}`}>
         <div class="gutter">
-          {lead ? <Avatar id={message.senderId} name={name} /> : <Time at={message.createdAt} short />}
+          {lead ? <Avatar id={message.senderId} name={name} present /> : <Time at={message.createdAt} short />}
         </div>
         <div class="body">
-          {lead && <p class="author"><strong>{name}</strong> <Time at={message.createdAt} /></p>}
+          {lead && (
+            <p class="author">
+              <strong>{name}</strong><PresenceText userId={message.senderId} /> <StatusEmoji userId={message.senderId} /> <Time at={message.createdAt} />
+            </p>
+          )}
           {isEditing ? <EditBox message={message} /> : <Content message={message} />}
           {asking && <Ask message={message} done={() => setAsking(false)} />}
           <Trouble message={message} />

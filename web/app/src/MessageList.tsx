@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { dayName } from './format.js';
 import { MessageItem } from './MessageItem.js';
 import { loadBefore, seen, trim } from './model.js';
+import { titleOf } from './people.js';
 import { rowsOf } from './rows.js';
 import { useScrollAnchor } from './scroll.js';
 
@@ -74,7 +75,7 @@ function Beginning({ channel }: { channel: ChannelView }) {
   if (channel.history !== 'ready' || channel.loadingBefore) return <p class="edge">{late || channel.loadingBefore ? 'Loading…' : ' '}</p>;
   if (!channel.complete) return <p class="edge">{late ? 'Catching up with what you missed…' : ' '}</p>;
   if (channel.hasBefore) return <p class="edge"> </p>;
-  const name = channel.info.name || channel.id;
+  const name = titleOf(channel);
   return (
     <div class="edge first">
       <h2>This is where {name} begins</h2>

@@ -1,5 +1,7 @@
 import type { ChannelView } from '@parley/sdk';
 import { channels, currentId, select, unread } from './model.js';
+import { partners, titleOf } from './people.js';
+import { Dot, PresenceText } from './Presence.js';
 
 export function Sidebar() {
   return (
@@ -18,6 +20,7 @@ export function Sidebar() {
 
 function ChannelLink({ channel }: { channel: ChannelView }) {
   const count = unread.value.get(channel.id) ?? 0;
+  const partner = partners.value.get(channel.id);
   const here = channel.id === currentId.value;
   const open = (event: Event) => {
     event.preventDefault();
@@ -25,8 +28,10 @@ function ChannelLink({ channel }: { channel: ChannelView }) {
   };
   return (
     <a href={`#${channel.id}`} onClick={open} aria-current={here ? 'page' : undefined} class={count > 0 ? 'unread' : ''}>
-      <span class="mark" aria-hidden="true">{channel.info.kind === 'open' ? '#' : channel.info.kind === 'direct' ? '@' : '·'}</span>
-      <span class="name">{channel.info.name || channel.id}</span>
+      <span class="mark" aria-hidden="true">
+        {partner ? <Dot userId={partner.userId} /> : channel.info.kind === 'open' ? '#' : channel.info.kind === 'direct' ? '@' : '·'}
+      </span>
+      <span class="name">{titleOf(channel)}{partner && <PresenceText userId={partner.userId} />}</span>
       {count > 0 && (
         <span class="badge">
           {count > 99 ? '99+' : count}

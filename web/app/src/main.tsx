@@ -1,6 +1,8 @@
 import { render } from 'preact';
 import { App } from './App.js';
 import { start } from './model.js';
+import { startPeople } from './people.js';
 
+startPeople();
 start();
 render(<App />, document.getElementById('app')!);

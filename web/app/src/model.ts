@@ -15,7 +15,8 @@ export const announcement = signal('');
 /** The message that is being edited, by key. */
 export const editing = signal('');
 
-let client: ParleyClient | undefined;
+/** The session's client; the other parts of the state follow it. */
+export const client = signal<ParleyClient | undefined>(undefined);
 
 /** Messages that stay on a page that is open for days. */
 const KEEP = 400;
@@ -31,8 +32,8 @@ export async function enterAs(name: string): Promise<void> {
 }
 
 export function leave(): void {
-  client?.close();
-  client = undefined;
+  client.value?.close();
+  client.value = undefined;
   forget();
   batch(() => {
     me.value = undefined;
@@ -42,7 +43,7 @@ export function leave(): void {
 }
 
 export function reconnect(): void {
-  client?.connect();
+  client.value?.connect();
 }
 
 export function select(channelId: string): void {
@@ -53,44 +54,46 @@ export function select(channelId: string): void {
     seen(channelId);
   });
   if (location.hash.slice(1) !== channelId) history.replaceState(null, '', `#${channelId}`);
-  void client?.open(channelId);
+  void client.value?.open(channelId);
 }
 
 /** Returns what was wrong, or nothing. */
 export function send(content: string): string | undefined {
-  return attempt(() => client?.send(currentId.value, content));
+  return attempt(() => client.value?.send(currentId.value, content));
 }
 
 export function edit(message: Message, content: string): string | undefined {
-  return attempt(() => client?.edit(message.channelId, message.seq, content));
+  return attempt(() => client.value?.edit(message.channelId, message.seq, content));
 }
 
 export function remove(message: Message): string | undefined {
-  return attempt(() => client?.delete(message.channelId, message.seq));
+  return attempt(() => client.value?.delete(message.channelId, message.seq));
 }
 
 export function retry(id: string): void {
-  client?.retry(id);
+  client.value?.retry(id);
 }
 
 export function discard(id: string): void {
-  client?.discard(id);
+  client.value?.discard(id);
 }
 
 export function loadBefore(): void {
-  void client?.loadBefore(currentId.value).catch(() => {});
+  void client.value?.loadBefore(currentId.value).catch(() => {});
 }
 
 /** The reader is at the newest message: older ones may go. */
 export function trim(): void {
   const channel = current.value;
-  if (channel && channel.messages.length > 2 * KEEP) client?.trim(channel.id, KEEP);
+  if (channel && channel.messages.length > 2 * KEEP) client.value?.trim(channel.id, KEEP);
 }
 
 function enter(signedIn: SignedIn): void {
   const mine = new ParleyClient({ token: tokenProvider(signedIn), client: 'parley-app', storage: sessionStorage });
-  client = mine;
-  me.value = signedIn;
+  batch(() => {
+    client.value = mine;
+    me.value = signedIn;
+  });
   mine.on('state', (state) => (connection.value = state));
   mine.on('channels', showChannels);
   mine.on('channel', (view) => {
@@ -102,7 +105,7 @@ function enter(signedIn: SignedIn): void {
 
 function showChannels(views: readonly ChannelView[]): void {
   channels.value = views;
-  if (current.value) return void client?.open(currentId.value);
+  if (current.value) return void client.value?.open(currentId.value);
   const wanted = views.find((view) => view.id === location.hash.slice(1));
   const first = wanted ?? views.find((view) => view.id === 'general') ?? views[0];
   if (first) select(first.id);
