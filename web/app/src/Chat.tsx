@@ -6,8 +6,7 @@ import { Members } from './Members.js';
 import { MessageList } from './MessageList.js';
 import { channels, connection, current, leave, me } from './model.js';
 import { listOpen, partners, presenceOf, titleOf } from './people.js';
-import { availabilityText, statusLine } from './peopleText.js';
-import { PartnerLine, RoomButton, Typing } from './Presence.js';
+import { PartnerLine, PresenceText, RoomButton, Typing } from './Presence.js';
 import { Sidebar } from './Sidebar.js';
 import { ConnectionDot, StatusBar } from './StatusBar.js';
 import { StatusDialog } from './StatusDialog.js';
@@ -50,12 +49,13 @@ function Me() {
   const [asking, setAsking] = useState(false);
   const user = me.value!;
   const presence = presenceOf(user.userId).value;
-  const says = [presence && availabilityText(presence.availability), statusLine(presence)].filter(Boolean).join(', ');
   return (
     <div class="me">
-      <button class="quiet me-button" type="button" aria-haspopup="dialog" aria-label={`Your status${says ? `: ${says}` : ''}`} onClick={() => setAsking(true)}>
+      <button class="quiet me-button" type="button" aria-haspopup="dialog" title="Change your status" onClick={() => setAsking(true)}>
         <Avatar id={user.userId} name={user.name} small present />
         <span class="me-name">{user.name}{presence?.statusEmoji ? ` ${presence.statusEmoji}` : ''}</span>
+        <PresenceText userId={user.userId} />
+        <span class="sr-only">: change your status</span>
       </button>
       <button class="quiet" type="button" onClick={leave}>Sign out</button>
       {asking && <StatusDialog close={() => setAsking(false)} />}

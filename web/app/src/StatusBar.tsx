@@ -12,7 +12,7 @@ export function ConnectionDot() {
   return (
     <p class={`dot ${tone}`} data-status={connection.value.status}>
       <span class="bulb" aria-hidden="true" />
-      {short}
+      <span class="word">{short}</span>
     </p>
   );
 }

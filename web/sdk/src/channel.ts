@@ -169,6 +169,7 @@ function pending(item: OutboxItem, self: Self, key: string): Message {
     threadId: item.threadId,
     replyTo: item.replyTo,
     mentions: item.mentions,
+    attachments: item.attachments?.map((each) => each.attachment) ?? [],
     createdAt: item.createdAt,
     updatedAt: 0,
     seq: 0,

@@ -13,6 +13,7 @@ import { Rest } from './rest.js';
 import type { StoredMessage } from './store.js';
 import { TokenCache, type TokenProvider } from './token.js';
 import type { Typists } from './typing.js';
+import { Files, type FileDescriptor, type UploadOptions } from './upload.js';
 import { uuidv7 } from './uuid.js';
 import type { Ack, ChannelState, Device, MessageType, Ready, ServerFrame, StatusFields, WireEvent } from './wire.js';
 
@@ -33,6 +34,8 @@ export interface ClientOptions {
    * two tabs of one user at the same time). Default: memory only.
    */
   storage?: KeyValueStorage;
+  /** Remembers unfinished uploads, so that they go on after a reload: `localStorage`. Default: `storage`. */
+  uploads?: KeyValueStorage;
   /** What others see as the kind of this device. Default `web`. */
   device?: Device;
   /** Without input for so many milliseconds others see the user as away; 0: never. Default: 5 minutes. */
@@ -72,6 +75,8 @@ export interface SendOptions {
   replyTo?: string;
   /** Ids of the users who are mentioned. */
   mentions?: readonly string[];
+  /** Files that were uploaded for this channel, at most 10. With one the content may be empty. */
+  attachments?: readonly FileDescriptor[];
 }
 
 /** A chat session of one user: stays connected, proves that it missed nothing, and sends what it was given. */
@@ -92,12 +97,15 @@ export class ParleyClient {
   #maxContentBytes = 16 * 1024;
   /** Direct access to the REST interface, with the same token. */
   readonly rest: Rest;
+  /** Reading files, and unfinished uploads. */
+  readonly files: Files;
 
   constructor(options: ClientOptions) {
     this.#options = options;
     this.#env = options.env ?? browserEnv();
     const tokens = new TokenCache(options.token, this.#env.clock);
     this.rest = new Rest(this.#env, options.api ?? '', tokens);
+    this.files = new Files(this.#env, this.rest, options.uploads ?? options.storage, () => this.#self.id);
     this.#connection = this.#makeConnection(tokens);
     this.#outbox = this.#makeOutbox();
     this.#idle = new IdleWatch(this.#env, options.idleAfterMs ?? IDLE_AFTER_MS, (idle) => this.#tellIdle(idle));
@@ -193,15 +201,26 @@ export class ParleyClient {
    * Throws `bad_request` (empty), `too_large`, `not_a_member`, or `unavailable` (500 messages wait already).
    */
   send(channelId: string, content: string, options: SendOptions = {}): string {
-    this.#checkContent(content);
+    const { attachments = [] } = options;
+    if (attachments.length === 0 || content !== '') this.#checkContent(content);
     this.#people.writing.sent(channelId);
     return this.#enqueue('send', channelId, {
       content,
       mentions: options.mentions ?? [],
-      messageType: options.type ?? 'text',
+      messageType: options.type ?? typeOf(attachments),
       threadId: options.threadId ?? '',
       replyTo: options.replyTo ?? '',
+      attachments,
     });
+  }
+
+  /**
+   * Uploads a file for a channel: `onProgress`, `signal`. One of an earlier attempt goes on where that ended, also after a reload.
+   * Resolves to what `send` takes as an attachment. Rejects with a ParleyError: `too_large`, `forbidden` (the type), `not_a_member`, `aborted`,
+   * `unavailable` (call it again to go on).
+   */
+  upload(channelId: string, file: File, options: UploadOptions = {}): Promise<FileDescriptor> {
+    return this.files.upload(channelId, file, options);
   }
 
   /** Replaces the content of a message that is stored. Returns the id of the edit. Throws as `send` does, and `not_found`. */
@@ -400,7 +419,8 @@ export class ParleyClient {
     if (item.kind === 'delete') return { ...event, messageDeleted: { targetSeq, targetId } };
     const { messageType: type, threadId, replyTo } = item;
     const sender = { senderId: this.#self.id, senderName: this.#self.name };
-    const message = { id, channelId, ...sender, content, type, threadId, replyTo, mentions, seq: ack.seq, deleted: false };
+    const attachments = item.attachments?.map((each) => each.attachment) ?? [];
+    const message = { id, channelId, ...sender, content, type, threadId, replyTo, mentions, attachments, seq: ack.seq, deleted: false };
     return { ...event, message };
   }
 
@@ -458,6 +478,11 @@ export class ParleyClient {
       if (this.#channels.get(record.id) === record) this.#events.emit('channel', this.#view(record));
     }
   }
+}
+
+function typeOf(attachments: readonly FileDescriptor[]): SendOptions['type'] & string {
+  if (attachments.length === 0) return 'text';
+  return attachments.every(({ attachment }) => attachment.contentType.startsWith('image/')) ? 'image' : 'file';
 }
 
 function defaultUrl(): string {

@@ -1,4 +1,5 @@
 /** Everything the SDK takes from the outside world. Tests and other runtimes pass their own. */
+import { platformFiles } from './platform.js';
 
 /** Time and timers. All values are milliseconds. */
 export interface Clock {
@@ -38,6 +39,35 @@ export interface Signals {
   input?: (on: () => void) => () => void;
 }
 
+/** One body on its way to a signed address. */
+export interface Transfer {
+  method: string;
+  url: string;
+  headers: readonly (readonly [string, string])[];
+  body: Blob;
+  signal: AbortSignal;
+  /** Bytes of the body that were sent so far. */
+  onProgress: (sent: number) => void;
+}
+
+/** What is known of an image. */
+export interface Picture {
+  width: number;
+  height: number;
+  /** At most 512 pixels across and down, and 256 KiB. */
+  thumbnail?: { blob: Blob; width: number; height: number };
+}
+
+/** What the host can do with files. */
+export interface FileEnv {
+  /** Sends a body. Rejects with a ParleyError: `unavailable` when nobody answers, `aborted`. */
+  transfer(transfer: Transfer): Promise<{ status: number; text: string }>;
+  /** In hex. Absent where the platform cannot. */
+  sha256?: (data: ArrayBuffer) => Promise<string>;
+  /** Looks at an image. Undefined: it is none that can be shown. */
+  picture?: (file: Blob) => Promise<Picture | undefined>;
+}
+
 export interface Env {
   clock: Clock;
   /** Uniform in [0, 1). */
@@ -48,11 +78,14 @@ export interface Env {
   signals: Signals;
   /** Turns a raw deflate stream into text; absent where the platform cannot. */
   inflate?: (data: ArrayBuffer) => Promise<string>;
+  /** Absent where files cannot be sent. */
+  files?: FileEnv;
 }
 
 /** The environment of a browser (also of a worker, and of Node from version 22 on). */
 export function browserEnv(): Env {
   const inflate = platformInflate();
+  const files = platformFiles();
   return {
     clock: platformClock(),
     random: () => Math.random(),
@@ -61,6 +94,7 @@ export function browserEnv(): Env {
     fetch: (url, init) => fetch(url, init),
     signals: platformSignals(),
     ...(inflate ? { inflate } : {}),
+    ...(files ? { files } : {}),
   };
 }
 

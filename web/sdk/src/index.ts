@@ -3,13 +3,15 @@ export { ParleyClient, VERSION, type ClientEvents, type ClientOptions, type Send
 export type { ChannelView, HistoryState, Message, Progress } from './channel.js';
 export type { StopReason } from './close.js';
 export type { ConnectionState, Status } from './connection.js';
-export { browserEnv, type Clock, type Env, type KeyValueStorage, type Signals, type SocketLike } from './env.js';
+export { browserEnv, type Clock, type Env, type FileEnv, type KeyValueStorage, type Picture, type Signals, type SocketLike, type Transfer } from './env.js';
 export { isTemporary, ParleyError, type ErrorCode } from './errors.js';
 export { MAX_FOCUS, MAX_WATCHED } from './people.js';
 export type { ChannelPresence, UserPresence } from './presence.js';
-export { Rest, type EventPage, type Member, type MessagePage, type PageQuery } from './rest.js';
+export { Rest, type EventPage, type Member, type MessagePage, type PageQuery, type SignedRequest, type UploadPlan } from './rest.js';
 export type { StoredMessage } from './store.js';
 export type { TokenProvider } from './token.js';
 export type { Typists } from './typing.js';
+export { Files, type FileDescriptor, type UploadOptions, type UploadProgress } from './upload.js';
+export type { UnfinishedUpload } from './uploadMemory.js';
 export { uuidv7 } from './uuid.js';
-export type { Availability, Channel, ChannelState, Cursor, Device, MessageType, Role, StatusFields, WireEvent, WireMessage } from './wire.js';
+export type { Attachment, Availability, Channel, ChannelState, Cursor, Device, MessageType, Role, StatusFields, WireEvent, WireMessage } from './wire.js';

@@ -1,6 +1,7 @@
 import { backoff, RESEND } from './backoff.js';
 import type { Env, KeyValueStorage } from './env.js';
 import { asError, isTemporary, ParleyError } from './errors.js';
+import type { FileDescriptor } from './upload.js';
 import type { Ack, ClientBody, MessageType, ServerFrame } from './wire.js';
 
 /** Items that may wait, over all channels. */
@@ -22,6 +23,8 @@ export interface OutboxItem {
   readonly messageType: MessageType;
   readonly threadId: string;
   readonly replyTo: string;
+  /** Files that were uploaded for it. Not there in what an older version has stored. */
+  readonly attachments?: readonly FileDescriptor[];
   /** When it was made, in milliseconds since 1970 by this device's clock. */
   readonly createdAt: number;
   readonly status: 'sending' | 'failed';
@@ -159,7 +162,8 @@ export class Outbox {
     const mentions = [...item.mentions];
     if (item.kind === 'edit') return { type: 'edit', channelId, id, targetSeq, content, mentions, retry, retryAgeMs };
     if (item.kind === 'delete') return { type: 'delete', channelId, id, targetSeq, retry, retryAgeMs };
-    const message = { id, content, type: item.messageType, threadId, replyTo, mentions };
+    const files = item.attachments?.length ? { attachments: item.attachments.map((each) => each.descriptor) } : {};
+    const message = { id, content, type: item.messageType, threadId, replyTo, mentions, ...files };
     return { type: 'send', channelId, message, retry, retryAgeMs };
   }
 

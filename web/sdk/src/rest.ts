@@ -1,6 +1,7 @@
 import type { Env } from './env.js';
 import { asError, ParleyError, type ErrorCode } from './errors.js';
 import type { TokenCache } from './token.js';
+import type { FileDescriptor } from './upload.js';
 import type { Channel, ChannelState, Role, StatusFields, WireEvent, WireMessage } from './wire.js';
 
 /** A request is given up after this long. */
@@ -31,6 +32,33 @@ export interface Member {
   /** As last heard; empty: not known yet. */
   name: string;
   role: Role;
+}
+
+/** To be sent as it stands here, with a body of exactly `size` bytes and without a token. */
+export interface SignedRequest {
+  method: string;
+  /** May be relative to the API. */
+  url: string;
+  headers: { name: string; value: string }[];
+  part: number;
+  size: number;
+}
+
+/** How a file is sent; see `files` in docs/openapi.yaml. */
+export interface UploadPlan {
+  id: string;
+  channelId: string;
+  name: string;
+  size: number;
+  contentType: string;
+  partSize: number;
+  partCount: number;
+  /** That need not be sent again. */
+  partsThere: number[];
+  /** Where there is one part. */
+  put?: SignedRequest;
+  /** Where a thumbnail was announced. */
+  thumbnail?: SignedRequest;
 }
 
 /** Which messages: at most one of the three, each a sequence or the id of a message; none: the latest. */
@@ -91,12 +119,40 @@ export class Rest {
     return this.#call('GET', '/api/presence/status');
   }
 
-  /** A token that the server refuses is renewed once. */
+  createUpload(request: { channelId: string; name: string; size: number; contentType: string }): Promise<UploadPlan> {
+    return this.#call('POST', '/api/uploads', request);
+  }
+
+  /** What of an upload is there. */
+  upload(id: string): Promise<UploadPlan> {
+    return this.#call('GET', `/api/uploads/${encodeURIComponent(id)}`);
+  }
+
+  async signParts(id: string, parts: readonly { number: number; sha256: string }[]): Promise<SignedRequest[]> {
+    const path = `/api/uploads/${encodeURIComponent(id)}/parts`;
+    return (await this.#call<{ parts: SignedRequest[] }>('POST', path, { parts })).parts;
+  }
+
+  completeUpload(id: string): Promise<FileDescriptor> {
+    return this.#call('POST', `/api/uploads/${encodeURIComponent(id)}/complete`);
+  }
+
+  async abortUpload(id: string): Promise<void> {
+    await this.#call('DELETE', `/api/uploads/${encodeURIComponent(id)}`);
+  }
+
+  /** Follows where a file, or its thumbnail, is. */
+  file(id: string, thumbnail = false, signal?: AbortSignal): Promise<Response> {
+    return this.#answer('GET', `/api/files/${encodeURIComponent(id)}${thumbnail ? '/thumbnail' : ''}`, undefined, signal);
+  }
+
+  /** An address that may be relative to the API. */
+  absolute(url: string): string {
+    return url.startsWith('/') ? this.#base + url : url;
+  }
+
   async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const first = await this.#fetch(method, path, await this.#tokens.get(), body);
-    const refused = first.status === 401;
-    const response = refused ? await this.#fetch(method, path, await this.#tokens.fresh('refused'), body) : first;
-    if (!response.ok) throw await problemOf(response);
+    const response = await this.#answer(method, path, body);
     const text = await response.text();
     try {
       return (text === '' ? {} : JSON.parse(text)) as T;
@@ -105,8 +161,20 @@ export class Rest {
     }
   }
 
-  async #fetch(method: string, path: string, token: string, body: unknown): Promise<Response> {
+  /** A token that the server refuses is renewed once. */
+  async #answer(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+    const first = await this.#fetch(method, path, await this.#tokens.get(), body, signal);
+    const refused = first.status === 401;
+    const response = refused ? await this.#fetch(method, path, await this.#tokens.fresh('refused'), body, signal) : first;
+    if (!response.ok) throw await problemOf(response);
+    return response;
+  }
+
+  async #fetch(method: string, path: string, token: string, body: unknown, signal?: AbortSignal): Promise<Response> {
     const abort = new AbortController();
+    const given = () => abort.abort();
+    signal?.addEventListener('abort', given); // for as long as the body is read, too
+    if (signal?.aborted) given();
     const timer = this.#env.clock.setTimeout(() => abort.abort(), WITHIN_MS);
     const headers: Record<string, string> = { Authorization: `Bearer ${token}`, Accept: 'application/json' };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
@@ -114,6 +182,7 @@ export class Rest {
     try {
       return await this.#env.fetch(this.#base + path, { method, headers, signal: abort.signal, ...payload });
     } catch (error) {
+      if (signal?.aborted) throw new ParleyError('aborted', `the request for ${path} was given up`);
       if (abort.signal.aborted) throw new ParleyError('timeout', `no answer from ${path} in ${WITHIN_MS} ms`);
       throw asError(error, 'unavailable');
     } finally {

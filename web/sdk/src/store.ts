@@ -1,4 +1,4 @@
-import { timeOf, type MessageType, type WireEvent, type WireMessage } from './wire.js';
+import { timeOf, type Attachment, type MessageType, type WireEvent, type WireMessage } from './wire.js';
 
 /** A message as the store keeps it. Objects are never changed, only replaced, so that a view can compare by identity. */
 export interface StoredMessage {
@@ -13,12 +13,14 @@ export interface StoredMessage {
   readonly threadId: string;
   readonly replyTo: string;
   readonly mentions: readonly string[];
+  /** Files. */
+  readonly attachments: readonly Attachment[];
   /** Milliseconds since 1970, by the server's clock. */
   readonly createdAt: number;
   /** The same for the last edit; 0: never edited. */
   readonly updatedAt: number;
   readonly seq: number;
-  /** A tombstone: content and mentions are empty. */
+  /** A tombstone: content, mentions and attachments are empty. */
   readonly deleted: boolean;
   /** Edits and deletions up to this sequence are in it. */
   readonly stateSeq: number;
@@ -158,7 +160,7 @@ export class ChannelStore {
 function withChange(message: StoredMessage, change: Change | undefined): StoredMessage {
   if (!change || message.deleted) return message;
   if (change.deleted) {
-    return { ...message, content: '', mentions: [], deleted: true, stateSeq: Math.max(message.stateSeq, change.seq) };
+    return { ...message, content: '', mentions: [], attachments: [], deleted: true, stateSeq: Math.max(message.stateSeq, change.seq) };
   }
   if (change.seq <= message.stateSeq) return message;
   const { content, mentions } = change;
@@ -174,7 +176,7 @@ function fromEvent(event: WireEvent, message: WireMessage, at: number): StoredMe
 /** What is left of a message whose content was removed before it came here. */
 function tombstone(event: WireEvent, senderName: string): StoredMessage {
   const { id, channelId, actorId: senderId, seq } = event;
-  const nothing = { content: '', type: 'text', threadId: '', replyTo: '', mentions: [] } as const;
+  const nothing = { content: '', type: 'text', threadId: '', replyTo: '', mentions: [], attachments: [] } as const;
   const times = { createdAt: timeOf(event.createdAt), updatedAt: 0, stateSeq: seq };
   return { key: keyOf(senderId, id), id, channelId, senderId, senderName, seq, ...nothing, ...times, deleted: true };
 }
@@ -191,6 +193,7 @@ function fromWire(message: WireMessage, stateSeq: number): StoredMessage {
     threadId: message.threadId ?? '',
     replyTo: message.replyTo ?? '',
     mentions: message.deleted ? [] : (message.mentions ?? []),
+    attachments: message.deleted ? [] : (message.attachments ?? []),
     createdAt: timeOf(message.createdAt),
     updatedAt: timeOf(message.updatedAt),
     seq: message.seq,

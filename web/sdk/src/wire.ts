@@ -23,14 +23,19 @@ export interface Channel {
 }
 
 /** A file of a message, as the upload service found it to be. */
-export interface WireAttachment {
-  id: string;
-  name: string;
-  size: number;
-  contentType: string;
-  sha256: string;
-  width: number;
-  height: number;
+export interface Attachment {
+  readonly id: string;
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  /** By what is in it, not by what its sender says. */
+  readonly contentType: string;
+  readonly sha256: string;
+  /** Pixels of an image or film; 0: not known. */
+  readonly width: number;
+  readonly height: number;
+  /** A small image of it, where there is one. */
+  readonly thumbnail?: { readonly contentType: string; readonly size: number; readonly width: number; readonly height: number };
 }
 
 export interface WireMessage {
@@ -48,7 +53,7 @@ export interface WireMessage {
   seq: number;
   deleted: boolean;
   /** Not there in what an older server sends. */
-  attachments?: WireAttachment[];
+  attachments?: readonly Attachment[];
 }
 
 /** One entry of a channel's log. Exactly one of the optional bodies is set; a newer server may send none that is known. */
@@ -144,6 +149,17 @@ export interface TypingFrame {
   more?: number;
 }
 
+export interface OutgoingMessage {
+  id: string;
+  content: string;
+  type: MessageType;
+  threadId: string;
+  replyTo: string;
+  mentions: string[];
+  /** Descriptors of the upload service. */
+  attachments?: string[];
+}
+
 export type ClientBody =
   | { type: 'hello'; token: string; cursors: Cursor[]; client: string; compress: boolean; device: Device }
   | { type: 'auth'; token: string }
@@ -151,7 +167,7 @@ export type ClientBody =
   | {
       type: 'send';
       channelId: string;
-      message: { id: string; content: string; type: MessageType; threadId: string; replyTo: string; mentions: string[] };
+      message: OutgoingMessage;
       retry: boolean;
       retryAgeMs: number;
     }

@@ -118,6 +118,8 @@ export interface Call {
   path: string;
   query: URLSearchParams;
   token: string;
+  /** Read as JSON; undefined: none. */
+  body?: unknown;
 }
 
 export type Route = (call: Call) => { status?: number; body?: unknown } | Promise<{ status?: number; body?: unknown }>;
@@ -190,10 +192,11 @@ export class FakeWorld {
   async #fetch(url: string, init: RequestInit): Promise<Response> {
     const { pathname, searchParams } = new URL(url, 'http://test');
     const token = (init.headers as Record<string, string>).Authorization?.replace('Bearer ', '') ?? '';
-    const call = { method: init.method ?? 'GET', path: pathname, query: searchParams, token };
+    const body: unknown = typeof init.body === 'string' ? JSON.parse(init.body) : undefined;
+    const call = { method: init.method ?? 'GET', path: pathname, query: searchParams, token, body };
     this.calls.push(call);
-    const { status = 200, body = {} } = await this.route(call);
-    return new Response(JSON.stringify(body), { status });
+    const { status = 200, body: answer = {} } = await this.route(call);
+    return new Response(status === 204 ? null : JSON.stringify(answer), { status });
   }
 }
 

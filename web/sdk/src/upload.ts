@@ -1,0 +1,298 @@
+import { backoff, RESEND } from './backoff.js';
+import type { Env, FileEnv, KeyValueStorage, Picture } from './env.js';
+import { asError, isTemporary, ParleyError } from './errors.js';
+import type { Rest, SignedRequest, UploadPlan } from './rest.js';
+import { UploadMemory, type UnfinishedUpload } from './uploadMemory.js';
+import type { Attachment } from './wire.js';
+
+/** Parts under way at a time. */
+const AT_ONCE = 3;
+/** So often a request is tried again, with backoff: about a minute and a half. */
+const MAX_TRIES = 7;
+/** A signed request that the store refuses is asked for anew so often: it may have been too old. */
+const MAX_SIGNED = 2;
+/** Up to this size a file goes in one request, and its hash is announced. Bytes; docs/openapi.yaml, `files`. */
+const ONE_REQUEST = 16 * 1024 * 1024;
+
+/** What `complete` gives: the only thing that a message may carry. */
+export interface FileDescriptor {
+  readonly attachment: Attachment;
+  /** Signed, for this user and channel. */
+  readonly descriptor: string;
+  readonly channelId: string;
+  readonly expiresAt?: string;
+}
+
+export interface UploadProgress {
+  /** `preparing`: reading it, making a thumbnail. `sending`. `checking`: the server looks at it. */
+  readonly phase: 'preparing' | 'sending' | 'checking';
+  /** Bytes of the file that are there. */
+  readonly sent: number;
+  readonly total: number;
+}
+
+export interface UploadOptions {
+  onProgress?: (progress: UploadProgress) => void;
+  /** Gives the upload up for good: what was sent is removed. Who only leaves the page can go on later. */
+  signal?: AbortSignal;
+}
+
+/** Files: sends them to the store, in parts and again where an earlier attempt ended, and reads them. */
+export class Files {
+  readonly #env: Env;
+  readonly #rest: Rest;
+  readonly #memory: UploadMemory;
+
+  /** `user` names who is signed in; uploads are remembered by him. */
+  constructor(env: Env, rest: Rest, storage: KeyValueStorage | undefined, user: () => string) {
+    this.#env = env;
+    this.#rest = rest;
+    this.#memory = new UploadMemory(storage, user, env.clock);
+  }
+
+  /** See `ParleyClient.upload`. */
+  async upload(channelId: string, file: File, options: UploadOptions = {}): Promise<FileDescriptor> {
+    const { files } = this.#env;
+    if (!files) throw new ParleyError('bad_request', 'files cannot be sent from here');
+    if (file.size === 0) throw new ParleyError('bad_request', 'the file is empty');
+    const job = new Job(this.#env, files, this.#rest, this.#memory, channelId, file, options);
+    try {
+      return await job.run();
+    } catch (thrown) {
+      const error = readable(thrown);
+      if (options.signal?.aborted) await this.#abandon(job.plan?.id);
+      else if (!isTemporary(error) && job.plan) this.#memory.forget(job.plan.id);
+      throw options.signal?.aborted ? new ParleyError('aborted', 'the upload was given up') : error;
+    }
+  }
+
+  /** Uploads to a channel that were begun and not completed: the same file, chosen again, goes on where it was. */
+  unfinished(channelId: string): readonly UnfinishedUpload[] {
+    return this.#memory.list(channelId);
+  }
+
+  /** Gives an unfinished upload up. */
+  forget(uploadId: string): Promise<void> {
+    return this.#abandon(uploadId);
+  }
+
+  /** The bytes of a file, or of its thumbnail. `unavailable` with a `retryMs` while it cannot be had yet. */
+  async read(fileId: string, options: { thumbnail?: boolean; signal?: AbortSignal } = {}): Promise<Blob> {
+    const response = await this.#rest.file(fileId, options.thumbnail ?? false, options.signal);
+    return response.blob();
+  }
+
+  /** An address that leads to the file for a minute, for a link or a player. */
+  async address(fileId: string): Promise<string> {
+    const end = new AbortController();
+    const response = await this.#rest.file(fileId, false, end.signal);
+    end.abort(); // only where it leads to was wanted
+    return response.url;
+  }
+
+  /** What the server does not hear of is removed by itself when its time is over. */
+  async #abandon(uploadId: string | undefined): Promise<void> {
+    if (!uploadId) return;
+    this.#memory.forget(uploadId);
+    await this.#rest.abortUpload(uploadId).catch(() => {});
+  }
+}
+
+/** One upload from its first request to its descriptor. */
+class Job {
+  plan: UploadPlan | undefined;
+  readonly #stop = new AbortController();
+  readonly #inFlight = new Map<number, number>();
+  #there = 0;
+
+  constructor(
+    readonly env: Env,
+    readonly files: FileEnv,
+    readonly rest: Rest,
+    readonly memory: UploadMemory,
+    readonly channelId: string,
+    readonly file: File,
+    readonly options: UploadOptions,
+  ) {}
+
+  async run(): Promise<FileDescriptor> {
+    const stop = () => this.#stop.abort();
+    this.options.signal?.addEventListener('abort', stop);
+    if (this.options.signal?.aborted) stop();
+    try {
+      this.#check();
+      this.#tell('preparing');
+      const picture = await this.files.picture?.(this.file).catch(() => undefined);
+      this.plan = (await this.#resumed(picture)) ?? (await this.#created(picture));
+      this.#check();
+      await this.#sendAll(this.plan, picture);
+      this.#tell('checking');
+      const done = await this.#again(() => this.rest.completeUpload(this.plan!.id));
+      this.memory.forget(this.plan.id);
+      return done;
+    } finally {
+      this.options.signal?.removeEventListener('abort', stop);
+      this.#stop.abort(); // nothing of it goes on by itself
+    }
+  }
+
+  /** The plan of an earlier attempt. The thumbnail has to be the one that was announced then. */
+  async #resumed(picture: Picture | undefined): Promise<UploadPlan | undefined> {
+    const id = this.memory.find(this.channelId, this.file);
+    if (!id) return undefined;
+    const plan = await this.#again(() => this.rest.upload(id)).catch((thrown: unknown) => {
+      const error = asError(thrown);
+      if (isTemporary(error) || error.code === 'aborted') throw error;
+      return undefined; // it is over
+    });
+    const fits = plan?.size === this.file.size && (!plan.thumbnail || plan.thumbnail.size === picture?.thumbnail?.blob.size);
+    if (!fits) this.memory.forget(id);
+    return fits ? plan : undefined;
+  }
+
+  async #created(picture: Picture | undefined): Promise<UploadPlan> {
+    const { channelId, file } = this;
+    const head = { channelId, name: file.name, size: file.size, contentType: typeOf(file) };
+    const sha256 = file.size <= ONE_REQUEST && this.files.sha256 ? await this.files.sha256(await file.arrayBuffer()) : '';
+    const announced = { ...head, ...(sha256 ? { sha256 } : {}), ...pictureOf(picture) };
+    const plan = await this.#again(() => this.rest.createUpload(announced)).catch((thrown: unknown) => {
+      const error = asError(thrown);
+      if (error.code !== 'bad_request' || !/thumbnail|width|height/.test(error.message)) throw error;
+      return this.rest.createUpload(head); // a server that takes no thumbnails
+    });
+    this.memory.remember(plan.id, channelId, file);
+    return plan;
+  }
+
+  async #sendAll(plan: UploadPlan, picture: Picture | undefined): Promise<void> {
+    if (plan.thumbnail && picture?.thumbnail) {
+      await this.#send(plan.thumbnail, picture.thumbnail.blob, async () => (await this.rest.upload(plan.id)).thumbnail);
+    }
+    if (plan.partCount === 1) {
+      if (plan.partsThere.includes(1)) return;
+      await this.#send(plan.put, this.file, async () => (await this.rest.upload(plan.id)).put, 1);
+      return;
+    }
+    if (!this.files.sha256) throw new ParleyError('bad_request', 'files of this size can be sent from a page with https alone');
+    await this.#sendParts(plan, this.files.sha256);
+  }
+
+  /** Three at a time; when one fails for good, all end. */
+  async #sendParts(plan: UploadPlan, sha256: NonNullable<FileEnv['sha256']>): Promise<void> {
+    const there = new Set(plan.partsThere);
+    const numbers = Array.from({ length: plan.partCount }, (_, i) => i + 1);
+    const sliceOf = (number: number) => this.file.slice((number - 1) * plan.partSize, number * plan.partSize);
+    for (const number of there) this.#there += sliceOf(number).size;
+    this.#tell('sending');
+    const waiting = numbers.filter((number) => !there.has(number));
+    const work = async () => {
+      for (let number = waiting.shift(); number !== undefined; number = waiting.shift()) {
+        const part = sliceOf(number);
+        const mine = { number, sha256: await sha256(await part.arrayBuffer()) };
+        await this.#send(undefined, part, async () => (await this.rest.signParts(plan.id, [mine]))[0], number);
+      }
+    };
+    const workers = Array.from({ length: AT_ONCE }, () => work().catch((error: unknown) => {
+      this.#stop.abort();
+      throw error;
+    }));
+    const ended = await Promise.allSettled(workers);
+    const failed = ended.flatMap((end) => (end.status === 'rejected' ? [asError(end.reason)] : []));
+    const first = failed.find((error) => error.code !== 'aborted') ?? failed[0];
+    if (first) throw first;
+  }
+
+  /** One body. `sign` gets a fresh request where there is none, or it was refused. `number` 0: not part of the file. */
+  async #send(signed: SignedRequest | undefined, body: Blob, sign: () => Promise<SignedRequest | undefined>, number = 0): Promise<void> {
+    let request = signed;
+    let refused = 0;
+    await this.#again(async () => {
+      request ??= await sign();
+      if (!request) return; // it is there
+      const { method, url, headers } = request;
+      const target = { method, url: this.rest.absolute(url), headers: headers.map((each) => [each.name, each.value] as const), body };
+      const onProgress = (sent: number) => this.#sent(number, Math.min(sent, body.size));
+      const answer = await this.files.transfer({ ...target, signal: this.#stop.signal, onProgress });
+      if (answer.status >= 200 && answer.status < 300) return;
+      request = undefined;
+      this.#sent(number, 0);
+      const again = answer.status === 403 && ++refused <= MAX_SIGNED;
+      throw storeError(again ? 503 : answer.status, answer.text);
+    });
+    this.#inFlight.delete(number);
+    if (number > 0) this.#there += body.size;
+    this.#tell('sending');
+  }
+
+  #sent(number: number, bytes: number): void {
+    if (number === 0) return;
+    this.#inFlight.set(number, bytes);
+    this.#tell('sending');
+  }
+
+  #tell(phase: UploadProgress['phase']): void {
+    if (this.#stop.signal.aborted) return;
+    const sent = [...this.#inFlight.values()].reduce((sum, bytes) => sum + bytes, this.#there);
+    this.options.onProgress?.({ phase, sent: phase === 'checking' ? this.file.size : sent, total: this.file.size });
+  }
+
+  #check(): void {
+    if (this.#stop.signal.aborted) throw new ParleyError('aborted', 'the upload was given up');
+  }
+
+  /** Errors that say "later" are tried again. */
+  async #again<T>(run: () => Promise<T>): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      this.#check();
+      try {
+        return await run();
+      } catch (thrown) {
+        const error = readable(thrown);
+        if (!isTemporary(error) || attempt >= MAX_TRIES || this.#stop.signal.aborted) throw error;
+        await this.#pause(Math.max(error.retryMs, backoff(attempt, RESEND, this.env.random())));
+      }
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const { signal } = this.#stop;
+      const done = () => {
+        this.env.clock.clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = this.env.clock.setTimeout(done, ms);
+      signal.addEventListener('abort', done);
+    });
+  }
+}
+
+/** `type/subtype` as the server takes it: in lower case, without parameters. */
+function typeOf(file: File): string {
+  const type = file.type.split(';')[0]!.trim().toLowerCase();
+  return /^[a-z0-9!#$&^_.+-]+\/[a-z0-9!#$&^_.+-]+$/.test(type) ? type : 'application/octet-stream';
+}
+
+function pictureOf(picture: Picture | undefined): object {
+  if (!picture) return {};
+  const { width, height, thumbnail } = picture;
+  const size = width <= 65_535 && height <= 65_535 ? { width, height } : {};
+  if (!thumbnail) return size;
+  const { blob } = thumbnail;
+  return { ...size, thumbnail: { size: blob.size, contentType: blob.type, width: thumbnail.width, height: thumbnail.height } };
+}
+
+/** A store answers with XML or with a problem document; the status says what to do. */
+function storeError(status: number, text: string): ParleyError {
+  const later = status === 0 || status === 408 || status === 429 || status >= 500;
+  const detail = /"detail":"([^"]{1,300})"/.exec(text)?.[1] ?? `the store of files answered ${status}`;
+  return new ParleyError(later ? 'unavailable' : 'bad_request', detail, 0, status);
+}
+
+/** A file that was changed or removed on the disk cannot be read again. */
+function readable(thrown: unknown): ParleyError {
+  const name = (thrown as { name?: unknown } | undefined)?.name;
+  if (name === 'NotReadableError' || name === 'NotFoundError') return new ParleyError('bad_request', 'the file cannot be read any more');
+  return asError(thrown);
+}
