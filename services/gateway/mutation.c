@@ -1,5 +1,6 @@
 #include "gateway/mutation.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ void mutation_ack(struct mutation *m, uint64_t seq, const Google__Protobuf__Time
                 metric_add(&stat_acks_duplicate, 1);
         metric_observe(&stat_publish_seconds, (double)(core->now_ns - m->started_ns) / 1e9);
         if (s) {
-                ack.id = m->event->id;
+                ack.id = m->id;
                 ack.channel_id = m->channel->id;
                 ack.seq = seq;
                 ack.created_at = (Google__Protobuf__Timestamp *)created_at;
@@ -81,28 +82,48 @@ void mutation_fail(struct mutation *m, enum parley_code code, uint32_t retry_ms,
         mutation_free(m);
 }
 
-/* protobuf-c has no copy */
-static Parley__V1__Event *event_copy(struct core *core, const Parley__V1__Event *event)
+int mutation_fingerprint(const struct mutation *m, uint8_t ret[FINGERPRINT_LEN])
+{
+        Parley__V1__Event *event = m->event;
+        int r;
+
+        if (!event)
+                event = parley__v1__event__unpack(NULL, m->n_packed, m->packed);
+        r = event ? event_fingerprint(event, ret) : -ENOMEM;
+        if (event && event != m->event)
+                parley__v1__event__free_unpacked(event, NULL);
+        return r;
+}
+
+/* protobuf-c has no copy: the packed event is one. Unpacked it costs more than all the rest, so only what will be changed is. */
+static struct mutation *mutation_new(const Parley__V1__Event *event, bool will_change)
 {
         size_t n = parley__v1__event__get_packed_size(event);
+        struct mutation *m = malloc(sizeof(*m) + n);
 
-        buf_reset(&core->scratch, 65536);
-        if (buf_reserve(&core->scratch, n))
+        if (!m)
                 return NULL;
-        parley__v1__event__pack(event, core->scratch.data);
-        return parley__v1__event__unpack(NULL, n, core->scratch.data);
+        *m = (struct mutation){.n_packed = n, .created_at = *event->created_at, .bytes = sizeof(*m) + n};
+        parley__v1__event__pack(event, m->packed);
+        snprintf(m->id, sizeof(m->id), "%s", event->id);
+        snprintf(m->actor_id, sizeof(m->actor_id), "%s", event->actor_id);
+        if (!will_change)
+                return m;
+        m->event = parley__v1__event__unpack(NULL, n, m->packed);
+        m->bytes += UNPACKED_REST + UNPACKED_FACTOR * n;
+        if (m->event)
+                return m;
+        free(m);
+        return NULL;
 }
 
 void mutation_begin(struct session *s, struct channel *c, const Parley__V1__Event *event,
                     const struct mutation_options *options)
 {
         struct core *core = s->core;
-        struct mutation *m = calloc(1, sizeof(*m));
+        struct mutation *m = mutation_new(event, options->target_seq != 0);
 
-        if (m)
-                m->event = event_copy(core, event);
-        if (!m || !m->event) {
-                free(m);
+        if (!m) {
                 session_error(s, options->ref, PARLEY_INTERNAL, 1000, "no memory");
                 return;
         }
@@ -121,7 +142,6 @@ void mutation_begin(struct session *s, struct channel *c, const Parley__V1__Even
         core_trace_id(core, m->trace_id);
         s->n_pending++;
         core->n_pending++;
-        m->bytes = sizeof(*m) + UNPACKED_REST + UNPACKED_FACTOR * parley__v1__event__get_packed_size(event);
         core->pending_bytes += m->bytes;
         metric_set(&stat_pending, core->n_pending);
         m->next = core->mutations;

@@ -34,10 +34,15 @@ struct mutation {
         int64_t unstored_ms;           /* of a retry: until then it was not stored, unix ms */
         uint64_t stored_seq;           /* of an identity that was stored before */
         enum parley_code target_error; /* why it cannot be, unless the identity is stored already */
-        Parley__V1__Event *event;
+        /* What the log gets, behind this struct. An edit or a deletion gets its target's id first: it has `event`, too, and is packed again. */
+        size_t n_packed;
+        Parley__V1__Event *event; /* NULL: only packed */
+        Google__Protobuf__Timestamp created_at;
         size_t bytes; /* of it all, about */
-        uint8_t fingerprint[FINGERPRINT_LEN];
+        char id[UUID_LEN + 1];
+        char actor_id[IDENT_MAX + 1];
         char trace_id[33];
+        uint8_t packed[];
 };
 
 struct mutation_options {
@@ -49,9 +54,11 @@ struct mutation_options {
         enum policy_action action;
 };
 
-/* Copies the event; checks have been made. Answers the session in the end, exactly once. */
+/* Copies the event; checks have been made: its id is a UUID and its actor an identifier. Answers the session in the end, exactly once. */
 void mutation_begin(struct session *s, struct channel *c, const Parley__V1__Event *event,
                     const struct mutation_options *options);
+/* Of what was asked for. 0, -ENOMEM. */
+int mutation_fingerprint(const struct mutation *m, uint8_t ret[FINGERPRINT_LEN]);
 /* The answers; both free it */
 void mutation_ack(struct mutation *m, uint64_t seq, const Google__Protobuf__Timestamp *created_at, bool duplicate);
 __attribute__((__format__(__printf__, 4, 5))) void mutation_fail(struct mutation *m, enum parley_code code,

@@ -23,16 +23,19 @@ static void publish_send(struct mutation *m);
 void publish_answer_stored(struct mutation *m, const Parley__V1__Event *stored, const uint8_t *content_hash,
                            size_t n_hash)
 {
-        uint8_t fingerprint[FINGERPRINT_LEN];
+        uint8_t fingerprint[FINGERPRINT_LEN], asked_for[FINGERPRINT_LEN];
+        int r = mutation_fingerprint(m, asked_for);
 
-        if (n_hash == FINGERPRINT_LEN) {
+        if (n_hash == FINGERPRINT_LEN)
                 memcpy(fingerprint, content_hash, FINGERPRINT_LEN);
-        } else if (event_fingerprint(stored, fingerprint)) {
+        else if (r == 0)
+                r = event_fingerprint(stored, fingerprint);
+        if (r) {
                 mutation_fail(m, PARLEY_INTERNAL, RETRY_MS, "no memory");
                 return;
         }
-        if (strcmp(stored->channel_id, m->channel->id) != 0 || strcmp(stored->actor_id, m->event->actor_id) != 0 ||
-            strcmp(stored->id, m->event->id) != 0 || memcmp(fingerprint, m->fingerprint, FINGERPRINT_LEN) != 0) {
+        if (strcmp(stored->channel_id, m->channel->id) != 0 || strcmp(stored->actor_id, m->actor_id) != 0 ||
+            strcmp(stored->id, m->id) != 0 || memcmp(fingerprint, asked_for, FINGERPRINT_LEN) != 0) {
                 mutation_fail(m, PARLEY_ID_CONFLICT, 0, "the id was used before, for something else");
                 return;
         }
@@ -92,7 +95,7 @@ static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdat
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "history is too far behind to know this id");
         } else if (m->target_error) {
                 mutation_fail(m, m->target_error, 0, "the target of this %s cannot be changed (any more)",
-                              m->event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE_EDITED ? "edit" : "deletion");
+                              m->action == POLICY_EDIT_OWN ? "edit" : "deletion");
         } else if (wiretime_ns(answer->ingested_through) / 1000000 >= known_since_ms(m)) {
                 publish_retry(m, wiretime_ns(answer->ingested_through) / 1000000);
         } else {
@@ -109,13 +112,9 @@ void publish_lookup(struct mutation *m)
 
         _Static_assert(sizeof(data) > 2 * IDENT_MAX + UUID_LEN + 64, "the request fits");
         m->looked_up = true;
-        if (event_fingerprint(m->event, m->fingerprint)) {
-                mutation_fail(m, PARLEY_INTERNAL, RETRY_MS, "no memory");
-                return;
-        }
         request.channel_id = m->channel->id;
-        request.actor_id = m->event->actor_id;
-        request.id = m->event->id;
+        request.actor_id = m->actor_id;
+        request.id = m->id;
         up_request(&m->core->up, RPC_HISTORY_LOOKUP, data, parley__v1__lookup_request__pack(&request, data),
                    lookup_on_answer, m);
 }
@@ -181,17 +180,33 @@ static void publish_on_puback(int error, const struct bus_ack *ack, const char *
         }
         chain_expect(m->channel, ack->seq, LIVE_COPY_MS);
         digest_note(m->channel, ack->seq);
-        mutation_ack(m, ack->seq, m->event->created_at, false);
+        mutation_ack(m, ack->seq, &m->created_at, false);
 }
 
 /* Since its frame a look-up may have taken a while: a removal that was confirmed meanwhile counts */
 static enum parley_code publish_allowed(const struct mutation *m)
 {
-        struct user *u = user_find(m->core, m->event->actor_id);
+        struct user *u = user_find(m->core, m->actor_id);
 
         if (!u || !m->channel->doc)
                 return PARLEY_NOT_A_MEMBER;
         return policy_check(m->channel->doc, user_role(u, m->channel), m->admin, m->action);
+}
+
+/* What the log gets. NULL: no memory */
+static const uint8_t *publish_pack(struct mutation *m, size_t *ret_n)
+{
+        struct buf *scratch = &m->core->scratch;
+
+        if (!m->event) {
+                *ret_n = m->n_packed;
+                return m->packed;
+        }
+        buf_reset(scratch, 65536);
+        if (wire_proto_encode(&m->event->base, scratch))
+                return NULL;
+        *ret_n = scratch->len;
+        return scratch->data;
 }
 
 static void publish_send(struct mutation *m)
@@ -199,10 +214,16 @@ static void publish_send(struct mutation *m)
         struct core *core = m->core;
         enum parley_code code = publish_allowed(m);
         char subject[SUBJECT_MAX], msg_id[SUBJECT_MAX];
-        size_t n = parley__v1__event__get_packed_size(m->event);
+        const uint8_t *packed;
+        size_t n;
 
         if (code != PARLEY_OK) {
                 mutation_fail(m, code, 0, "not allowed in %s any more", m->channel->id);
+                return;
+        }
+        packed = publish_pack(m, &n);
+        if (!packed) {
+                mutation_fail(m, PARLEY_INTERNAL, RETRY_MS, "no memory");
                 return;
         }
         /* history would not take it: then it must not be acknowledged */
@@ -216,14 +237,8 @@ static void publish_send(struct mutation *m)
                 return;
         }
         subject_chat(subject, m->channel->shard->number, m->channel->id);
-        subject_msg_id(msg_id, m->channel->id, m->event->actor_id, m->event->id);
-        buf_reset(&core->scratch, 65536);
-        if (buf_reserve(&core->scratch, n) || event_fingerprint(m->event, m->fingerprint)) {
-                mutation_fail(m, PARLEY_INTERNAL, RETRY_MS, "no memory");
-                return;
-        }
-        parley__v1__event__pack(m->event, core->scratch.data);
-        up_publish_stream(&core->up, subject, msg_id, core->scratch.data, n, m->trace_id, publish_on_puback, m);
+        subject_msg_id(msg_id, m->channel->id, m->actor_id, m->id);
+        up_publish_stream(&core->up, subject, msg_id, packed, n, m->trace_id, publish_on_puback, m);
 }
 
 void publish_start(struct mutation *m)

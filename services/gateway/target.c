@@ -41,7 +41,7 @@ static bool target_set_id(struct mutation *m, const char *id)
 
 static void target_found(struct mutation *m, const Parley__V1__Event *target)
 {
-        if (strcmp(target->actor_id, m->event->actor_id) != 0)
+        if (strcmp(target->actor_id, m->actor_id) != 0)
                 m->action = POLICY_DELETE_ANY;
         publish_start(m);
 }
@@ -59,7 +59,7 @@ static void target_check(struct mutation *m, const Parley__V1__Event *target)
                 target_refuse(m, PARLEY_CONFLICT, "it is deleted already");
         else if (!message)
                 target_refuse(m, PARLEY_BAD_REQUEST, "targetSeq is no message");
-        else if (strcmp(target->actor_id, m->event->actor_id) != 0 && !m->target_may_any)
+        else if (strcmp(target->actor_id, m->actor_id) != 0 && !m->target_may_any)
                 target_refuse(m, PARLEY_FORBIDDEN, "somebody else wrote it");
         else if (message->type == PARLEY__V1__MESSAGE__TYPE__system)
                 target_refuse(m, PARLEY_FORBIDDEN, "it is a message of the system");
