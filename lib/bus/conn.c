@@ -2,6 +2,7 @@
 #include "bus/conn.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,13 +122,29 @@ static natsStatus build_options(struct conn *c, natsOptions *o, char *urls)
         return s;
 }
 
+/* nats.c releases messages on a thread of its own, which it wakes for each. Where it may preempt, a heap that we let go costs a switch to that
+ * thread and back for each message in it; a batch thread waits until we sleep. The library's threads begin here and inherit it. */
+static natsStatus open_library(void)
+{
+        const struct sched_param none = {0};
+        struct sched_param before;
+        int policy, known = pthread_getschedparam(pthread_self(), &policy, &before);
+
+        if (known == 0 && policy == SCHED_OTHER)
+                pthread_setschedparam(pthread_self(), SCHED_BATCH, &none); /* refused: it is slower, no more */
+        natsStatus s = nats_Open(-1);
+        if (known == 0 && policy == SCHED_OTHER)
+                pthread_setschedparam(pthread_self(), policy, &before);
+        return s;
+}
+
 /* On a worker */
 static void connect_work(uv_work_t *work)
 {
         struct conn *c = work->data;
         natsOptions *o = NULL;
         _cleanup_free_ char *urls = strdup(c->options.url);
-        natsStatus s = urls != NULL ? nats_Open(-1) : NATS_NO_MEMORY;
+        natsStatus s = urls != NULL ? open_library() : NATS_NO_MEMORY;
 
         if (s == NATS_OK)
                 s = natsOptions_Create(&o);
