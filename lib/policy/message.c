@@ -11,9 +11,9 @@
 #define MESSAGE_REST 1024
 /* A mention with its tag and length, or its quotes and comma */
 #define MENTION_REST 4
-/* An attachment: its name of 255 bytes, type of 127, checksum and id, sizes, lengths and tags. As JSON it is its descriptor, of at most
+/* An attachment: its name of 255 bytes, type of 127, blurhash of 166, checksum and id, a thumbnail, sizes, lengths and tags. As JSON it is its descriptor, of at most
  * ATTACHMENT_TOKEN_MAX characters (lib/auth/attachment.h). */
-#define ATTACHMENT_MAX 600
+#define ATTACHMENT_MAX 860
 #define ATTACHMENT_JSON_MAX (2048 + 4)
 /* \u0000, the longest that JSON makes of one byte */
 #define JSON_ESCAPE 6

@@ -59,7 +59,9 @@ static const char *check_attachments(size_t n, Parley__V1__Attachment *const *at
 
                 if (!uuid_valid(a->id) || !*a->name || strlen(a->name) > NAME_OF_FILE_MAX ||
                     strlen(a->content_type) > NAME_OF_FILE_MAX || strlen(a->sha256) > NAME_OF_FILE_MAX ||
-                    a->size > SEQ_MAX)
+                    strlen(a->blurhash) > NAME_OF_FILE_MAX || a->size > SEQ_MAX ||
+                    (a->thumbnail && (strlen(a->thumbnail->id) > NAME_OF_FILE_MAX || a->thumbnail->size > SEQ_MAX ||
+                                      strlen(a->thumbnail->content_type) > NAME_OF_FILE_MAX)))
                         return "an attachment is not one of the upload service";
         }
         return NULL;

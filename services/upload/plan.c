@@ -112,6 +112,22 @@ bool plan_types_valid(const char *allowed)
         return n_patterns > 0;
 }
 
+bool plan_thumbnail_type(const char *type)
+{
+        return strcmp(type, "image/jpeg") == 0 || strcmp(type, "image/png") == 0 || strcmp(type, "image/webp") == 0;
+}
+
+/* One digit tells how many components there are across and down, one the largest of them, four the first; then two for each */
+bool plan_blurhash_valid(const char *hash)
+{
+        static const char digits[] =
+                "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~";
+        const char *first = *hash ? strchr(digits, *hash) : NULL;
+        size_t number = first ? (size_t)(first - digits) : 0, n = strspn(hash, digits);
+
+        return first && number < 81 && hash[n] == '\0' && n == 4 + 2 * (number / 9 + 1) * (number % 9 + 1);
+}
+
 /* Not SVG, which runs scripts; not PDF, whose viewers do. */
 static const char *const inline_types[] = {
         "audio/aac",  "audio/flac",  "audio/mp4",   "audio/mpeg", "audio/ogg",  "audio/wav",

@@ -9,8 +9,11 @@
 #define PLAN_PARTS_MAX 10000u                /* … unless these would be more, which S3 does not take */
 #define PLAN_PART_BYTES_MAX (UINT64_C(1) << 30)
 #define PLAN_SIZE_MAX (PLAN_PARTS_MAX * PLAN_PART_BYTES_MAX)
-#define PLAN_NAME_MAX 255 /* bytes, as of file systems */
-#define PLAN_TYPE_MAX 127 /* characters, RFC 6838 section 4.2 */
+#define PLAN_NAME_MAX 255      /* bytes, as of file systems */
+#define PLAN_TYPE_MAX 127      /* characters, RFC 6838 section 4.2 */
+#define PLAN_PIXELS_MAX 65535u /* width and height that a client may say; more than JPEG can have */
+#define PLAN_THUMBNAIL_BYTES (UINT64_C(256) << 10)
+#define PLAN_THUMBNAIL_PIXELS 512u
 
 /* size: 1 to PLAN_SIZE_MAX. One part: 1 and the size. Every part has *ret_part_size bytes but the last. */
 void plan_parts(uint64_t size, uint32_t *ret_n_parts, uint64_t *ret_part_size);
@@ -25,6 +28,9 @@ bool plan_type_valid(const char *type);
 /* allowed: patterns separated by commas: "*", "image/" followed by an asterisk, "application/pdf" */
 bool plan_type_allowed(const char *allowed, const char *type);
 bool plan_types_valid(const char *allowed);
+bool plan_thumbnail_type(const char *type);
+/* https://github.com/woltapp/blurhash/blob/master/Algorithm.md: characters and length fit its first character; at most 166 */
+bool plan_blurhash_valid(const char *hash);
 /* Types that a browser shows, and that can run nothing */
 bool plan_type_inline(const char *type);
 /* Whether content that was found to be `found` may go as what its sender called `declared`: an image, sound or film that a browser shows must

@@ -91,6 +91,11 @@ int quota_apply(Parley__V1__UserFiles *u, const struct quota_change *change, con
                         drop(u, i);
                 return 0;
         case QUOTA_FREE:
+                if (i <
+                    u->n_reservations) { /* not counted yet; then a commit that comes later finds nothing to count */
+                        drop(u, i);
+                        return 0;
+                }
                 u->bytes -= change->size < u->bytes ? change->size : u->bytes;
                 u->files -= u->files > 0;
                 return 0;

@@ -55,6 +55,7 @@ const struct http_route rest_routes[REST_ROUTES] = {
         {"POST", "/api/uploads/{id}/complete", rest_complete, BODY_SMALL, NULL},
         {"GET", "/api/files/{id}", rest_get_file, 0, NULL},
         {"DELETE", "/api/files/{id}", rest_delete_file, 0, NULL},
+        {"GET", "/api/files/{id}/thumbnail", rest_get_thumbnail, 0, NULL},
         {"POST", "/api/files/{id}/descriptors", rest_describe, BODY_SMALL, NULL},
         {"PUT", LOCAL_URL_PATH "{name}/{part}", store_put, PLAN_PART_BYTES_MAX, &store_sink},
         {"GET", LOCAL_URL_PATH "{name}", store_get, 0, NULL},

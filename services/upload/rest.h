@@ -14,7 +14,11 @@
 #include "upload/store.h"
 #include "wire/wire.h"
 
-struct rejection;
+/* Why a completed upload is refused, and removed */
+struct rejection {
+        enum parley_code code;
+        const char *text;
+};
 
 struct rest {
         struct env *env;
@@ -23,7 +27,7 @@ struct rest {
         struct ratetable *by_user, *by_address;
 };
 
-#define REST_ROUTES 10
+#define REST_ROUTES 11
 extern const struct http_route rest_routes[REST_ROUTES];
 
 /* One request. Lives until it is answered: after rest_json, rest_problem… it must not be touched. */
@@ -67,6 +71,18 @@ void rest_access(struct rest_call *c, enum policy_action action, rest_then then)
 void rest_upload(struct rest_call *c, rest_then then, rest_then absent);
 /* Reads c->file; or calls `absent`, where that is not NULL; or answers */
 void rest_file(struct rest_call *c, rest_then then, rest_then absent);
+/* Of POST /api/uploads: whether the body was refused (and answered); c->upload, with a new id; hexadecimal digits in lower case */
+bool rest_plan_refuse(struct rest_call *c, const Parley__V1__CreateUploadRequest *b);
+int rest_plan_make(struct rest_call *c); /* 0, -ENOMEM */
+void rest_plan_lower(char *s);
+/* Takes the thumbnail of c->upload, if it has one, out of the clients' reach, looks at it, and writes down in c->file what it is; then goes on
+ * with `then`; or answers, or refuses the upload */
+void rest_thumbnail_check(struct rest_call *c, rest_then then);
+/* Removes the upload and answers why. why has to stay. */
+void rest_reject(struct rest_call *c, const struct rejection *why);
+/* The answer to a completion that was answered before, with c->file */
+void rest_answer_again(struct rest_call *c);
+void rest_store_failed(struct rest_call *c, int error);
 /* A descriptor of c->file for the caller in this channel */
 void rest_descriptor(struct rest_call *c, unsigned status, const char *channel_id);
 
@@ -76,6 +92,7 @@ void rest_get_upload(struct http_request *rq, void *userdata);
 void rest_abort(struct http_request *rq, void *userdata);
 void rest_parts(struct http_request *rq, void *userdata);
 void rest_complete(struct http_request *rq, void *userdata);
+void rest_get_thumbnail(struct http_request *rq, void *userdata);
 void rest_get_file(struct http_request *rq, void *userdata);
 void rest_describe(struct http_request *rq, void *userdata);
 void rest_delete_file(struct http_request *rq, void *userdata);

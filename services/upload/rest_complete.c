@@ -16,6 +16,7 @@
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "upload/image.h"
+#include "upload/objects.h"
 #include "upload/plan.h"
 #include "upload/quota.h"
 #include "upload/records.h"
@@ -23,9 +24,7 @@
 #include "upload/sniff.h"
 #include "upload/upload_metrics.h"
 
-typedef int (*store_call)(struct store *s, const struct store_object *o, store_handler handler, void *userdata);
-
-static void ask_store(struct rest_call *c, store_call call, store_handler then)
+static void ask_store(struct rest_call *c, objects_call call, store_handler then)
 {
         const struct store_object o = record_object(c->upload);
         int r = call(c->rest->env->store, &o, then, c);
@@ -34,7 +33,16 @@ static void ask_store(struct rest_call *c, store_call call, store_handler then)
                 then(r, NULL, c);
 }
 
-static void store_failed(struct rest_call *c, int error)
+/* The same of its thumbnail */
+static void run_all(struct rest_call *c, objects_call call, objects_handler then)
+{
+        struct objects o;
+
+        objects_of_upload(c->upload, &o);
+        objects_run(c->rest->env, &o, call, then, c);
+}
+
+void rest_store_failed(struct rest_call *c, int error)
 {
         if (error == STORE_E_BUSY)
                 rest_problem(c, PARLEY_UNAVAILABLE, "a body is still being written; try again");
@@ -44,10 +52,6 @@ static void store_failed(struct rest_call *c, int error)
 
 /* --- what was found wrong: the upload is over --- */
 
-struct rejection {
-        enum parley_code code;
-        const char *text;
-};
 static const struct rejection wrong_size = {PARLEY_CONFLICT, "the object has not the size that was announced"};
 static const struct rejection wrong_sum = {PARLEY_CONFLICT, "the object's SHA-256 is not the one that was announced"};
 static const struct rejection wrong_type = {PARLEY_CONFLICT, "the content is not what contentType says"};
@@ -68,21 +72,20 @@ static void on_reject_released(int error, void *userdata)
 static void on_reject_forgotten(int error, void *userdata)
 {
         struct rest_call *c = userdata;
-        const struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id, .size = c->upload->size};
+        const struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id};
         int r = error ? error : quota_run(c->rest->env->quota, c->claims.user_id, &change, on_reject_released, c);
 
         if (r != 0)
                 rest_unavailable(c, "NATS", r);
 }
 
-static void on_reject_removed(int error, const struct store_result *r, void *userdata)
+static void on_reject_removed(int error, void *userdata)
 {
         struct rest_call *c = userdata;
         int e;
 
-        (void)r;
         if (error) {
-                store_failed(c, error);
+                rest_store_failed(c, error);
                 return;
         }
         e = record_delete_upload(c->rest->env, c->id, BUS_KV_ANY, on_reject_forgotten, c);
@@ -90,13 +93,13 @@ static void on_reject_removed(int error, const struct store_result *r, void *use
                 rest_unavailable(c, "NATS", e);
 }
 
-static void reject(struct rest_call *c, const struct rejection *why)
+void rest_reject(struct rest_call *c, const struct rejection *why)
 {
         metric_add(&metric_rejected, 1);
         log_info("an upload was refused", LOG_S("upload", c->id), LOG_S("user", c->claims.user_id),
                  LOG_S("why", why->text));
         c->why = why;
-        ask_store(c, c->rest->env->store->ops->remove, on_reject_removed);
+        run_all(c, c->rest->env->store->ops->remove, on_reject_removed);
 }
 
 /* --- the end, last step first --- */
@@ -113,12 +116,11 @@ static void on_upload_deleted(int error, void *userdata)
         rest_descriptor(c, 200, c->upload->channel_id);
 }
 
-static void on_forgotten(int error, const struct store_result *r, void *userdata)
+static void on_forgotten(int error, void *userdata)
 {
         struct rest_call *c = userdata;
         int e;
 
-        (void)r;
         (void)FAILPOINT("upload.before_upload_deleted");
         e = error ? error : record_delete_upload(c->rest->env, c->id, BUS_KV_ANY, on_upload_deleted, c);
         if (e != 0)
@@ -135,7 +137,7 @@ static void on_told(int error, const struct bus_ack *ack, const char *text, void
         if (error)
                 rest_unavailable(c, "NATS", error);
         else
-                ask_store(c, c->rest->env->store->ops->forget, on_forgotten);
+                run_all(c, c->rest->env->store->ops->forget, on_forgotten);
 }
 
 /* Told again after a death or an error: with the same id, which JetStream knows for its window */
@@ -158,9 +160,12 @@ static void on_committed(int error, void *userdata)
 
 static void commit(struct rest_call *c)
 {
-        const struct quota_change change = {.kind = QUOTA_COMMIT, .id = c->id, .size = c->upload->size};
+        struct quota_change change = {.kind = QUOTA_COMMIT, .id = c->id};
+        struct objects o;
         int r;
 
+        objects_of_upload(c->upload, &o);
+        change.size = objects_bytes(&o);
         (void)FAILPOINT("upload.before_commit");
         r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_committed, c);
         if (r != 0)
@@ -184,20 +189,24 @@ static void on_recorded(int error, void *userdata)
                 rest_unavailable(c, "NATS", error);
 }
 
-static void on_published(int error, const struct store_result *r, void *userdata)
+static void on_published(int error, void *userdata)
 {
         struct rest_call *c = userdata;
         int e;
 
-        (void)r;
         if (error) {
-                store_failed(c, error);
+                rest_store_failed(c, error);
                 return;
         }
         (void)FAILPOINT("upload.before_file");
         e = record_put_file(c->rest->env, c->file, 0, on_recorded, c);
         if (e != 0)
                 rest_unavailable(c, "NATS", e);
+}
+
+static void publish(struct rest_call *c)
+{
+        run_all(c, c->rest->env->store->ops->publish, on_published);
 }
 
 /* --- what it is --- */
@@ -213,8 +222,23 @@ static Parley__V1__Attachment *attachment_new(const struct rest_call *c, const c
         a->name = strdup(c->upload->name);
         a->content_type = strdup(type);
         a->sha256 = strdup(c->sum);
+        a->blurhash = strdup(c->upload->blurhash);
         a->size = c->upload->size;
+        a->width = c->upload->width;
+        a->height = c->upload->height;
         return a;
+}
+
+/* What an image says itself counts, but for its side: photos may be turned when they are shown. Others, and those that do not say it so
+ * early, are as large as their sender says. */
+static void measure(Parley__V1__Attachment *a, const struct store_result *r)
+{
+        uint32_t width, height;
+
+        if (image_size(r->data, r->n, &width, &height) < 0 || (a->width == height && a->height == width))
+                return;
+        a->width = width;
+        a->height = height;
 }
 
 static int describe(struct rest_call *c, const char *type, const struct store_result *r)
@@ -230,14 +254,14 @@ static int describe(struct rest_call *c, const char *type, const struct store_re
         f->user_id = strdup(c->claims.user_id);
         f->channel_ids = calloc(1, sizeof(*f->channel_ids));
         f->created_at_ms = env_wall_ms();
-        if (!f->channel_ids || !a || !a->id || !a->name || !a->content_type || !a->sha256 || !f->user_id)
+        if (!f->channel_ids || !a || !a->id || !a->name || !a->content_type || !a->sha256 || !a->blurhash ||
+            !f->user_id)
                 return -ENOMEM;
         f->channel_ids[0] = strdup(c->upload->channel_id);
         f->n_channel_ids = 1;
         if (!f->channel_ids[0])
                 return -ENOMEM;
-        if (plan_type_inline(type) && image_size(r->data, r->n, &a->width, &a->height) < 0)
-                a->width = a->height = 0; /* not an image, or one that does not say it so early */
+        measure(a, r);
         return 0;
 }
 
@@ -248,21 +272,21 @@ static void on_read(int error, const struct store_result *r, void *userdata)
         const char *type;
 
         if (error) {
-                store_failed(c, error);
+                rest_store_failed(c, error);
                 return;
         }
         type = sniff_type(env->sniff, r->data, r->n);
         if (!plan_type_fits(c->upload->content_type, type))
-                reject(c, &wrong_type);
+                rest_reject(c, &wrong_type);
         else if (!plan_type_allowed(env->config->types, type))
-                reject(c, &type_refused);
+                rest_reject(c, &type_refused);
         else if (describe(c, type, r) < 0)
                 rest_unavailable(c, "memory", -ENOMEM);
         else
-                ask_store(c, env->store->ops->publish, on_published);
+                rest_thumbnail_check(c, publish);
 }
 
-static void answer_again(struct rest_call *c)
+void rest_answer_again(struct rest_call *c)
 {
         if (strcmp(c->file->user_id, c->claims.user_id) == 0)
                 rest_descriptor(c, 200, c->file->channel_ids[0]);
@@ -281,13 +305,13 @@ static void on_sealed(int error, const struct store_result *r, void *userdata)
 
         (void)FAILPOINT("upload.sealed");
         if (error == STORE_E_MISSING) { /* or another request has just completed it */
-                rest_file(c, answer_again, not_whole);
+                rest_file(c, rest_answer_again, not_whole);
         } else if (error) {
-                store_failed(c, error);
+                rest_store_failed(c, error);
         } else if (r->size != c->upload->size) {
-                reject(c, &wrong_size);
+                rest_reject(c, &wrong_size);
         } else if (*c->upload->sha256 && strcmp(c->upload->sha256, r->sum) != 0) {
-                reject(c, &wrong_sum);
+                rest_reject(c, &wrong_sum);
         } else {
                 memcpy(c->sum, r->sum, sizeof(c->sum));
                 ask_store(c, c->rest->env->store->ops->read, on_read);
@@ -315,7 +339,7 @@ static void look_again(struct rest_call *c)
                 return;
         }
         memcpy(c->channel_id, c->file->channel_ids[0], strlen(c->file->channel_ids[0]) + 1);
-        rest_access(c, POLICY_SEND, answer_again);
+        rest_access(c, POLICY_SEND, rest_answer_again);
 }
 
 static void look_for_file(struct rest_call *c)

@@ -7,6 +7,7 @@
 #include "bus/bus.h"
 #include "upload/access.h"
 #include "upload/disposition.h"
+#include "upload/objects.h"
 #include "upload/plan.h"
 #include "upload/quota.h"
 #include "upload/records.h"
@@ -61,18 +62,17 @@ static void look_first(struct rest_call *c)
 
 /* --- reading --- */
 
-static void redirect(struct rest_call *c)
+/* What a browser could run goes out as bytes of no type. */
+static void redirect_to(struct rest_call *c, const char *name, const char *type)
 {
-        const Parley__V1__Attachment *a = c->file->attachment;
         struct env *env = c->rest->env;
-        bool shown = plan_type_inline(a->content_type);
+        bool shown = plan_type_inline(type);
         char disposition[DISPOSITION_MAX];
         struct buf url;
 
-        disposition_write(disposition, a->name, shown);
-        /* What a browser could run goes out as bytes of no type. */
-        if (env->store->ops->sign_get(env->store, a->id, shown ? a->content_type : "application/octet-stream",
-                                      disposition, env_wall_s(), (uint32_t)env->config->download_ttl_s, &url) != 0) {
+        disposition_write(disposition, c->file->attachment->name, shown);
+        if (env->store->ops->sign_get(env->store, name, shown ? type : "application/octet-stream", disposition,
+                                      env_wall_s(), (uint32_t)env->config->download_ttl_s, &url) != 0) {
                 rest_problem(c, PARLEY_INTERNAL, "the address cannot be signed");
                 return;
         }
@@ -81,14 +81,39 @@ static void redirect(struct rest_call *c)
         rest_empty(c, 302);
 }
 
-void rest_get_file(struct http_request *rq, void *userdata)
+static void redirect(struct rest_call *c)
+{
+        redirect_to(c, c->file->attachment->id, c->file->attachment->content_type);
+}
+
+static void redirect_thumbnail(struct rest_call *c)
+{
+        const Parley__V1__Thumbnail *t = c->file->attachment->thumbnail;
+
+        if (t)
+                redirect_to(c, t->id, t->content_type);
+        else
+                rest_problem(c, PARLEY_NOT_FOUND, "the file has no thumbnail");
+}
+
+static void get(struct http_request *rq, void *userdata, rest_then then)
 {
         struct rest_call *c = rest_begin(rq, userdata);
 
         if (!c)
                 return;
-        c->then = redirect;
+        c->then = then;
         rest_file(c, look_first, NULL);
+}
+
+void rest_get_file(struct http_request *rq, void *userdata)
+{
+        get(rq, userdata, redirect);
+}
+
+void rest_get_thumbnail(struct http_request *rq, void *userdata)
+{
+        get(rq, userdata, redirect_thumbnail);
 }
 
 /* --- for another channel: who may read it here, and send there --- */
@@ -181,7 +206,8 @@ static void on_freed(int error, void *userdata)
 static void on_unrecorded(int error, void *userdata)
 {
         struct rest_call *c = userdata;
-        const struct quota_change change = {.kind = QUOTA_FREE, .id = c->id, .size = c->file->attachment->size};
+        struct quota_change change = {.kind = QUOTA_FREE, .id = c->id};
+        struct objects o;
         int r;
 
         if (error == BUS_E_CONFLICT && ++c->tries < TRIES_MAX) {
@@ -192,17 +218,18 @@ static void on_unrecorded(int error, void *userdata)
                 rest_unavailable(c, "NATS", error);
                 return;
         }
+        objects_of_file(c->file, &o);
+        change.size = objects_bytes(&o);
         r = quota_run(c->rest->env->quota, c->file->user_id, &change, on_freed, c);
         if (r != 0)
                 on_freed(r, c);
 }
 
-static void on_removed(int error, const struct store_result *r, void *userdata)
+static void on_removed(int error, void *userdata)
 {
         struct rest_call *c = userdata;
         int e;
 
-        (void)r;
         if (error) {
                 rest_unavailable(c, "the store", error);
                 return;
@@ -214,19 +241,15 @@ static void on_removed(int error, const struct store_result *r, void *userdata)
 
 static void remove_file(struct rest_call *c)
 {
-        const Parley__V1__Attachment *a = c->file->attachment;
         struct env *env = c->rest->env;
-        struct store_object o = {.name = a->id, .store_id = "", .content_type = a->content_type, .size = a->size};
-        int r;
+        struct objects o;
 
         if (!c->claims.admin && strcmp(c->file->user_id, c->claims.user_id) != 0) {
                 no_file(c);
                 return;
         }
-        plan_parts(a->size, &o.n_parts, &o.part_size);
-        r = env->store->ops->remove(env->store, &o, on_removed, c);
-        if (r != 0)
-                rest_unavailable(c, "the store", r);
+        objects_of_file(c->file, &o);
+        objects_run(env, &o, env->store->ops->remove, on_removed, c);
 }
 
 void rest_delete_file(struct http_request *rq, void *userdata)

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "bus/bus.h"
+#include "upload/objects.h"
 #include "upload/plan.h"
 #include "upload/quota.h"
 #include "upload/records.h"
@@ -30,13 +31,13 @@ struct signed_request {
         struct store_put put;
 };
 
-static int sign(struct rest_call *c, uint32_t part, const char *sha256, struct signed_request *ret)
+static int sign(struct rest_call *c, const struct store_object *o, uint32_t part, const char *sha256,
+                struct signed_request *ret)
 {
-        const struct store_object o = record_object(c->upload);
         struct env *env = c->rest->env;
         uint32_t ttl_s = (uint32_t)env->config->url_ttl_s;
         int64_t now_s = env_wall_s();
-        int r = env->store->ops->sign_put(env->store, &o, part, sha256, now_s, ttl_s, &ret->put);
+        int r = env->store->ops->sign_put(env->store, o, part, sha256, now_s, ttl_s, &ret->put);
 
         if (r != 0)
                 return r;
@@ -45,7 +46,7 @@ static int sign(struct rest_call *c, uint32_t part, const char *sha256, struct s
         ret->request.method = (char *)"PUT";
         ret->request.url = (char *)ret->put.url.data;
         ret->request.part = part;
-        ret->request.size = plan_part_bytes(o.size, o.part_size, part);
+        ret->request.size = plan_part_bytes(o->size, o->part_size, part);
         ret->request.expires_at = &ret->expires;
         for (unsigned i = 0; i < ret->put.n_headers; i++) {
                 parley__v1__signed_request__header__init(&ret->header[i]);
@@ -62,8 +63,9 @@ static void answer_plan(struct rest_call *c, unsigned status, const struct store
 {
         const Parley__V1__PendingUpload *u = c->upload;
         Parley__V1__Upload answer = PARLEY__V1__UPLOAD__INIT;
-        struct signed_request put = {0};
+        struct signed_request put = {0}, thumbnail = {0};
         Google__Protobuf__Timestamp expires;
+        struct objects o;
 
         set_time(&expires, (int64_t)(u->expires_at_ms / 1000));
         answer.id = u->id;
@@ -76,102 +78,20 @@ static void answer_plan(struct rest_call *c, unsigned status, const struct store
         answer.parts_there = there ? there->parts : NULL;
         answer.n_parts_there = there ? there->n_parts : 0;
         answer.expires_at = &expires;
-        if (u->part_count == 1 && sign(c, 1, u->sha256, &put) != 0) {
+        objects_of_upload(u, &o);
+        if ((u->part_count == 1 && sign(c, &o.all[0], 1, u->sha256, &put) != 0) ||
+            (u->thumbnail && sign(c, &o.all[1], 1, u->thumbnail->sha256, &thumbnail) != 0)) {
                 rest_problem(c, PARLEY_INTERNAL, "the address cannot be signed");
-                return;
+        } else {
+                answer.put = u->part_count == 1 ? &put.request : NULL;
+                answer.thumbnail = u->thumbnail ? &thumbnail.request : NULL;
+                rest_json(c, status, &answer.base);
         }
-        answer.put = u->part_count == 1 ? &put.request : NULL;
-        rest_json(c, status, &answer.base);
         store_put_done(&put.put);
+        store_put_done(&thumbnail.put);
 }
 
 /* --- begin --- */
-
-static enum parley_code check_sha256(const Parley__V1__CreateUploadRequest *b, uint32_t n_parts)
-{
-        uint8_t sha256[MAC_LEN];
-        char hex[MAC_HEX_LEN + 1], end[16] = "";
-
-        if (!*b->sha256)
-                return PARLEY_OK;
-        if (strlen(b->sha256) < MAC_HEX_LEN || strlen(b->sha256) > STORE_SUM_MAX)
-                return PARLEY_BAD_REQUEST;
-        if (n_parts > 1)
-                (void)snprintf(end, sizeof(end), "-%u", n_parts);
-        memcpy(hex, b->sha256, MAC_HEX_LEN);
-        hex[MAC_HEX_LEN] = '\0';
-        return mac_unhex(hex, sha256) == 0 && strcmp(b->sha256 + MAC_HEX_LEN, end) == 0 ? PARLEY_OK
-                                                                                        : PARLEY_BAD_REQUEST;
-}
-
-/* Whether it was answered */
-static bool refuse(struct rest_call *c, const Parley__V1__CreateUploadRequest *b)
-{
-        const struct upload_config *config = c->rest->env->config;
-        const char *type = *b->content_type ? b->content_type : "application/octet-stream";
-        const char *wrong = plan_name_wrong(b->name);
-        uint64_t part_size = 0;
-        uint32_t n_parts = 1;
-
-        if (b->size > 0 && b->size <= PLAN_SIZE_MAX)
-                plan_parts(b->size, &n_parts, &part_size);
-        if (!ident_valid(b->channel_id))
-                rest_problem(c, PARLEY_BAD_REQUEST, "channelId is no channel id ([A-Za-z0-9_-], 1 to 64)");
-        else if (wrong)
-                rest_problem(c, PARLEY_BAD_REQUEST, "name %s", wrong);
-        else if (b->size == 0)
-                rest_problem(c, PARLEY_BAD_REQUEST, "size must be at least 1");
-        else if (b->size > config->max_file_bytes)
-                rest_problem(c, PARLEY_TOO_LARGE, "size is %llu; at most %llu bytes are taken",
-                             (unsigned long long)b->size, (unsigned long long)config->max_file_bytes);
-        else if (!plan_type_valid(type))
-                rest_problem(c, PARLEY_BAD_REQUEST,
-                             "contentType must be type/subtype in lower case, without parameters");
-        else if (!plan_type_allowed(config->types, type))
-                rest_problem(c, PARLEY_FORBIDDEN, "files of the type %s are not taken here", type);
-        else if (check_sha256(b, n_parts) != PARLEY_OK)
-                rest_problem(c, PARLEY_BAD_REQUEST, "sha256 must be 64 hexadecimal digits%s",
-                             n_parts > 1 ? ", a dash and the number of parts: the SHA-256 of the parts' SHA-256s" : "");
-        else
-                return false;
-        return true;
-}
-
-static void lower(char *s)
-{
-        for (; *s; s++)
-                if (*s >= 'A' && *s <= 'F')
-                        *s += 'a' - 'A';
-}
-
-static int plan(struct rest_call *c)
-{
-        const Parley__V1__CreateUploadRequest *b = (const Parley__V1__CreateUploadRequest *)c->body;
-        Parley__V1__PendingUpload *u = malloc(sizeof(*u));
-        uint64_t now_ms = env_wall_ms();
-        uint8_t random[10];
-
-        if (!u)
-                return -ENOMEM;
-        parley__v1__pending_upload__init(u);
-        c->upload = u;
-        random_bytes(random, sizeof(random));
-        uuid_v7(now_ms, random, c->id);
-        u->id = strdup(c->id);
-        u->user_id = strdup(c->claims.user_id);
-        u->channel_id = strdup(c->channel_id);
-        u->name = strdup(b->name);
-        u->content_type = strdup(*b->content_type ? b->content_type : "application/octet-stream");
-        u->sha256 = strdup(b->sha256);
-        u->size = b->size;
-        u->created_at_ms = now_ms;
-        u->expires_at_ms = now_ms + c->rest->env->config->pending_ttl_s * 1000;
-        plan_parts(u->size, &u->part_count, &u->part_size);
-        if (!u->id || !u->user_id || !u->channel_id || !u->name || !u->content_type || !u->sha256)
-                return -ENOMEM;
-        lower(u->sha256);
-        return 0;
-}
 
 static void on_recorded(int error, void *userdata)
 {
@@ -183,20 +103,55 @@ static void on_recorded(int error, void *userdata)
                 answer_plan(c, 201, NULL);
 }
 
+/* What is there is the empty default, which is nobody's to free */
+static bool keep_store_id(char **ret, const struct store_result *r)
+{
+        char *copy = *r->store_id ? strdup(r->store_id) : *ret;
+
+        if (copy)
+                *ret = copy;
+        return copy != NULL;
+}
+
+static void record(struct rest_call *c)
+{
+        int r = record_put_upload(c->rest->env, c->upload, 0, on_recorded, c);
+
+        if (r != 0)
+                rest_unavailable(c, "NATS", r);
+}
+
+static void on_thumbnail_begun(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error)
+                rest_unavailable(c, "the store", error);
+        else if (keep_store_id(&c->upload->thumbnail_store_id, r))
+                record(c);
+        else
+                rest_unavailable(c, "memory", -ENOMEM);
+}
+
 static void on_begun(int error, const struct store_result *r, void *userdata)
 {
         struct rest_call *c = userdata;
+        struct env *env = c->rest->env;
+        struct objects o;
         int e;
 
         if (error) {
                 rest_unavailable(c, "the store", error);
-                return;
+        } else if (!keep_store_id(&c->upload->store_id, r)) {
+                rest_unavailable(c, "memory", -ENOMEM);
+        } else if (!c->upload->thumbnail) {
+                record(c);
+        } else {
+                objects_of_upload(c->upload, &o);
+                e = env->store->ops->begin(env->store, &o.all[1], on_thumbnail_begun, c);
+                if (e != 0)
+                        rest_unavailable(c, "the store", e);
         }
-        if (*r->store_id)
-                c->upload->store_id = strdup(r->store_id); /* was the empty default, which is nobody's to free */
-        e = c->upload->store_id ? record_put_upload(c->rest->env, c->upload, 0, on_recorded, c) : -ENOMEM;
-        if (e != 0)
-                rest_unavailable(c, "NATS", e);
 }
 
 static void on_reserved(int error, void *userdata)
@@ -231,13 +186,15 @@ static void on_reserved(int error, void *userdata)
 
 static void permitted(struct rest_call *c)
 {
-        int r = plan(c);
+        int r = rest_plan_make(c);
         struct quota_change change;
+        struct objects o;
 
         if (r == 0) {
+                objects_of_upload(c->upload, &o);
                 change = (struct quota_change){.kind = QUOTA_RESERVE,
                                                .id = c->id,
-                                               .size = c->upload->size,
+                                               .size = objects_bytes(&o),
                                                .expires_at_ms = c->upload->expires_at_ms + RESERVATION_MORE_MS};
                 r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_reserved, c);
         }
@@ -253,7 +210,7 @@ void rest_create(struct http_request *rq, void *userdata)
         if (!c || !rest_body(c, &parley__v1__create_upload_request__descriptor))
                 return;
         b = (const Parley__V1__CreateUploadRequest *)c->body;
-        if (refuse(c, b))
+        if (rest_plan_refuse(c, b))
                 return;
         memcpy(c->channel_id, b->channel_id, strlen(b->channel_id) + 1);
         rest_access(c, POLICY_SEND, permitted);
@@ -320,6 +277,7 @@ static void sign_parts(struct rest_call *c)
 {
         const Parley__V1__UploadPartsRequest *b = (const Parley__V1__UploadPartsRequest *)c->body;
         Parley__V1__UploadParts answer = PARLEY__V1__UPLOAD_PARTS__INIT;
+        const struct store_object o = record_object(c->upload);
         Parley__V1__SignedRequest *list[BATCH_MAX];
         struct signed_request *all;
         size_t n = 0;
@@ -329,8 +287,8 @@ static void sign_parts(struct rest_call *c)
                 return;
         all = calloc(b->n_parts, sizeof(*all));
         for (; all && r == 0 && n < b->n_parts; n++) {
-                lower(b->parts[n]->sha256);
-                r = sign(c, b->parts[n]->number, b->parts[n]->sha256, &all[n]);
+                rest_plan_lower(b->parts[n]->sha256);
+                r = sign(c, &o, b->parts[n]->number, b->parts[n]->sha256, &all[n]);
                 list[n] = &all[n].request;
         }
         answer.parts = list;
@@ -367,19 +325,18 @@ static void on_released(int error, void *userdata)
 static void on_forgotten(int error, void *userdata)
 {
         struct rest_call *c = userdata;
-        const struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id, .size = c->upload->size};
+        const struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id};
         int r = error ? error : quota_run(c->rest->env->quota, c->claims.user_id, &change, on_released, c);
 
         if (r != 0)
                 rest_unavailable(c, "NATS", r);
 }
 
-static void on_removed(int error, const struct store_result *r, void *userdata)
+static void on_removed(int error, void *userdata)
 {
         struct rest_call *c = userdata;
         int e;
 
-        (void)r;
         if (error) {
                 rest_unavailable(c, "the store", error);
                 return;
@@ -397,12 +354,11 @@ static void is_file(struct rest_call *c)
 
 static void remove_upload(struct rest_call *c)
 {
-        const struct store_object o = record_object(c->upload);
         struct env *env = c->rest->env;
-        int r = env->store->ops->remove(env->store, &o, on_removed, c);
+        struct objects o;
 
-        if (r != 0)
-                rest_unavailable(c, "the store", r);
+        objects_of_upload(c->upload, &o);
+        objects_run(env, &o, env->store->ops->remove, on_removed, c);
 }
 
 static void look_for_file(struct rest_call *c)

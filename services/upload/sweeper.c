@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
+#include "upload/objects.h"
 #include "upload/quota.h"
 #include "upload/records.h"
 #include "upload/upload_metrics.h"
@@ -75,29 +76,32 @@ static void on_settled(int error, void *userdata)
 static void settle(struct sweeper *s, enum quota_kind kind)
 {
         const Parley__V1__PendingUpload *u = s->found[s->at];
-        const struct quota_change change = {.kind = kind, .id = u->id, .size = u->size};
-        int r = quota_run(s->env->quota, u->user_id, &change, on_settled, s);
+        struct quota_change change = {.kind = kind, .id = u->id};
+        struct objects o;
+        int r;
+
+        objects_of_upload(u, &o);
+        change.size = objects_bytes(&o);
+        r = quota_run(s->env->quota, u->user_id, &change, on_settled, s);
 
         if (r != 0)
                 failed(s, "quota", r);
 }
 
-static void on_forgotten(int error, const struct store_result *r, void *userdata)
+static void on_forgotten(int error, void *userdata)
 {
         struct sweeper *s = userdata;
 
-        (void)r;
         if (error)
                 failed(s, "the store", error);
         else
                 settle(s, QUOTA_COMMIT);
 }
 
-static void on_removed(int error, const struct store_result *r, void *userdata)
+static void on_removed(int error, void *userdata)
 {
         struct sweeper *s = userdata;
 
-        (void)r;
         if (error)
                 failed(s, "the store", error);
         else
@@ -107,19 +111,19 @@ static void on_removed(int error, const struct store_result *r, void *userdata)
 static void on_file(int error, ProtobufCMessage *m, uint64_t revision, void *userdata)
 {
         struct sweeper *s = userdata;
-        const struct store_object o = record_object(s->found[s->at]);
-        struct store *store = s->env->store;
-        int r = error;
+        const struct store_ops *ops = s->env->store->ops;
+        struct objects o;
 
         (void)revision;
         if (m)
                 protobuf_c_message_free_unpacked(m, NULL);
+        objects_of_upload(s->found[s->at], &o);
         if (error == 0) /* it was completed: only the end of that is missing */
-                r = store->ops->forget(store, &o, on_forgotten, s);
+                objects_run(s->env, &o, ops->forget, on_forgotten, s);
         else if (error == BUS_E_NOT_FOUND)
-                r = store->ops->remove(store, &o, on_removed, s);
-        if (r != 0)
-                failed(s, "the store", r);
+                objects_run(s->env, &o, ops->remove, on_removed, s);
+        else
+                failed(s, "NATS", error);
 }
 
 static void next(struct sweeper *s)

@@ -1,25 +1,15 @@
 """Uploads from the first request to reading the file: what is taken, what is refused, and who may do it."""
 
 import os
-import struct
 import uuid
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from support.images import png
 from support.stack import wait_until
 from support.uploads import PART, Uploader, composite, sha256
-
-
-def png(width=3, height=2, tail=b""):
-    """A PNG that says it has these pixels"""
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(b"\0" * 30)) + chunk(b"IEND", b"") + tail)
 
 
 def user():

@@ -160,6 +160,8 @@ def some_value(schema):
     schema = resolve(schema)
     if "enum" in schema:
         return schema["enum"][0]
+    if schema["type"] == "object":
+        return {name: some_value(schema["properties"][name]) for name in schema.get("required", [])}
     return {"string": "x", "integer": 1, "boolean": True, "array": []}[schema["type"]]
 
 

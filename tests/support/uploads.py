@@ -85,9 +85,14 @@ class Uploader:
         return answer.json()
 
     def uploaded(self, channel, data, **fields):
-        """The whole way; returns the answer to complete"""
+        """The whole way; returns the answer to complete. thumbnail: its bytes, a PNG"""
+        thumbnail = fields.pop("thumbnail", None)
+        if thumbnail is not None:
+            fields["thumbnail"] = {"size": len(thumbnail), "contentType": "image/png"}
         upload = self.created(channel, data, **fields)
         size = upload["partSize"]
+        if thumbnail is not None:
+            self.sent(upload["thumbnail"], thumbnail)
         if upload["partCount"] == 1:
             self.sent(upload["put"], data)
         else:
@@ -107,6 +112,9 @@ class Uploader:
 
     def read(self, file_id, **headers):
         return self.bare.get(self.located(file_id), headers=headers)
+
+    def thumbnail(self, file_id):
+        return self.rest.get(f"/api/files/{file_id}/thumbnail")
 
     def describe(self, file_id, channel):
         return self.rest.post(f"/api/files/{file_id}/descriptors", json={"channelId": channel})

@@ -1,0 +1,96 @@
+/* The thumbnail of an upload that is being completed: sealed and looked at like the file itself. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "upload/image.h"
+#include "upload/objects.h"
+#include "upload/plan.h"
+#include "upload/rest.h"
+#include "upload/sniff.h"
+
+static const struct rejection wrong_size = {PARLEY_CONFLICT, "the thumbnail has not the size that was announced"};
+static const struct rejection wrong_sum = {PARLEY_CONFLICT,
+                                           "the thumbnail's SHA-256 is not the one that was announced"};
+static const struct rejection wrong_type = {PARLEY_CONFLICT, "the thumbnail is not what its contentType says"};
+static const struct rejection wrong_pixels = {PARLEY_CONFLICT,
+                                              "the thumbnail has more than 512 pixels across or down, or does not say"};
+
+static void ask_store(struct rest_call *c, objects_call call, store_handler then)
+{
+        struct objects o;
+        int r;
+
+        objects_of_upload(c->upload, &o);
+        r = call(c->rest->env->store, &o.all[1], then, c);
+        if (r != 0)
+                then(r, NULL, c);
+}
+
+static int describe(struct rest_call *c, uint32_t width, uint32_t height)
+{
+        const Parley__V1__NewThumbnail *from = c->upload->thumbnail;
+        Parley__V1__Thumbnail *t = malloc(sizeof(*t));
+        char name[OBJECTS_NAME_MAX + 1];
+
+        if (!t)
+                return -ENOMEM;
+        parley__v1__thumbnail__init(t);
+        c->file->attachment->thumbnail = t;
+        objects_thumbnail_name(c->id, name);
+        t->id = strdup(name);
+        t->content_type = strdup(from->content_type);
+        t->size = from->size;
+        t->width = width;
+        t->height = height;
+        return t->id && t->content_type ? 0 : -ENOMEM;
+}
+
+static void on_read(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        uint32_t width, height;
+
+        if (error)
+                rest_store_failed(c, error);
+        else if (strcmp(sniff_type(c->rest->env->sniff, r->data, r->n), c->upload->thumbnail->content_type) != 0)
+                rest_reject(c, &wrong_type);
+        else if (image_size(r->data, r->n, &width, &height) < 0 || width > PLAN_THUMBNAIL_PIXELS ||
+                 height > PLAN_THUMBNAIL_PIXELS)
+                rest_reject(c, &wrong_pixels);
+        else if (describe(c, width, height) < 0)
+                rest_unavailable(c, "memory", -ENOMEM);
+        else
+                c->then(c);
+}
+
+static void missing(struct rest_call *c)
+{
+        rest_problem(c, PARLEY_CONFLICT, "the thumbnail was not uploaded: GET the upload for its address");
+}
+
+static void on_sealed(int error, const struct store_result *r, void *userdata)
+{
+        struct rest_call *c = userdata;
+        const Parley__V1__NewThumbnail *t = c->upload->thumbnail;
+
+        if (error == STORE_E_MISSING) /* or another request has just completed it */
+                rest_file(c, rest_answer_again, missing);
+        else if (error)
+                rest_store_failed(c, error);
+        else if (r->size != t->size)
+                rest_reject(c, &wrong_size);
+        else if (*t->sha256 && strcmp(t->sha256, r->sum) != 0)
+                rest_reject(c, &wrong_sum);
+        else
+                ask_store(c, c->rest->env->store->ops->read, on_read);
+}
+
+void rest_thumbnail_check(struct rest_call *c, rest_then then)
+{
+        c->then = then;
+        if (c->upload->thumbnail)
+                ask_store(c, c->rest->env->store->ops->seal, on_sealed);
+        else
+                then(c);
+}
