@@ -34,7 +34,7 @@ static bool sha256_valid(const char *hex)
 /* Whether it was answered. What a client says of an image is bounded here; what counts is what the content says. */
 static bool image_refused(struct rest_call *c, const Parley__V1__CreateUploadRequest *b)
 {
-        const Parley__V1__NewThumbnail *t = b->thumbnail;
+        const Parley__V1__ThumbnailRequest *t = b->thumbnail;
 
         if (b->width > PLAN_PIXELS_MAX || b->height > PLAN_PIXELS_MAX)
                 rest_problem(c, PARLEY_BAD_REQUEST, "width and height must be at most %u pixels", PLAN_PIXELS_MAX);
@@ -95,13 +95,13 @@ void rest_plan_lower(char *s)
                         *s += 'a' - 'A';
 }
 
-static Parley__V1__NewThumbnail *thumbnail_copy(const Parley__V1__NewThumbnail *t)
+static Parley__V1__ThumbnailRequest *thumbnail_copy(const Parley__V1__ThumbnailRequest *t)
 {
-        Parley__V1__NewThumbnail *copy = malloc(sizeof(*copy));
+        Parley__V1__ThumbnailRequest *copy = malloc(sizeof(*copy));
 
         if (!copy)
                 return NULL;
-        parley__v1__new_thumbnail__init(copy);
+        parley__v1__thumbnail_request__init(copy);
         copy->size = t->size;
         copy->content_type = strdup(t->content_type);
         copy->sha256 = strdup(t->sha256);

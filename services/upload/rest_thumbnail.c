@@ -29,7 +29,7 @@ static void ask_store(struct rest_call *c, objects_call call, store_handler then
 
 static int describe(struct rest_call *c, uint32_t width, uint32_t height)
 {
-        const Parley__V1__NewThumbnail *from = c->upload->thumbnail;
+        const Parley__V1__ThumbnailRequest *from = c->upload->thumbnail;
         Parley__V1__Thumbnail *t = malloc(sizeof(*t));
         char name[OBJECTS_NAME_MAX + 1];
 
@@ -72,7 +72,7 @@ static void missing(struct rest_call *c)
 static void on_sealed(int error, const struct store_result *r, void *userdata)
 {
         struct rest_call *c = userdata;
-        const Parley__V1__NewThumbnail *t = c->upload->thumbnail;
+        const Parley__V1__ThumbnailRequest *t = c->upload->thumbnail;
 
         if (error == STORE_E_MISSING) /* or another request has just completed it */
                 rest_file(c, rest_answer_again, missing);

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from support.images import png
 from support.openapi import Api, bad_bodies, missing, operations
 from support.stack import wait_until
 
@@ -42,12 +43,21 @@ def test_story(api, stack):
     assert done.status_code == 200 and done.json()["attachment"]["sha256"] == SHA256
     assert api.call("abortUpload", user="ada", path=path).status_code == 404
     assert api.call("getFile", user="bob", path=path).status_code == 302
+    assert api.call("getThumbnail", user="bob", path=path).status_code == 404
     other = stack.channel("bob", [])
     assert api.call("describeFile", user="bob", path=path, body={"channelId": other}).status_code == 200
     assert api.call("describeFile", user="ada", path=path, body={"channelId": other}).status_code == 403
     assert api.call("deleteFile", user="bob", path=path).status_code == 404
     assert api.call("deleteFile", user="ada", path=path).status_code == 204
     assert api.call("getFile", user="ada", path=path).status_code == 404
+
+    image = png(20, 10)
+    upload = api.call("createUpload", user="ada", body={**FILE, "width": 3, "blurhash": "00OZZy", "thumbnail": {"size": len(image), "contentType": "image/png"}}).json()
+    send(api, upload["put"], b"hello")
+    send(api, upload["thumbnail"], image)
+    path = {"id": upload["id"]}
+    assert api.call("completeUpload", user="ada", path=path).json()["attachment"]["thumbnail"]["width"] == 20
+    assert api.call("getThumbnail", user="bob", path=path).status_code == 302
 
     large = api.call("createUpload", user="ada", body={**FILE, "size": (16 << 20) + 1}).json()
     path = {"id": large["id"]}
