@@ -133,8 +133,9 @@ static char *text_of(size_t n)
 static void test_event_max(void **state)
 {
         const struct message_limits most = {.max_content_bytes = 524288, .max_mentions = 1000, .max_attachments = 100};
-        char file_name[256], type[128], sum[STORE_SUM + 1];
+        char file_name[256], type[128], blurhash[167], sum[STORE_SUM + 1];
         Parley__V1__Attachment file = PARLEY__V1__ATTACHMENT__INIT, *files[100];
+        Parley__V1__Thumbnail thumbnail = PARLEY__V1__THUMBNAIL__INIT;
         Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
         char *content = text_of(524288), *ident = text_of(IDENT_MAX), *name = text_of(128), *mentions[1000];
         const struct message_author author = {.channel_id = ident, .user_id = ident, .name = name, .at = &at};
@@ -150,6 +151,7 @@ static void test_event_max(void **state)
         m.mentions = mentions;
         m.n_mentions = 1000;
         (void)snprintf(file_name, sizeof(file_name), "%0255d", 0);
+        (void)snprintf(blurhash, sizeof(blurhash), "%0166d", 0);
         (void)snprintf(type, sizeof(type), "%0127d", 0);
         (void)snprintf(sum, sizeof(sum), "%0*d", STORE_SUM, 0);
         file.id = (char *)ID;
@@ -158,6 +160,12 @@ static void test_event_max(void **state)
         file.sha256 = sum;
         file.size = UINT64_MAX;
         file.width = file.height = UINT32_MAX;
+        file.blurhash = blurhash;
+        file.thumbnail = &thumbnail;
+        thumbnail.id = (char *)"0-" ID;
+        thumbnail.content_type = (char *)"image/jpeg";
+        thumbnail.size = 256 << 10;
+        thumbnail.width = thumbnail.height = 512;
         for (unsigned i = 0; i < 100; i++)
                 files[i] = &file;
         m.attachments = files;
