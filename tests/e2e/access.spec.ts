@@ -1,23 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import type { Page } from '@playwright/test';
-import { root } from './stack.js';
-import { expect, picture, test, unique } from './support.js';
-
-interface Finding {
-  id: string;
-  nodes: { target: unknown }[];
-}
-
-/** Everything that axe-core finds, as text. It is evaluated, not put in the page: the policy forbids foreign scripts. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(readFileSync(resolve(root, 'web/node_modules/axe-core/axe.min.js'), 'utf8'));
-  const { violations } = await page.evaluate(() => {
-    const { axe } = globalThis as unknown as { axe: { run: () => Promise<{ violations: Finding[] }> } };
-    return axe.run();
-  });
-  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${JSON.stringify(node.target)}`));
-}
+import { expect, findings, picture, test, unique } from './support.js';
 
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const [size, viewport] of Object.entries({ wide: { width: 1000, height: 700 }, narrow: { width: 390, height: 780 } })) {

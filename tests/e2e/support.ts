@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test as base, type APIRequestContext, type Browser, type BrowserContextOptions, type Page } from '@playwright/test';
 import { root } from './stack.js';
@@ -66,6 +67,21 @@ export async function seed(page: Page, session: Session, channelId: string, cont
     },
     { token: session.token, channelId, contents },
   );
+}
+
+interface Finding {
+  id: string;
+  nodes: { target: unknown }[];
+}
+
+/** Everything that axe-core finds, as text. It is evaluated, not put in the page: the policy forbids foreign scripts. */
+export async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(readFileSync(resolve(root, 'web/node_modules/axe-core/axe.min.js'), 'utf8'));
+  const { violations } = await page.evaluate(() => {
+    const { axe } = globalThis as unknown as { axe: { run: () => Promise<{ violations: Finding[] }> } };
+    return axe.run();
+  });
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${JSON.stringify(node.target)}`));
 }
 
 /** A window with one person signed in, in one channel. */

@@ -3,12 +3,15 @@ import { defineConfig, type Plugin } from 'vite';
 /** The gateway and the services behind the edge, for `npm run dev`. */
 const edge = process.env.PARLEY_BASE_URL ?? 'http://127.0.0.1:8080';
 
+/** Where files are when they are in another origin: the public address of the S3 store, and more of them separated by spaces. */
+const files = process.env.PARLEY_FILES_ORIGIN ? ` ${process.env.PARLEY_FILES_ORIGIN}` : '';
+
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "img-src 'self'",
-  "connect-src 'self'",
+  "img-src 'self' blob:",
+  `connect-src 'self'${files}`,
   "base-uri 'none'",
   "form-action 'self'",
 ].join('; ');

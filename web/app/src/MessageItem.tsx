@@ -1,6 +1,7 @@
 import type { Message } from '@parley/sdk';
 import { memo } from './memo.js';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { Attachments } from './Attachments.js';
 import { Avatar } from './Avatar.js';
 import { EditBox } from './EditBox.js';
 import { clockTime, fullTime, linkify, shortTime } from './format.js';
@@ -53,13 +54,18 @@ function Time({ at, short = false }: { at: number; short?: boolean }) {
 /** Text, never markup. */
 function Content({ message }: { message: Message }) {
   if (message.deleted) return <p class="text gone">This message was deleted.</p>;
+  const { content, attachments } = message;
+  if (content === '' && attachments.length > 0) return <Attachments message={message} />;
   return (
-    <p class="text" dir="auto">
-      {linkify(message.content).map((part) =>
-        part.href ? <a href={part.href} target="_blank" rel="noopener noreferrer nofollow">{part.text}</a> : part.text,
-      )}
-      {message.updatedAt > 0 && <span class="edited" title={fullTime(message.updatedAt)}> (edited)</span>}
-    </p>
+    <>
+      <p class="text" dir="auto">
+        {linkify(content).map((part) =>
+          part.href ? <a href={part.href} target="_blank" rel="noopener noreferrer nofollow">{part.text}</a> : part.text,
+        )}
+        {message.updatedAt > 0 && <span class="edited" title={fullTime(message.updatedAt)}> (edited)</span>}
+      </p>
+      <Attachments message={message} />
+    </>
   );
 }
 

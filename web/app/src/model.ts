@@ -1,4 +1,4 @@
-import { ParleyClient, ParleyError, type ChannelView, type ConnectionState, type Message } from '@parley/sdk';
+import { ParleyClient, ParleyError, type ChannelView, type ConnectionState, type FileDescriptor, type Message } from '@parley/sdk';
 import { batch, computed, signal } from '@preact/signals';
 import { forget, restore, signIn, tokenProvider, type SignedIn } from './session.js';
 
@@ -58,8 +58,8 @@ export function select(channelId: string): void {
 }
 
 /** Returns what was wrong, or nothing. */
-export function send(content: string): string | undefined {
-  return attempt(() => client.value?.send(currentId.value, content));
+export function send(content: string, attachments: readonly FileDescriptor[] = []): string | undefined {
+  return attempt(() => client.value?.send(currentId.value, content, { attachments }));
 }
 
 export function edit(message: Message, content: string): string | undefined {
@@ -89,7 +89,7 @@ export function trim(): void {
 }
 
 function enter(signedIn: SignedIn): void {
-  const mine = new ParleyClient({ token: tokenProvider(signedIn), client: 'parley-app', storage: sessionStorage });
+  const mine = new ParleyClient({ token: tokenProvider(signedIn), client: 'parley-app', storage: sessionStorage, uploads: localStorage });
   batch(() => {
     client.value = mine;
     me.value = signedIn;
