@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/process.h"
 
 static int usage(const struct service *s, FILE *out)
 {
@@ -46,6 +47,7 @@ static int start(const struct service *s, bool check_only, int (*run)(const void
                 config_print(s->items, s->n_items, s->config, stdout);
                 return 0;
         }
+        process_metrics_register(s->name);
         return run(s->config) < 0;
 }
 

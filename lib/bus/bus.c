@@ -90,6 +90,7 @@ static void on_opened(int error, const char *text, void *userdata)
         }
         bus->connected = true;
         bus->attempts = 0;
+        bus_metrics_connected();
         for (struct bus_sub *sub = bus->subs; sub != NULL; sub = sub->next) {
                 if (sub_start(sub) == 0)
                         continue;
@@ -116,6 +117,8 @@ static void disconnected(struct bus *bus)
                         conn_unsubscribe(sub->wire);
                 sub->wire = NULL;
         }
+        if (was_connected)
+                bus_metrics_disconnected();
         if (!was_connected || bus->closing)
                 return;
         connect_later(bus);
@@ -165,6 +168,7 @@ static void loss_run(struct loop_item *item, bool drop)
         struct bus *bus = (struct bus *)((char *)item - offsetof(struct bus, loss));
 
         atomic_store(&bus->loss_posted, false);
+        bus_metrics_loss();
         if (!drop && bus->options.on_loss != NULL && !bus->closing)
                 bus->options.on_loss(bus->options.userdata);
 }
@@ -402,6 +406,7 @@ int bus_new(struct bus **ret_bus, const struct bus_options *options)
         uv_timer_init(options->loop, &bus->ticker);
         uv_timer_init(options->loop, &bus->retry);
         health_init(bus);
+        bus_metrics_register();
         bus->ticker.data = bus->retry.data = bus;
         connect_now(bus);
         *ret_bus = bus;

@@ -64,6 +64,13 @@ void health_init(struct bus *bus);
 void health_connected(struct bus *bus);
 void health_disconnected(struct bus *bus);
 
+/* bus_metrics.c: what every service says of its connection. Loop thread. */
+void bus_metrics_register(void);
+void bus_metrics_connected(void);
+void bus_metrics_disconnected(void);
+void bus_metrics_loss(void);
+void bus_metrics_timeouts(unsigned n);
+
 /* request.c */
 struct request {
         const char *subject;

@@ -120,8 +120,11 @@ void pending_fail(struct pending *p, int error)
 
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
+        struct pending *p = (struct pending *)((char *)timer - offsetof(struct pending, timer));
+
         (void)now_ms;
-        pending_fail((struct pending *)((char *)timer - offsetof(struct pending, timer)), BUS_E_TIMEOUT);
+        p->table->n_timeouts += !p->many; /* the time of those is not for an answer */
+        pending_fail(p, BUS_E_TIMEOUT);
 }
 
 void pending_answer(struct pending *p, const struct bus_msg *msg, const struct conn_extra *extra)

@@ -45,6 +45,7 @@ struct pendings {
         struct pending *free;
         struct pending in_use; /* head of a circular list */
         size_t n;
+        unsigned n_timeouts; /* since somebody asked: what was not answered */
         bool advancing;
 };
 

@@ -12,9 +12,11 @@
 static void on_tick(uv_timer_t *timer)
 {
         struct bus *bus = timer->data;
+        unsigned ended = pendings_advance(&bus->pendings, uv_now(bus->options.loop));
 
-        if (pendings_advance(&bus->pendings, uv_now(bus->options.loop)) > 0 && bus->options.turn_end != NULL &&
-            !bus->closing)
+        bus_metrics_timeouts(bus->pendings.n_timeouts);
+        bus->pendings.n_timeouts = 0;
+        if (ended > 0 && bus->options.turn_end != NULL && !bus->closing)
                 bus->options.turn_end(bus->options.userdata);
         if (bus->pendings.n == 0)
                 uv_timer_stop(timer);

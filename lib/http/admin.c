@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/metrics.h"
+#include "base/process.h"
 #include "http/internal.h"
 
 #define METRICS_MAX (4U << 20)
@@ -63,6 +64,7 @@ static void on_metrics(struct http_request *rq, void *userdata)
         struct buf out = BUF_INIT(METRICS_MAX);
 
         (void)userdata;
+        process_metrics_update();
         if (metrics_write(&out) == 0)
                 http_respond(rq, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
         else

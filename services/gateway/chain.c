@@ -10,6 +10,7 @@
 #include "gateway/replay.h"
 #include "gateway/shard.h"
 #include "gateway/stats.h"
+#include "gateway/wiretime.h"
 
 #define HELD_MAX 1024
 #define HELD_MAX_BYTES (1024 * 1024)
@@ -71,6 +72,15 @@ static void chain_heard(struct channel *c, uint64_t seq)
                 c->shard->heard = seq;
 }
 
+/* Clocks of two machines differ, and milliseconds are cut off: what seems to come from the future took no time */
+static void observe_lag(const struct channel *c, const Parley__V1__Event *event)
+{
+        int64_t lag_ns = c->core->wall_ns - wiretime_ns(event->created_at);
+
+        if (event->created_at && c->n_subs)
+                metric_observe(&stat_delivery_lag_seconds, lag_ns > 0 ? (double)lag_ns / 1e9 : 0);
+}
+
 void chain_accept(struct channel *c, const struct raw_event *raw)
 {
         Parley__V1__Event *event = apply_decode(c, raw, c->head);
@@ -82,6 +92,7 @@ void chain_accept(struct channel *c, const struct raw_event *raw)
         apply_before(c, event, raw);
         c->head = raw->seq;
         chain_heard(c, raw->seq);
+        observe_lag(c, event);
         deliver_event(c, event);
         apply_after(c, event);
         parley__v1__event__free_unpacked(event, NULL);

@@ -55,7 +55,7 @@
 #define X(var, type, name, labels, help) extern struct metric stat_##var;
 STATS_MAP(X)
 #undef X
-extern struct metric_histogram stat_publish_seconds;
+extern struct metric_histogram stat_publish_seconds, stat_delivery_lag_seconds;
 extern struct metric_histogram stat_turn_seconds;
 
 void stats_register(void);

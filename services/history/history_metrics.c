@@ -66,6 +66,10 @@ struct metric_histogram metric_batch_seconds = {
         .name = "parley_history_ingest_batch_seconds",
         .help = "From a complete batch to its commit.",
         .bounds = {0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12}};
+struct metric_histogram metric_pg_wait_seconds = {
+        .name = "parley_history_pg_wait_seconds",
+        .help = "What a job waited for a connection to Postgres.",
+        .bounds = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5}};
 struct metric_histogram metric_http_seconds = {
         .name = "parley_history_http_seconds",
         .help = "From a complete request to its answer.",
@@ -104,4 +108,5 @@ void history_metrics_register(void)
                 metric_register(&metric_http[i]);
         metric_histogram_register(&metric_batch_seconds);
         metric_histogram_register(&metric_http_seconds);
+        metric_histogram_register(&metric_pg_wait_seconds);
 }

@@ -11,6 +11,6 @@ extern struct metric metric_log_deletions, metric_log_deletions_waiting, metric_
 extern struct metric metric_pg_connections, metric_pg_busy, metric_pg_queued;
 extern struct metric metric_send_backlog, metric_rpc, metric_http[6]; /* by the first digit of the status */
 extern struct metric metric_turn_max;
-extern struct metric_histogram metric_batch_seconds, metric_http_seconds;
+extern struct metric_histogram metric_batch_seconds, metric_http_seconds, metric_pg_wait_seconds;
 
 void history_metrics_register(void);

@@ -35,7 +35,7 @@ struct pg_job {
         unsigned n_stmts;
         enum pg_mode mode;
         int build_error;
-        uint64_t due_ms; /* uv_now */
+        uint64_t asked_ms, due_ms; /* uv_now */
         int (*before_commit)(void *userdata);
         pg_handler handler;
         void *userdata;

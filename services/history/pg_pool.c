@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/ident.h"
+#include "history/history_metrics.h"
 #include "history/pg_internal.h"
 
 /* ASKED_MS: who asks for a connection gets a try of his own, when the last one was so long ago */
@@ -96,11 +97,18 @@ static bool worth_waiting(struct pg *pg)
         return pg->n_connecting > 0;
 }
 
+static void run(struct pg_conn *c, struct pg_job *job)
+{
+        metric_observe(&metric_pg_wait_seconds, (double)(now_ms(c->pg) - job->asked_ms) / 1e3);
+        pg_conn_run(c, job);
+}
+
 void pg_run(struct pg *pg, struct pg_job *job, uint32_t timeout_ms, pg_handler handler, void *userdata)
 {
         job->handler = handler;
         job->userdata = userdata;
-        job->due_ms = now_ms(pg) + (timeout_ms ? timeout_ms : TIMEOUT_DEFAULT_MS);
+        job->asked_ms = now_ms(pg);
+        job->due_ms = job->asked_ms + (timeout_ms ? timeout_ms : TIMEOUT_DEFAULT_MS);
         if (job->build_error) {
                 fail_later(pg, job, job->build_error);
                 return;
@@ -111,7 +119,7 @@ void pg_run(struct pg *pg, struct pg_job *job, uint32_t timeout_ms, pg_handler h
         }
         for (unsigned i = 0; !pg->queue && i < pg->options.connections; i++)
                 if (pg->conns[i].state == PG_CONN_IDLE) {
-                        pg_conn_run(&pg->conns[i], job);
+                        run(&pg->conns[i], job);
                         return;
                 }
         job->next = NULL;
@@ -193,7 +201,7 @@ void pg_conn_idle(struct pg_conn *c)
         }
         job = queue_pop(c->pg);
         if (job)
-                pg_conn_run(c, job);
+                run(c, job);
 }
 
 void pg_conn_gone(struct pg_conn *c, const char *why)

@@ -41,6 +41,10 @@ struct metric metric_http[6] = {
 };
 struct metric metric_turn_max = GAUGE("parley_presence_loop_turn_max_seconds",
                                       "The longest turn of the event loop since the start.");
+struct metric_histogram metric_told_seconds = {
+        .name = "parley_presence_convergence_seconds",
+        .help = "From a change of who is here to its telling: of each message the oldest change in it.",
+        .bounds = {0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30}};
 struct metric_histogram metric_http_seconds = {.name = "parley_presence_http_request_seconds",
                                                .help = "Time from a request to its answer.",
                                                .bounds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5}};
@@ -57,4 +61,5 @@ void presence_metrics_register(void)
         for (size_t i = 0; i < ARRAY_SIZE(metric_http); i++)
                 metric_register(&metric_http[i]);
         metric_histogram_register(&metric_http_seconds);
+        metric_histogram_register(&metric_told_seconds);
 }

@@ -25,10 +25,12 @@ static void person_dirty(struct roster *r, struct person *who)
                 return;
         who->dirty = true;
         who->next_dirty = NULL;
-        if (r->dirty_last)
+        if (r->dirty_last) {
                 r->dirty_last->next_dirty = who;
-        else
+        } else {
                 r->dirty_first = who;
+                r->dirty_since_ms = r->now_ms;
+        }
         r->dirty_last = who;
         r->n_dirty++;
 }

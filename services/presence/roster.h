@@ -35,6 +35,7 @@ struct roster {
         int64_t wall_s;
         uint64_t version;
         struct person *dirty_first, *dirty_last; /* in the order of their first change */
+        uint64_t dirty_since_ms;                 /* since when there are any */
         struct place *places_dirty;
         unsigned n_dirty;
 };

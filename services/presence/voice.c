@@ -46,6 +46,9 @@ static void say(struct voice *v, struct tidings *t)
                 subject_presence_user(subject, t->message.changes[i]->user->user_id);
                 (void)voice_publish(v, subject, &t->message.changes[i]->user->base);
         }
+        if (t->message.n_changes)
+                metric_observe(&metric_told_seconds,
+                               (double)(v->options.roster->now_ms - v->options.roster->dirty_since_ms) / 1e3);
         metric_add(&metric_changes, (double)t->message.n_changes);
         metric_add(&metric_counts, (double)t->message.n_counts);
         metric_add(&metric_tidings, 1);

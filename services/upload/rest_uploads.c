@@ -11,6 +11,7 @@
 #include "upload/quota.h"
 #include "upload/records.h"
 #include "upload/rest.h"
+#include "upload/upload_metrics.h"
 
 /* A reservation outlives its upload: whoever completes one in time still finds it. */
 enum { RESERVATION_MORE_MS = 3600 * 1000, BATCH_MAX = 100, SIGNED_MAX = 100 };
@@ -97,10 +98,12 @@ static void on_recorded(int error, void *userdata)
 {
         struct rest_call *c = userdata;
 
-        if (error)
+        if (error) {
                 rest_unavailable(c, "NATS", error); /* the sweeper, or the reservation's end, clears up */
-        else
-                answer_plan(c, 201, NULL);
+                return;
+        }
+        metric_add(&metric_begun, 1);
+        answer_plan(c, 201, NULL);
 }
 
 /* What is there is the empty default, which is nobody's to free */

@@ -17,6 +17,7 @@ enum { BATCH = 100, LINGER_MS = 50 };
 struct sweeper {
         struct env *env;
         struct bus_reader *reader; /* NULL: no look is under way */
+        unsigned n_pending;        /* that are not over, in this look */
         bool stopping, last;       /* last: the batch ends with the newest entry there was */
         Parley__V1__PendingUpload *found[BATCH];
         uint64_t revisions[BATCH];
@@ -160,6 +161,7 @@ static void on_entry(const struct bus_msg *msg, void *userdata)
                 return;
         }
         if (u->expires_at_ms > env_wall_ms()) {
+                s->n_pending++;
                 protobuf_c_message_free_unpacked(&u->base, NULL);
                 return;
         }
@@ -172,6 +174,8 @@ static void on_batch(int error, unsigned n, void *userdata)
         struct sweeper *s = userdata;
 
         s->last = s->last || error || n == 0;
+        if (s->last && !error)
+                metric_set(&metric_pending, s->n_pending);
         next(s);
 }
 
@@ -188,6 +192,7 @@ void sweeper_run(struct sweeper *s)
         if (s->reader || s->stopping || !s->env->buckets_there || !bus_connected(s->env->bus))
                 return;
         s->last = false;
+        s->n_pending = 0;
         if (bus_reader_new(&s->reader, s->env->bus, &options) < 0)
                 s->reader = NULL;
         else

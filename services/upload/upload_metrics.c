@@ -20,6 +20,9 @@ struct metric metric_http[6] = {
         HTTP("status=\"other\""), HTTP("status=\"1xx\""), HTTP("status=\"2xx\""),
         HTTP("status=\"3xx\""),   HTTP("status=\"4xx\""), HTTP("status=\"5xx\""),
 };
+struct metric metric_begun = COUNTER("parley_upload_begun_total", "Uploads that were begun.");
+struct metric metric_pending = GAUGE("parley_upload_pending",
+                                     "Uploads that are neither completed nor over, at the last look.");
 struct metric metric_completed = COUNTER("parley_upload_completed_total", "Uploads that became files.");
 struct metric metric_rejected = COUNTER("parley_upload_rejected_total",
                                         "Uploads whose content was not what was announced, or not allowed.");
@@ -36,8 +39,8 @@ struct metric_histogram metric_http_seconds = {
 
 void upload_metrics_register(void)
 {
-        struct metric *const all[] = {&metric_completed, &metric_rejected, &metric_swept,
-                                      &metric_transfers, &metric_received, &metric_turn_max};
+        struct metric *const all[] = {&metric_begun, &metric_pending,   &metric_completed, &metric_rejected,
+                                      &metric_swept, &metric_transfers, &metric_received,  &metric_turn_max};
 
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
                 metric_register(all[i]);

@@ -39,6 +39,7 @@ ADAPTERS = [
     "lib/base/log.c",  # stamps its lines
     "lib/base/failpoint.c",  # blocks on purpose
     "lib/base/turn.c",  # measures the loop
+    "lib/base/process.c",  # asks the kernel about itself
     "lib/bus/*",
     "lib/http/*",
     "lib/auth/jwks*",
