@@ -33,7 +33,7 @@ class Fault:
     rate = RATE                # mutations a second
     uploads = 0                # files a second that are uploaded and attached
     build = "release"          # or faults: failpoints
-    memory_apart = ()          # parts whose memory this fault does not hold against them, and says why
+    memory_mb = {}             # part -> what it may have afterwards, where levels.slack is not enough; with the measurement that says why
     settings = {}              # PARLEY_* of its stack; faults with equal ones share a stack
     shares_stack = True        # False: a stack of its own, that is thrown away
 
@@ -186,10 +186,14 @@ async def _execute(run):
 
 async def _levels(run, before, timeout=30):
     """Queues empty and buffers shrink within some seconds: the last look counts."""
+    apart = {f"{part} rss MB": mb for part, mb in run.fault.memory_mb.items()}
     deadline = time.monotonic() + timeout
     while True:
-        found = check_levels(before, await run.levels(), levels.slack)
-        found = [v for v in found if not any(f"{part} rss" in v.what for part in run.fault.memory_apart)]
+        after = await run.levels()
+        found = check_levels(before, after, lambda name, level: apart.get(name) or levels.slack(name, level))
         if not found or time.monotonic() > deadline:
-            return found
+            break
         await asyncio.sleep(0.5)  # a poll with a deadline
+    for name, mb in apart.items():
+        run.show(f"{name}: {before[name]} before, {after[name]} after, and {mb} are allowed")
+    return found

@@ -8,6 +8,7 @@ import httpx
 
 TROUBLE = (429, 500, 502, 503, 504)
 STEP_S = 90               # how long a step may go without an answer: until the longest fault is over
+LOOK_S = 30               # and after the recovery: buckets of a cluster have leaders of their own, which are elected later than the log's
 SIZES = (1, 5000, 300000)
 CUT_SHARE = 0.25          # of uploads that end in the middle of their body, and never go on
 SLOW_SHARE, SLOW_S = 0.5, 2   # of uploads whose body takes so long
@@ -86,10 +87,10 @@ class Files:
         except (ConnectionError, httpx.HTTPError):
             pass  # that is the fault
 
-    async def look(self, user, channel, id, there, content=None):
+    async def look(self, user, channel, id, there, content=None, timeout=STEP_S):
         """What a member is answered for a file, and whether what he is led to is what was sent."""
         token = {"Authorization": f"Bearer {self.load.doors.token(user)}"}
-        deadline, status, same = time.monotonic() + STEP_S, 0, None
+        deadline, status, same = time.monotonic() + timeout, 0, None
         while time.monotonic() < deadline:
             try:
                 answer = await self.rest.get(f"/api/files/{id}", headers=token)
@@ -108,9 +109,9 @@ class Files:
     async def finish(self):
         """After the recovery: what was completed is there, whole, and nothing of what was cut off is."""
         for id, (channel, content) in self.completed.items():
-            await self.look(self.load.owner, channel, id, there=True, content=content)
+            await self.look(self.load.owner, channel, id, there=True, content=content, timeout=LOOK_S)
         for id, channel in self.cut.items():
-            await self.look(self.load.owner, channel, id, there=False)
+            await self.look(self.load.owner, channel, id, there=False, timeout=LOOK_S)
 
 
 async def body(content, seconds, cut=False):

@@ -11,10 +11,13 @@ ELECTION_S = 15          # measured: 5 s, of which 4 are until the others miss t
 LEAVES_S = 30            # until a gateway has left a server that is cut off: a leader knows after 10 s, 6 s more to be sure
 
 
+WINDOW_MS = 30000        # more than the 20 s for which a leader may go on without a quorum (decision 0016)
+
+
 class ClusterFault(Fault):
     # A message that was under way when a leader was lost can be stuck in the server's memory of ids, as long as that reaches (nats-server
     # before 2.11): a retry is then answered only behind it. 2 minutes of it by default.
-    settings = {"PARLEY_DEDUPE_WINDOW_MS": 15000}
+    settings = {"PARLEY_DEDUPE_WINDOW_MS": WINDOW_MS}
     bound_s = 30
 
     def new_stack(self, build):
@@ -118,7 +121,7 @@ class NoQuorum(ClusterFault):
     async def inject(self, run):
         began = time.monotonic()
         self.cluster.cut_all()
-        await run.thread(wait_until, lambda: self.cluster.leader(LOG) is None, 30, "nobody leads")
+        await run.thread(wait_until, lambda: self.cluster.leader(LOG) is None, WINDOW_MS / 1000, "nobody leads, before ids are forgotten")
         run.show(f"nobody leads {time.monotonic() - began:.1f} s after the servers were cut off from each other")
         acked = len(run.load.acked())
         await run.pause(max(0, began + 20 - time.monotonic()))

@@ -99,8 +99,10 @@ class Empty(PostgresFault):
         await run.thread(run.stack.start, "postgres")
 
     def excuses(self, run, violation):
-        """A message that was deleted is no more in the log: who and when it was went with the database. Its deletion is there."""
+        """A message that was deleted is no more in the log, nor are its edits: who and when it was went with the database. Its deletion is there."""
         deleted = {f"{e.channel}/{e.target}" for e in run.record.of("intend") if e.op == "delete"}
+        edits = {(e.channel, e.id) for e in run.record.of("intend") if e.op == "edit" and f"{e.channel}/{e.target}" in deleted}
+        deleted |= {f"{e.channel}/{e.seq}" for e in run.record.of("ack") if (e.channel, e.asked) in edits}
         return any(place.rstrip(",") in deleted for place in violation.what.split())
 
     async def verify(self, run):
