@@ -115,15 +115,15 @@ def machine():
             f"{time.strftime('%Y-%m-%d')}; commit {out('git', 'rev-parse', '--short', 'HEAD')}{changed}")
 
 
-def chosen(arguments):
+def chosen(arguments, known, what):
     if arguments.quick and not arguments.only:
-        return [n for n in REGISTRY if REGISTRY[n].quick]
-    return names_of(arguments, REGISTRY, "fault")
+        return [n for n in known if known[n].quick]
+    return names_of(arguments, known, what)
 
 
 def schedule(arguments, seed):
     """The faults of this run with the seed of each; a soak takes random ones until its time is over."""
-    names, source = chosen(arguments), random.Random(seed)
+    names, source = chosen(arguments, REGISTRY, "fault"), random.Random(seed)
     if not arguments.minutes:
         yield from ((name, seed) for name in names)
         return
@@ -141,7 +141,7 @@ def names_of(arguments, known, what):
 
 
 def planted(arguments, seed):
-    names = names_of(arguments, PLANTS, "planted fault")
+    names = chosen(arguments, PLANTS, "planted fault")
     stack = Stack(build=arguments.build or "release", PARLEY_RATE_LIMITS="off")
     try:
         return 1 if run_planted(stack.up(), seed, names) else 0
@@ -153,7 +153,7 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     parser.add_argument("--list", action="store_true", help="name the faults")
     parser.add_argument("--only", metavar="A,B", help="these faults")
-    parser.add_argument("--quick", action="store_true", help="the subset for CI: 5 minutes at most")
+    parser.add_argument("--quick", action="store_true", help="the subset for CI: 5 minutes at most; with --planted some of those")
     parser.add_argument("--seed", type=int, help="of what is random in the load and the faults; printed at the start")
     parser.add_argument("--minutes", type=float, default=0, help="soak: random faults in turn until then")
     parser.add_argument("--planted", action="store_true", help="test the checker: faults planted in a proxy before a sound server")

@@ -215,6 +215,9 @@ class Client:
                     await asyncio.sleep(max(error.retry_ms, 50) / 1000)  # the server's own hint
                 except (ConnectionError, asyncio.TimeoutError):
                     await asyncio.sleep(0.05)  # `online` tells when there is a connection again
+        except asyncio.CancelledError:
+            self.note("unanswered", id=id, channel=channel, op=op)
+            raise
         finally:
             self.pending -= 1
 

@@ -6,7 +6,7 @@ U  nothing twice: one sequence for an id, and no live event twice on a connectio
 O  one order: live events ascend, nothing is missing in a chain, all have the order of history
 I  an id is answered the same whenever it is asked for, and every answer is for what was asked
 Z  nothing of a channel for who is no member of it: no frame, no page, no ack
-V  recovery within the bound of the fault
+V  recovery within the bound of the fault, and an answer to everything
 B  memory, open files and queues are back at their level
 """
 
@@ -370,11 +370,18 @@ def seen_in_absence(case, channel, user, since, to, left):
             yield f"{e.client} was acked {e.channel}/{e.seq}, sent after his removal at {left} was answered"
 
 
-CHECKS = {"L": lost, "P": invented, "U": doubled, "O": disordered, "I": inconsistent, "Z": leaked}
+# --- V ---
+
+def unanswered(case):
+    for e in case.record.of("unanswered"):
+        yield f"the {e.op} {e.id} of {e.client} in {e.channel} was given up without an answer"
+
+
+CHECKS = {"L": lost, "P": invented, "U": doubled, "O": disordered, "I": inconsistent, "Z": leaked, "V": unanswered}
 
 
 def check(record, history):
-    """All violations of L, P, U, O, I and Z."""
+    """All violations that a record shows by itself."""
     case = Case(record, history)
     return [Violation(letter, what) for letter, function in CHECKS.items() for what in function(case)]
 

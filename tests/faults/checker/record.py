@@ -6,8 +6,9 @@ intend      id, channel, op (send, edit, delete), content, target (seq), attachm
 sent        id, channel, retry                                                    it left; again for every retry
 ack         id, channel, asked (the id of the request), seq, createdAt, duplicate
 refused     id, channel, code                                                     an answer after which it is not tried again
+unanswered  id, channel, op                                                       it was given up, long after the last fault
 member      channel, user_id, op (add, remove), status                             a change of members, before it was asked for and as answered; create: visibility
-connected   url            closed   code           fatal   code, reason           reconnect   after_ms          a session; fatal: a close after which clients give up
+connected   url            closed   code           fatal   code, reason           reconnect   after_ms          a session; fatal: a close after which clients give up, and what ended a part of the load
 state       channel, epoch, head, source (ready, added)
 live        event          replay   channel, start, through, events               as they came, before anything is dropped
 gap         channel, start, head, reason           page     channel, through, events (of REST)

@@ -133,6 +133,10 @@ def reject_what_was_acked(s):
     del s.pages[0]
 
 
+def never_answer(s):
+    s.record.add("ada", 1, "unanswered", id="x", channel=C, op="send")
+
+
 def invent(s):
     s.live["bob"].append(message(10, 9, "x", "ada", "never said"))
 
@@ -286,7 +290,7 @@ EXPECTED = {
     answer_nothing_at_a_door: "Z", tell_a_stranger_by_a_gap: "Z", tell_the_removed: "Z", change_the_time_at_a_client: "O", change_the_time_of_acks: "I",
     keep_the_deleted_as_an_event: "P", tell_a_member_nothing: "L",
     lose_in_history: "L", ack_what_was_never_stored: "L", lose_a_file: "L", change_a_file: "L", show_half_a_file: "P", drop_an_attachment: "P", lose_at_a_client: "L", lose_what_was_not_acked_at_a_client: "L", lose_on_pages: "L", reject_what_was_acked: "L",
-    invent: "P", invent_for_another: "P", change_content_live: "P", change_content_in_history: "P", change_content_in_a_replay: "P",
+    never_answer: "V", invent: "P", invent_for_another: "P", change_content_live: "P", change_content_in_history: "P", change_content_in_a_replay: "P",
     forget_an_edit: "P", keep_the_deleted: "P", edit_another: "P", delete_unasked: "P", store_twice: "U", deliver_twice: "U",
     swap_live: "O", find_a_hole: "O", break_the_chain_of_history: "O", reorder_history: "O", descend_in_a_replay: "O", have_another_order: "O",
     ack_twice_differently: "I", ack_at_another_time: "I", ack_for_another: "I", conflict: "I", refuse_what_was_acked: "I",
