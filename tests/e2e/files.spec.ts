@@ -47,7 +47,9 @@ test('an image is shown in its message, in a box that was there before it', asyn
   const [first, second] = [await enter(ada, id), await enter(grace, id)];
   let go = () => {};
   const held = new Promise<void>((resolve) => (go = resolve));
+  const asked: string[] = [];
   await second.page.route(/\/api\/files\//, async (route) => {
+    asked.push(route.request().url());
     await held;
     await route.fallback();
   });
@@ -71,6 +73,7 @@ test('an image is shown in its message, in a box that was there before it', asyn
   await expect(box.locator('img')).not.toHaveJSProperty('naturalWidth', 0);
   expect(await box.boundingBox()).toEqual(before);
   expect(before!.width / before!.height).toBeCloseTo(1.5, 1);
+  expect(asked.filter((url) => !url.includes('?'))).toEqual([expect.stringMatching(/\/thumbnail$/)]);
   expect(await findings(second.page)).toEqual([]);
   await second.page.screenshot({ path: picture('file-image') });
 

@@ -23,6 +23,8 @@ export class People {
   readonly #hooks: PeopleHooks;
   readonly #watched: Interest;
   readonly #focus: Interest;
+  /** The gateway of this session does not know such frames; it would close a session that goes on with them. */
+  #older = false;
   readonly store = new PresenceStore();
   readonly typists: TypistStore;
   readonly writing: TypingSender;
@@ -30,8 +32,8 @@ export class People {
   constructor(env: Env, hooks: PeopleHooks) {
     this.#hooks = hooks;
     const refused = (error: ParleyError) => hooks.report(error);
-    this.#watched = new Interest(env, { tell: (userIds) => hooks.request({ type: 'watch', userIds }), refused });
-    this.#focus = new Interest(env, { tell: (channelIds) => hooks.request({ type: 'focus', channelIds }), refused });
+    this.#watched = new Interest(env, { tell: (userIds) => this.#ask({ type: 'watch', userIds }), refused });
+    this.#focus = new Interest(env, { tell: (channelIds) => this.#ask({ type: 'focus', channelIds }), refused });
     this.typists = new TypistStore(env, hooks.typing);
     this.writing = new TypingSender(env, (place, stopped) => this.#say(place, stopped));
   }
@@ -66,6 +68,7 @@ export class People {
   }
 
   online(): void {
+    this.#older = false;
     this.#watched.online();
     this.#focus.online();
     this.writing.online();
@@ -85,10 +88,21 @@ export class People {
     this.typists.keep([]);
   }
 
+  async #ask(body: ClientBody): Promise<void> {
+    if (this.#older) return;
+    try {
+      await this.#hooks.request(body);
+    } catch (thrown) {
+      const error = asError(thrown);
+      this.#older ||= error.code === 'unknown_type';
+      throw error;
+    }
+  }
+
   /** A word that is lost is not worth a second try: the next one follows, or it is over. */
   #say(place: { channelId: string; threadId: string }, stopped: boolean): void {
     const { channelId, threadId } = place;
-    this.#hooks.request({ type: 'typing', channelId, threadId, stopped }).catch((thrown: unknown) => {
+    this.#ask({ type: 'typing', channelId, threadId, stopped }).catch((thrown: unknown) => {
       const error = asError(thrown);
       if (error.code !== 'connection_lost' && error.code !== 'timeout') this.#hooks.report(error);
     });

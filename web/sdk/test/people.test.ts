@@ -80,6 +80,27 @@ describe('watch', () => {
     expect(errors).toEqual(['not_a_member']);
   });
 
+  it('is not asked of a gateway that does not know it, until the next session', async () => {
+    const { world, client, socket } = await online();
+    const errors: string[] = [];
+    client.on('error', (error) => errors.push(error.code));
+    client.typing('general');
+    refuse(socket, socket.last('typing'), 'unknown_type');
+    await settle();
+    client.watch(['bob']);
+    client.focus(['general']);
+    await world.clock.advance(5000);
+    client.typing('general');
+    await settle();
+    expect(socket.sent.map(({ type }) => type).filter((type) => type !== 'ping')).toEqual(['hello', 'typing']);
+    expect(errors).toEqual(['unknown_type']);
+    socket.shut(1006);
+    await world.clock.advance(1000);
+    const next = obliging(await greet(world));
+    await settle();
+    expect([sets(next, 'watch'), sets(next, 'focus')]).toEqual([[['bob']], [['general']]]);
+  });
+
   it('of more than 500 is refused at once', async () => {
     const { client } = await online();
     expect(() => client.watch(Array.from({ length: 501 }, (_, i) => `u${i}`))).toThrow(/at most 500/);
