@@ -6,6 +6,8 @@ import { createChannel, demoSession, expect, findings, join, picture, test, uniq
 
 const MIB = 1024 * 1024;
 
+test.describe.configure({ timeout: 120_000 }); // megabytes, and images that are painted: slow on a busy machine
+
 interface Choice {
   name: string;
   mimeType: string;
@@ -84,7 +86,6 @@ test('an image is shown in its message, in a box that was there before it', asyn
 });
 
 test('a large upload goes on after a reload with the part that is missing', async ({ enter, request }) => {
-  test.setTimeout(120_000);
   const { id, ada, grace } = await room(request);
   const folder = mkdtempSync(joinPath(tmpdir(), 'parley-file-'));
   const path = joinPath(folder, 'film.bin');
@@ -102,7 +103,7 @@ test('a large upload goes on after a reload with the part that is missing', asyn
     await choose(first.page, path);
     const bar = first.page.getByRole('progressbar', { name: 'Upload of film.bin' });
     // Two of three parts: whichever was held, 24 MiB at least are there, and not all of it
-    await expect.poll(async () => Number(await bar.getAttribute('value'))).toBeGreaterThanOrEqual(24 * MIB);
+    await expect.poll(async () => Number(await bar.getAttribute('value')), { timeout: 40_000 }).toBeGreaterThanOrEqual(24 * MIB);
     await first.page.screenshot({ path: picture('file-progress') });
     await first.page.reload();
     await expect(first.status()).toHaveText('Connected');
@@ -112,7 +113,7 @@ test('a large upload goes on after a reload with the part that is missing', asyn
     hold = false;
     expect(puts).toHaveLength(3);
     await choose(first.page, path);
-    await expect(upload(first.page, 'film.bin')).toHaveAttribute('data-phase', 'done', { timeout: 30_000 });
+    await expect(upload(first.page, 'film.bin')).toHaveAttribute('data-phase', 'done', { timeout: 40_000 });
     await expect(first.page.locator('.upload')).toHaveCount(1);
     expect(puts).toHaveLength(4);
     await first.page.getByRole('button', { name: 'Send', exact: true }).click();
