@@ -63,7 +63,6 @@ export function Composer({ channel }: { channel: ChannelView }) {
     <form class="composer" onSubmit={submit}>
       {hovering && <p class="drop">Let go to add the files to your message to {name}</p>}
       <Uploads channelId={channel.id} choose={() => picker.current?.click()} />
-      <Picker input={picker} add={add} />
       <label class="sr-only" for="compose">Message to {name}</label>
       <textarea
         id="compose"
@@ -81,6 +80,7 @@ export function Composer({ channel }: { channel: ChannelView }) {
         onKeyDown={keys}
         onPaste={paste}
       />
+      <Picker input={picker} add={add} />
       <button class="primary" type="submit" aria-disabled={text.trim() === '' && files === 0}>Send</button>
       <p id="compose-help" class="help">
         {problem ? <span class="problem" role="alert">{problem}</span> : 'Enter sends, Shift+Enter makes a new line, ↑ edits your last message.'}
