@@ -41,6 +41,11 @@ void subject_live(char *ret, uint32_t shard, const char *channel_id)
         fill(ret, "live.%" PRIu32 ".%s", shard, channel_id);
 }
 
+void subject_typing(char *ret, uint32_t shard, const char *channel_id)
+{
+        fill(ret, "typing.%" PRIu32 ".%s", shard, channel_id);
+}
+
 void subject_chat_stream(char *ret, uint32_t shard)
 {
         fill(ret, "CHAT_%" PRIu32, shard);

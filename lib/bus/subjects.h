@@ -9,16 +9,17 @@
 uint32_t subject_shard(const char *channel_id, uint32_t n_shards);
 
 /* Each fills ret (SUBJECT_MAX bytes). Ids must be valid (ident_valid). */
-void subject_chat(char *ret, uint32_t shard, const char *channel_id); /* chat.<p>.<channel> */
-void subject_live(char *ret, uint32_t shard, const char *channel_id); /* live.<p>.<channel> */
-void subject_chat_stream(char *ret, uint32_t shard);                  /* CHAT_<p> */
-void subject_chat_all(char *ret, uint32_t shard);                     /* chat.<p>.> */
-void subject_live_all(char *ret, uint32_t shard);                     /* live.<p>.> */
-void subject_user(char *ret, const char *user_id);                    /* live.user.<user> */
-void subject_digest(char *ret, uint32_t shard);                       /* digest.<p> */
-void subject_dlq(char *ret, const char *service);                     /* dlq.<service> */
-void subject_presence_gateway(char *ret, const char *gateway_id);     /* presence.gw.<gateway> */
-void subject_presence_user(char *ret, const char *user_id);           /* presence.user.<user> */
+void subject_chat(char *ret, uint32_t shard, const char *channel_id);   /* chat.<p>.<channel> */
+void subject_live(char *ret, uint32_t shard, const char *channel_id);   /* live.<p>.<channel> */
+void subject_chat_stream(char *ret, uint32_t shard);                    /* CHAT_<p> */
+void subject_chat_all(char *ret, uint32_t shard);                       /* chat.<p>.> */
+void subject_live_all(char *ret, uint32_t shard);                       /* live.<p>.> */
+void subject_user(char *ret, const char *user_id);                      /* live.user.<user> */
+void subject_digest(char *ret, uint32_t shard);                         /* digest.<p> */
+void subject_dlq(char *ret, const char *service);                       /* dlq.<service> */
+void subject_presence_gateway(char *ret, const char *gateway_id);       /* presence.gw.<gateway> */
+void subject_presence_user(char *ret, const char *user_id);             /* presence.user.<user> */
+void subject_typing(char *ret, uint32_t shard, const char *channel_id); /* typing.<p>.<channel> */
 /* "chat.<p>.<channel>" or "live.<p>.<channel>" -> the channel, pointing into subject; NULL when it is not one */
 const char *subject_channel(const char *subject);
 /* The deduplication id of a mutation: "<channel>:<actor>:<id>" ; ret has SUBJECT_MAX bytes */

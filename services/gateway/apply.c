@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "gateway/changes.h"
+#include "gateway/typing.h"
 #include "gateway/user.h"
 #include "gateway/wiretime.h"
 #include "wire/event.h"
@@ -151,7 +152,10 @@ static void apply_member_joined(struct channel *c, uint64_t seq, const Parley__V
 
 void apply_after(struct channel *c, const Parley__V1__Event *event)
 {
-        if (event->body_case == PARLEY__V1__EVENT__BODY_MEMBER_LEFT)
+        if (event->body_case == PARLEY__V1__EVENT__BODY_MESSAGE) {
+                if (c->place)
+                        typing_message(c->place, event->actor_id, event->message->thread_id);
+        } else if (event->body_case == PARLEY__V1__EVENT__BODY_MEMBER_LEFT)
                 apply_member_left(c, event->seq, event->member_left);
         else if (event->body_case == PARLEY__V1__EVENT__BODY_MEMBER_CHANGED)
                 apply_member_changed(c, event->seq, event->member_changed);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "gateway/channel.h"
+#include "gateway/look.h"
 #include "gateway/user.h"
 
 struct change {
@@ -89,6 +90,8 @@ static void changes_take(struct core *core, const Parley__V1__MembershipChange *
         memcpy(change.user_id, message->user_id, strlen(message->user_id) + 1); /* valid ids fit */
         memcpy(change.channel_id, message->channel_id, strlen(message->channel_id) + 1);
         change_keep(core, &change);
+        if (core->looks)
+                looks_membership(core, change.channel_id, change.user_id, change.role == PARLEY__V1__ROLE__none);
         u = user_find(core, change.user_id);
         if (u && u->loaded)
                 change_to_user(u, &change);
@@ -116,6 +119,21 @@ void changes_replay(struct core *core, struct user *u)
                 if (core->now_ms - change->at_ms <= CHANGES_KEEP_MS && strcmp(change->user_id, u->id) == 0)
                         change_to_user(u, change);
         }
+}
+
+bool changes_removed(const struct core *core, const char *user_id, const char *channel_id)
+{
+        const struct change_log *log = core->changes;
+
+        for (unsigned i = 0; log && i < log->n; i++) {
+                const struct change *change = &log->ring[(log->next + CHANGES_MAX - 1 - i) % CHANGES_MAX];
+
+                if (core->now_ms - change->at_ms > CHANGES_LATE_MS)
+                        return false;
+                if (strcmp(change->user_id, user_id) == 0 && strcmp(change->channel_id, channel_id) == 0)
+                        return change->role == PARLEY__V1__ROLE__none;
+        }
+        return false;
 }
 
 void changes_free(struct change_log *log)

@@ -9,6 +9,7 @@ struct user;
 
 #define CHANGES_MAX 4096
 #define CHANGES_KEEP_MS 60000
+#define CHANGES_LATE_MS 10000
 
 /* gateway.membership: applied to permissions at once, remembered for a while */
 void changes_apply(struct core *core, const Parley__V1__MembershipChange *message);
@@ -16,4 +17,6 @@ void changes_apply(struct core *core, const Parley__V1__MembershipChange *messag
 void changes_joined(struct core *core, const Parley__V1__MembershipChange *message);
 /* Applies what is remembered of this user */
 void changes_replay(struct core *core, struct user *u);
+/* He was removed from this channel, or left it, within CHANGES_LATE_MS: what is heard of him there now may be older */
+bool changes_removed(const struct core *core, const char *user_id, const char *channel_id);
 void changes_free(struct change_log *log);

@@ -77,6 +77,7 @@ struct channel {
         size_t held_bytes;
 
         Parley__V1__Channel *doc; /* NULL: not read yet */
+        struct place *place;      /* NULL: nobody has it in focus */
         struct replay *replays;   /* under way */
         struct replay_cache *replay_cache;
         struct wheel_timer timer;   /* to be dropped, or to try again */

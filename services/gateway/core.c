@@ -13,6 +13,7 @@
 #include "gateway/digest.h"
 #include "gateway/everyone.h"
 #include "gateway/here.h"
+#include "gateway/look.h"
 #include "gateway/mutation.h"
 #include "gateway/pack.h"
 #include "gateway/replay.h"
@@ -121,6 +122,7 @@ void core_free(struct core *core)
         if (core->shards) {
                 digest_stop(core);
                 here_stop(core);
+                looks_free(core);
                 everyone_free(core);
                 core_free_users(core);
                 core_free_channels(core);
@@ -166,6 +168,8 @@ void core_connected(struct core *core)
         for (uint32_t i = 0; i < core->config->shards; i++)
                 shard_connected(&core->shards[i]);
         core_verify(core);
+        if (core->looks)
+                looks_resync(core->looks);
         HASH_ITER (hh, core->users, u, tmp)
                 user_reload(u);
 }
@@ -175,6 +179,8 @@ void core_loss(struct core *core)
         struct user *u, *tmp;
 
         core_verify(core);
+        if (core->looks)
+                looks_resync(core->looks);
         HASH_ITER (hh, core->users, u, tmp)
                 user_reload(u);
 }

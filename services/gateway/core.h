@@ -25,6 +25,7 @@ struct tail_entry;
 struct pack_cache;
 struct change_log;
 struct everyone;
+struct looks;
 
 #define CORE_ID_MAX 64
 
@@ -113,6 +114,7 @@ struct core {
         bool opening_waits;   /* a session would be live, but too much is waiting */
 
         struct here here;
+        struct looks *looks;    /* whom sessions look at; NULL: nobody did so far */
         struct channel **acked; /* channels of our own acks since the last digest */
         unsigned n_acked, cap_acked;
         struct wheel_timer digest_timer, alive_timer;

@@ -28,13 +28,23 @@ static const struct {
         [PARLEY__V1__CLIENT_FRAME__BODY_EDIT] = {frame_edit, false},
         [PARLEY__V1__CLIENT_FRAME__BODY_DELETE] = {frame_delete, false},
         [PARLEY__V1__CLIENT_FRAME__BODY_PING] = {frame_ping, true},
+        [PARLEY__V1__CLIENT_FRAME__BODY_WATCH] = {frame_watch, false},
+        [PARLEY__V1__CLIENT_FRAME__BODY_FOCUS] = {frame_focus, false},
+        [PARLEY__V1__CLIENT_FRAME__BODY_TYPING] = {frame_typing, false},
         [PARLEY__V1__CLIENT_FRAME__BODY_IDLE] = {frame_idle, false},
         [PARLEY__V1__CLIENT_FRAME__BODY_STATUS] = {frame_status, false},
 };
 
-/* A cursor may cost a replay. Before `ready` they are only kept, as many as a session may have. */
+/* Users of `watch` that cost as much as a frame */
+#define WATCH_COST_USERS 10
+
+/* A cursor may cost a replay. Before `ready` they are only kept, as many as a session may have. Whom one looks at is asked of presence. */
 static uint32_t frames_cost(const struct session *s, const Parley__V1__ClientFrame *frame)
 {
+        if (frame->body_case == PARLEY__V1__CLIENT_FRAME__BODY_WATCH)
+                return 1 + (uint32_t)frame->watch->n_user_ids / WATCH_COST_USERS;
+        if (frame->body_case == PARLEY__V1__CLIENT_FRAME__BODY_FOCUS)
+                return 1 + (uint32_t)frame->focus->n_channel_ids;
         if (frame->body_case != PARLEY__V1__CLIENT_FRAME__BODY_RESUME || s->state != SESSION_LIVE)
                 return 1;
         return 1 + (uint32_t)frame->resume->n_cursors;

@@ -3,6 +3,7 @@
 
 #include "gateway/session.h"
 #include "parley/v1/client.pb-c.h"
+#include "policy/policy.h"
 
 /* frames_session.c: opening, resuming, renewing, being there */
 void frame_hello(struct session *s, const Parley__V1__ClientFrame *frame);
@@ -16,7 +17,14 @@ void frame_ack(struct session *s, uint32_t ref);
 void frame_idle(struct session *s, const Parley__V1__ClientFrame *frame);
 void frame_status(struct session *s, const Parley__V1__ClientFrame *frame);
 
+/* frames_look.c: whom he looks at, and where he writes */
+void frame_watch(struct session *s, const Parley__V1__ClientFrame *frame);
+void frame_focus(struct session *s, const Parley__V1__ClientFrame *frame);
+void frame_typing(struct session *s, const Parley__V1__ClientFrame *frame);
+
 /* frames_mutation.c: what goes into the log */
 void frame_send(struct session *s, const Parley__V1__ClientFrame *frame);
 void frame_edit(struct session *s, const Parley__V1__ClientFrame *frame);
 void frame_delete(struct session *s, const Parley__V1__ClientFrame *frame);
+/* The channel, when this user may do this there; else NULL, and answered with an error */
+struct channel *frame_channel(struct session *s, uint32_t ref, const char *id, enum policy_action action);

@@ -72,8 +72,7 @@ static bool check_capacity(struct session *s, uint32_t ref)
         return wait == 0;
 }
 
-/* The channel, when this user may do this there */
-static struct channel *check_channel(struct session *s, uint32_t ref, const char *id, enum policy_action action)
+struct channel *frame_channel(struct session *s, uint32_t ref, const char *id, enum policy_action action)
 {
         struct channel *c;
         enum parley_code code = PARLEY_NOT_A_MEMBER;
@@ -148,7 +147,7 @@ void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
                                          .n_attachments = out->n_attachments};
         if (!check_message(s, frame->ref, "message.", &fields))
                 return;
-        c = check_channel(s, frame->ref, send->channel_id, POLICY_SEND);
+        c = frame_channel(s, frame->ref, send->channel_id, POLICY_SEND);
         if (!c || !check_capacity(s, frame->ref) || !open_attachments(s, frame->ref, c, out, &files))
                 return;
         fields.attachments = files.all;
@@ -197,7 +196,7 @@ void frame_edit(struct session *s, const Parley__V1__ClientFrame *frame)
                                                     .n_mentions = edit->n_mentions}) ||
             !check_target(s, frame->ref, edit->target_seq))
                 return;
-        c = check_channel(s, frame->ref, edit->channel_id, POLICY_EDIT_OWN);
+        c = frame_channel(s, frame->ref, edit->channel_id, POLICY_EDIT_OWN);
         if (!c || !check_capacity(s, frame->ref))
                 return;
         event_author(s, c, edit->id, &event, &at);
@@ -227,7 +226,7 @@ void frame_delete(struct session *s, const Parley__V1__ClientFrame *frame)
 
         if (!check_id(s, frame->ref, delete->id) || !check_target(s, frame->ref, delete->target_seq))
                 return;
-        c = check_channel(s, frame->ref, delete->channel_id, POLICY_DELETE_OWN);
+        c = frame_channel(s, frame->ref, delete->channel_id, POLICY_DELETE_OWN);
         if (!c || !check_capacity(s, frame->ref))
                 return;
         any = policy_check(c->doc, user_role(s->user, c), s->admin, POLICY_DELETE_ANY) == PARLEY_OK;

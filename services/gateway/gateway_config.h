@@ -10,6 +10,9 @@
 #include "bus/bus_config.h"
 #include "policy/message.h"
 
+/* Channels of one `focus`, at most */
+#define GATEWAY_MAX_FOCUS 256
+
 struct gateway_config {
         char *listen, *admin_listen;
         char *gateway_id; /* NULL: random */
@@ -36,6 +39,9 @@ struct gateway_config {
         uint64_t tail_events, tail_bytes;
         uint64_t replay_max_events, replay_direct_gets;
         uint64_t dedupe_window_ms;
+
+        /* whom sessions look at */
+        uint64_t max_watch, max_focus, max_watch_bytes, typing_max_members;
 
         /* rates; all off with rate_limits off */
         bool rate_limits;

@@ -12,6 +12,7 @@
 #include "gateway/channel.h"
 #include "gateway/everyone.h"
 #include "gateway/here.h"
+#include "gateway/look.h"
 #include "gateway/ready.h"
 #include "gateway/stats.h"
 #include "gateway/user.h"
@@ -298,6 +299,7 @@ static void session_release(struct session *s)
 {
         session_enter(s, SESSION_CLOSING);
         s->core->leaving_bytes += s->kept_bytes;
+        look_free(s);
         session_links_done(s);
         user_detach(s);
         s->core->pending_bytes -= s->n_cursors * sizeof(*s->cursors);

@@ -12,6 +12,7 @@
 #include "gateway/frame.h"
 
 struct replay;
+struct look;
 
 enum session_state {
         SESSION_CONNECTED,      /* waits for hello */
@@ -80,6 +81,7 @@ struct session {
         struct user *user;
         struct session *user_prev, *user_next;
         struct session *prev, *next;
+        struct look *look; /* whom it looks at; NULL: nobody */
         struct address *address;
         uint64_t handle;
         uint64_t heard_ms;

@@ -50,6 +50,23 @@
         X(shed, COUNTER, "parley_gateway_shed_total", NULL,                                                            \
           "Sessions closed as slow because too much waited for all together")                                          \
         X(refused, COUNTER, "parley_gateway_refused_total", NULL, "Connections refused before the upgrade")            \
+        X(watch_edges, GAUGE, "parley_gateway_watched", NULL, "Users that sessions watch, counted for each session")   \
+        X(seen, GAUGE, "parley_gateway_seen_users", NULL,                                                              \
+          "Users whose presence is kept: watched, or members of a channel in focus")                                   \
+        X(places, GAUGE, "parley_gateway_focused_channels", NULL, "Channels that somebody has in focus")               \
+        X(look_bytes, GAUGE, "parley_gateway_watch_bytes", NULL,                                                       \
+          "What counts to PARLEY_MAX_WATCH_BYTES: watched users and channels in focus")                                \
+        X(presence_changes, COUNTER, "parley_gateway_presence_changes_total", NULL, "Changes that presence told")      \
+        X(presence_queries, COUNTER, "parley_gateway_presence_queries_total", NULL, "Questions to presence")           \
+        X(presence_resyncs, COUNTER, "parley_gateway_presence_resyncs_total", NULL,                                    \
+          "Times that everything was asked again, for something was missed")                                           \
+        X(presence_frames, COUNTER, "parley_gateway_presence_frames_total", NULL,                                      \
+          "Frames presence and channelPresence")                                                                       \
+        X(typing_received, COUNTER, "parley_gateway_typing_received_total", NULL, "Frames typing of clients")          \
+        X(typing_said, COUNTER, "parley_gateway_typing_published_total", NULL, "of these: told to all gateways")       \
+        X(typing_updates, COUNTER, "parley_gateway_typing_updates_total", NULL, "Frames typing to clients")            \
+        X(typing_dropped, COUNTER, "parley_gateway_typing_dropped_total", NULL,                                        \
+          "Frames typing that were left out, for too much waited for the session")                                     \
         X(loop_turn_max, GAUGE, "parley_gateway_loop_turn_max_seconds", NULL, "The longest turn of the loop so far")
 
 #define X(var, type, name, labels, help) extern struct metric stat_##var;

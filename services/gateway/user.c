@@ -40,6 +40,7 @@ void user_free(struct user *u)
         for (unsigned i = 0; i < u->n_members; i++)
                 channel_unref(u->members[i].channel);
         free(u->members);
+        free(u->typed);
         HASH_DEL(core->users, u);
         metric_set(&stat_users, HASH_COUNT(core->users));
         free(u);

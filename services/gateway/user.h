@@ -34,6 +34,7 @@ struct user {
         struct wheel_timer expiry;          /* to be dropped */
         struct wheel_timer retry;           /* to be read again */
         struct user *here_prev, *here_next; /* in core->here.dirty */
+        struct typed *typed;                /* where he writes; NULL: nowhere so far */
         uint8_t here_told;                  /* what presence knows of him */
         bool here_dirty;
         bool loaded;

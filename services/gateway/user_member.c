@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "gateway/changes.h"
 #include "gateway/channel.h"
+#include "gateway/look.h"
 #include "gateway/ready.h"
 #include "gateway/session.h"
 #include "gateway/user.h"
@@ -87,6 +88,8 @@ void user_relink_session(struct user *u, struct session *s, struct channel *c)
         const struct member *m = user_member(u, c);
 
         if (user_role(u, c) == PARLEY__V1__ROLE__none) {
+                if (s->look)
+                        look_left(s, c);
                 if (l)
                         user_unlink(s, l, m);
                 return;

@@ -35,11 +35,16 @@ static void person_dirty(struct roster *r, struct person *who)
         r->n_dirty++;
 }
 
+bool roster_listed(const struct roster *r, const struct place *c)
+{
+        return !c->everyone && people_members(&r->people, c) <= r->options.list_max;
+}
+
 static void place_dirty(struct place *c, void *userdata)
 {
         struct roster *r = userdata;
 
-        if (c->dirty || people_members(&r->people, c) <= r->options.list_max)
+        if (c->dirty || roster_listed(r, c))
                 return;
         c->dirty = true;
         c->next_dirty = r->places_dirty;

@@ -84,12 +84,14 @@ void roster_discard(struct roster *r);
 /* --- what is asked --- */
 
 #define ROSTER_QUERY_MAX 500
+#define ROSTER_SIGHTS_MAX 4096 /* users of all sights */
 
 struct answer {
         Parley__V1__PresenceAnswer message; /* source and counter are the caller's */
         struct shown *shown;
         Parley__V1__PresenceChange **users;
         char **hidden;
+        protobuf_c_boolean *visible;
 };
 
 /* PARLEY_OK with an answer that is to be done with; its hidden ids are those of the query. Else what is wrong, in words. */
@@ -105,5 +107,7 @@ struct record {
 };
 void roster_to_record(const struct roster *r, const char *user_id, struct record *ret);
 
+/* A channel has a list of who is there, not only a count */
+bool roster_listed(const struct roster *r, const struct place *c);
 /* Forgets one of whom nothing is left to know */
 void roster_drop(struct roster *r, struct person *who);

@@ -189,6 +189,7 @@ void answer_done(struct answer *a)
         free(a->shown);
         free((void *)a->users);
         free((void *)a->hidden);
+        free(a->visible);
         *a = (struct answer){0};
 }
 
@@ -206,6 +207,30 @@ static void query_users(const struct roster *r, const Parley__V1__PresenceQuery 
         }
 }
 
+/* Whom each viewer may see: nothing but that, so that many can be asked for at once */
+static void query_sights(const struct roster *r, const Parley__V1__PresenceQuery *q, struct answer *ret)
+{
+        for (size_t i = 0; i < q->n_sights; i++) {
+                const Parley__V1__Sight *sight = q->sights[i];
+                const struct person *viewer = people_find(&r->people, sight->viewer_id);
+
+                for (size_t k = 0; k < sight->n_user_ids; k++)
+                        ret->visible[ret->message.n_visible++] = people_may_see(
+                                &r->people, viewer, people_find(&r->people, sight->user_ids[k]));
+        }
+}
+
+static const char *sights_check(const Parley__V1__PresenceQuery *q, size_t *ret_n)
+{
+        *ret_n = 0;
+        for (size_t i = 0; i < q->n_sights; i++) {
+                if (!ident_valid(q->sights[i]->viewer_id))
+                        return "the viewer of a sight is not a user's id";
+                *ret_n += q->sights[i]->n_user_ids;
+        }
+        return *ret_n > ROSTER_SIGHTS_MAX ? "at most 4096 users in all sights" : NULL;
+}
+
 static enum parley_code query_channel(const struct roster *r, const Parley__V1__PresenceQuery *q, struct answer *ret,
                                       const char **ret_why)
 {
@@ -217,7 +242,7 @@ static enum parley_code query_channel(const struct roster *r, const Parley__V1__
                 return wrong(ret_why, PARLEY_NOT_A_MEMBER, "you are not a member of this channel");
         if (!c)
                 return wrong(ret_why, PARLEY_NOT_FOUND, "there is no such channel, or nobody is in it");
-        listed = people_members(&r->people, c) <= r->options.list_max && !c->everyone;
+        listed = roster_listed(r, c);
         if (answer_init(ret, listed ? c->n_members : 0) < 0)
                 return wrong(ret_why, PARLEY_UNAVAILABLE, "out of memory");
         ret->message.members = people_members(&r->people, c);
@@ -231,6 +256,8 @@ static enum parley_code query_channel(const struct roster *r, const Parley__V1__
 enum parley_code roster_query(struct roster *r, const Parley__V1__PresenceQuery *q, struct answer *ret,
                               const char **ret_why)
 {
+        size_t n_sights;
+
         *ret = (struct answer){0};
         if (*q->viewer_id && !ident_valid(q->viewer_id))
                 return wrong(ret_why, PARLEY_BAD_REQUEST, "the viewer is not a user's id");
@@ -243,9 +270,18 @@ enum parley_code roster_query(struct roster *r, const Parley__V1__PresenceQuery 
                 if (!ident_valid(q->user_ids[i]))
                         return wrong(ret_why, PARLEY_BAD_REQUEST, "a user's id must be 1 to 64 of A-Z a-z 0-9 _ -");
         }
+        *ret_why = sights_check(q, &n_sights);
+        if (*ret_why)
+                return PARLEY_BAD_REQUEST;
         if (answer_init(ret, q->n_user_ids) < 0)
                 return wrong(ret_why, PARLEY_UNAVAILABLE, "out of memory");
+        ret->visible = ret->message.visible = calloc(n_sights + 1, sizeof(*ret->visible));
+        if (!ret->visible) {
+                answer_done(ret);
+                return wrong(ret_why, PARLEY_UNAVAILABLE, "out of memory");
+        }
         query_users(r, q, ret);
+        query_sights(r, q, ret);
         return PARLEY_OK;
 }
 

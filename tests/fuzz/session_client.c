@@ -162,6 +162,12 @@ static void on_ack(struct client *c, struct asked *a, const Parley__V1__Ack *ack
 
         if (!a)
                 return;
+        if (a->kind == PARLEY__V1__CLIENT_FRAME__BODY_WATCH) {
+                c->watched = a->cursors[0].channel;
+                return;
+        }
+        if (a->kind == PARLEY__V1__CLIENT_FRAME__BODY_FOCUS || a->kind == PARLEY__V1__CLIENT_FRAME__BODY_TYPING)
+                return;
         if (a->kind == PARLEY__V1__CLIENT_FRAME__BODY_RESUME) {
                 a->accepted = true;
                 if (c->ready)
@@ -178,6 +184,58 @@ static void on_ack(struct client *c, struct asked *a, const Parley__V1__Ack *ack
         REQUIRE(id->acked_seq == 0 || id->acked_seq == ack->seq);
         REQUIRE(strcmp(id->id, ack->id) == 0);
         id->acked_seq = ack->seq;
+}
+
+/* --- whom it looks at --- */
+
+static void shown_set(struct client *c, const char *user, uint8_t shown)
+{
+        for (unsigned i = 0; i < N_WATCHED; i++)
+                if (strcmp(world_watched[i], user) == 0)
+                        c->shown[i] = shown;
+}
+
+static void on_presence(struct client *c, const Parley__V1__Presence *p)
+{
+        REQUIRE(p->snapshot || p->n_users + p->n_hidden_user_ids > 0);
+        if (p->snapshot) {
+                memset(c->shown, 0, sizeof(c->shown));
+                REQUIRE(c->garbled || p->n_users + p->n_hidden_user_ids == (unsigned)__builtin_popcount(c->watched));
+        }
+        for (size_t i = 0; i < p->n_users; i++) {
+                REQUIRE(p->users[i]->availability <= PARLEY__V1__USER_PRESENCE__AVAILABILITY__dnd);
+                shown_set(c, p->users[i]->user_id, (uint8_t)(p->users[i]->availability + 2));
+        }
+        for (size_t i = 0; i < p->n_hidden_user_ids; i++)
+                shown_set(c, p->hidden_user_ids[i], 1);
+}
+
+static void on_typing(const struct client *c, const Parley__V1__TypingUsers *t)
+{
+        REQUIRE(world_channel(t->channel_id) >= 0 && t->n_user_ids <= 20 && (!t->more || t->n_user_ids == 20));
+        for (size_t i = 0; i < t->n_user_ids; i++)
+                REQUIRE(strcmp(t->user_ids[i], world_users[c->user]) != 0);
+}
+
+/* What it was told of those whom it watches is what presence knows */
+static void check_shown(const struct client *c)
+{
+        const struct fake_presence *p = c->w->f->presence;
+
+        for (unsigned i = 0; i < N_WATCHED && !c->garbled; i++) {
+                uint8_t is = 1;
+
+                if (!(c->watched & (1U << i)))
+                        continue;
+                for (size_t k = 0; k < p->n_users; k++)
+                        if (strcmp(p->users[k].id, world_watched[i]) == 0)
+                                is = (uint8_t)(p->users[k].availability + 2);
+                for (size_t k = 0; k < p->n_hidden; k++)
+                        if (strcmp(p->hidden[k][0], world_users[c->user]) == 0 &&
+                            strcmp(p->hidden[k][1], world_watched[i]) == 0)
+                                is = 1;
+                REQUIRE(c->shown[i] == is);
+        }
 }
 
 static void trace_frame(const struct client *c, const Parley__V1__ServerFrame *frame)
@@ -223,6 +281,15 @@ static void client_take(struct client *c, const Parley__V1__ServerFrame *frame)
                 break;
         case PARLEY__V1__SERVER_FRAME__BODY_ACK:
                 on_ack(c, a, frame->ack);
+                break;
+        case PARLEY__V1__SERVER_FRAME__BODY_PRESENCE:
+                on_presence(c, frame->presence);
+                break;
+        case PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_PRESENCE:
+                REQUIRE(world_channel(frame->channel_presence->channel_id) >= 0);
+                break;
+        case PARLEY__V1__SERVER_FRAME__BODY_TYPING:
+                on_typing(c, frame->typing);
                 break;
         default:
                 break;
@@ -367,6 +434,7 @@ void client_check_end(const struct client *c)
         for (unsigned i = 0; i < c->n_asked && !c->garbled; i++)
                 REQUIRE(c->asked[i].answers == 1);
         REQUIRE(c->session->n_queue == 0 && c->session->n_pending == 0);
+        check_shown(c);
         for (unsigned i = 0; i < N_CHANNELS; i++) {
                 const struct view *v = &c->views[i];
 

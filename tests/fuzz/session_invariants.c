@@ -3,6 +3,7 @@
 
 #include "gateway/backlog.h"
 #include "gateway/channel.h"
+#include "gateway/look.h"
 #include "gateway/mutation.h"
 #include "gateway/user.h"
 
@@ -137,6 +138,58 @@ static void check_user(const struct user *u)
         REQUIRE(n || wheel_armed(&u->expiry));
 }
 
+/* Edges and those whom they lead to know each other */
+static size_t check_look(const struct look *l)
+{
+        uint32_t pending = 0;
+
+        for (uint32_t i = 0; i < l->n_edges; i++) {
+                const struct watch_edge *e = &l->edges[i];
+
+                REQUIRE(e->at < e->seen->by.n && e->seen->by.refs[e->at].look == l &&
+                        e->seen->by.refs[e->at].index == i);
+                REQUIRE(!e->seen->holds);
+                pending += e->sight == SIGHT_UNKNOWN;
+                if (e->flags & EDGE_ASK)
+                        REQUIRE(ring_holds(&l->asking));
+                if (e->flags & EDGE_LATER)
+                        REQUIRE(ring_holds(&l->later));
+        }
+        REQUIRE(pending == l->pending);
+        for (uint32_t i = 0; i < l->n_focus; i++) {
+                const struct focus_edge *e = &l->focus[i];
+
+                REQUIRE(!e->place || (e->place->by.refs[e->at].look == l && e->place->by.refs[e->at].index == i));
+        }
+        return l->bytes;
+}
+
+static void check_looks(const struct core *core)
+{
+        const struct looks *all = core->looks;
+        size_t bytes = 0;
+        unsigned n = 0;
+
+        for (const struct session *s = core->sessions; s; s = s->next) {
+                if (!s->look)
+                        continue;
+                REQUIRE(s->state == SESSION_LIVE && s->look->session == s);
+                bytes += check_look(s->look);
+                n++;
+        }
+        if (!all)
+                return;
+        REQUIRE(n == all->n && bytes == all->bytes && bytes <= core->config->max_watch_bytes);
+        REQUIRE(n ? all->sub != NULL : !all->seen && !all->sub);
+        for (const struct seen *who = all->seen; who; who = who->hh.next)
+                REQUIRE(who->by.n || who->residents);
+        for (const struct place *p = all->places; p; p = p->hh.next) {
+                REQUIRE(p->channel->place == p && !p->held && (p->by.n || p->asking));
+                for (const struct resident *r = p->residents; r && r < p->residents + p->n_residents; r++)
+                        REQUIRE(r->place == p);
+        }
+}
+
 void check_core(const struct world *w)
 {
         const struct core *core = w->f->core;
@@ -145,6 +198,7 @@ void check_core(const struct world *w)
         size_t tail_bytes = 0;
 
         check_sessions(core);
+        check_looks(core);
         for (c = core->channels; c; c = c->hh.next)
                 tail_bytes += check_channel(core, c);
         REQUIRE(tail_bytes == core->tail_bytes && tail_bytes <= core->config->tail_bytes);

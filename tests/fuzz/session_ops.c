@@ -250,3 +250,109 @@ void op_pong(struct world *w)
         if (c->session)
                 session_pong(c->session);
 }
+
+/* --- whom one looks at --- */
+
+void op_watch(struct world *w)
+{
+        struct client *c = take_client(w);
+        uint8_t set = take_byte(w);
+        Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Watch watch = PARLEY__V1__WATCH__INIT;
+        char *ids[N_WATCHED + 1];
+        struct asked *a;
+
+        if (!speaks(c))
+                return;
+        for (unsigned i = 0; i < N_WATCHED; i++)
+                if (set & (1U << i))
+                        ids[watch.n_user_ids++] = (char *)world_watched[i];
+        if (set & 0x80)
+                ids[watch.n_user_ids++] = (char *)(set & 0x40 ? "no id" : world_watched[0]);
+        watch.user_ids = ids;
+        frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_WATCH;
+        frame.watch = &watch;
+        a = client_ask(c, &frame);
+        a->cursors[0].channel = (uint8_t)((set & ((1U << N_WATCHED) - 1)) | ((set & 0xc0) == 0x80));
+        client_send(c, &frame);
+}
+
+void op_focus(struct world *w)
+{
+        struct client *c = take_client(w);
+        uint8_t set = take_byte(w);
+        Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Focus focus = PARLEY__V1__FOCUS__INIT;
+        char *ids[N_CHANNELS + 1];
+
+        if (!speaks(c))
+                return;
+        for (unsigned i = 0; i < N_CHANNELS; i++)
+                if (set & (1U << i))
+                        ids[focus.n_channel_ids++] = (char *)world_channels[i];
+        if (set & 0x80)
+                ids[focus.n_channel_ids++] = (char *)(set & 0x40 ? "no id" : world_channels[2]);
+        focus.channel_ids = ids;
+        frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_FOCUS;
+        frame.focus = &focus;
+        client_ask(c, &frame);
+        client_send(c, &frame);
+}
+
+void op_typing(struct world *w)
+{
+        struct client *c = take_client(w);
+        uint8_t how = take_byte(w);
+        Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Typing typing = PARLEY__V1__TYPING__INIT;
+        static const char *const threads[] = {"", "019b7c00-1111-7222-8333-444455556666", "no id"};
+
+        if (!speaks(c))
+                return;
+        typing.channel_id = (char *)world_channels[how % N_CHANNELS];
+        typing.thread_id = (char *)threads[(how >> 2) % 3];
+        typing.stopped = how & 0x40;
+        frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_TYPING;
+        frame.typing = &typing;
+        client_ask(c, &frame);
+        client_send(c, &frame);
+}
+
+/* What the service does, and what is lost of it */
+void op_presence(struct world *w)
+{
+        struct fake_presence *p = w->f->presence;
+        uint8_t b = take_byte(w);
+        unsigned who = b % N_WATCHED;
+
+        switch (b >> 4) {
+        case 0:
+                p->down = !p->down;
+                break;
+        case 1:
+                p->counter++;
+                break;
+        case 2:
+                p->source[0] = (char)('a' + b % 16);
+                break;
+        case 3:
+                p->counted = b & 1 ? 300 : 0;
+                break;
+        case 4:
+                p->n_hidden = b & 1 ? N_USERS : N_USERS + 1;
+                strcpy(p->hidden[N_USERS][0], world_users[0]);
+                strcpy(p->hidden[N_USERS][1], world_users[1]);
+                break;
+        case 5:
+        case 6:
+                fake_presence_speak(p, world_watched[who]);
+                break;
+        case 7:
+                fake_presence_count(p, world_channels[b % N_CHANNELS], 300, b);
+                break;
+        default:
+                if (who != N_USERS + 1)
+                        fake_presence_set(p, world_watched[who], (Parley__V1__UserPresence__Availability)(b >> 4) % 4,
+                                          !(b & 8));
+        }
+}

@@ -17,3 +17,7 @@ void op_send(struct world *w);
 void op_change(struct world *w);
 void op_garbage(struct world *w);
 void op_pong(struct world *w);
+void op_watch(struct world *w);
+void op_focus(struct world *w);
+void op_typing(struct world *w);
+void op_presence(struct world *w);

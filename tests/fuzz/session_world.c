@@ -8,6 +8,7 @@
 
 bool world_trace;
 const char *const world_users[N_USERS] = {"ann", "bob", "cid"};
+const char *const world_watched[N_WATCHED] = {"ann", "bob", "cid", "zoe", "nobody", "unseen"};
 const char *const world_channels[N_CHANNELS] = {"all", "joined", "open"};
 
 int world_channel(const char *id)
@@ -204,6 +205,20 @@ static void world_configure(struct fake *f, uint8_t setup)
         f->config.burst_sessions_per_user = 6;
 }
 
+static void world_presence(struct world *w)
+{
+        struct fake_presence *p = fake_presence_new(w->f);
+
+        for (unsigned i = 0; i < N_WATCHED; i++) {
+                if (i == N_USERS + 1)
+                        continue; /* who does not exist */
+                fake_presence_set(p, world_watched[i], PARLEY__V1__USER_PRESENCE__AVAILABILITY__online, false);
+                strcpy(p->members[p->n_members++], world_watched[i]);
+        }
+        for (unsigned i = 0; i < N_USERS; i++)
+                fake_presence_hide(p, world_users[i], world_watched[N_USERS + 2]);
+}
+
 void world_init(struct world *w, uint8_t setup)
 {
         memset(w, 0, sizeof(*w));
@@ -222,6 +237,7 @@ void world_init(struct world *w, uint8_t setup)
                 w->list_version[u] = 1;
                 world_put_bucket(w, u, false);
         }
+        world_presence(w);
         world_settle(w);
 }
 
@@ -243,7 +259,7 @@ void world_heal(struct world *w)
 {
         struct fake *f = w->f;
 
-        f->history_down = f->lose_acks = false;
+        f->history_down = f->lose_acks = f->presence->down = false;
         f->ingested_seq = UINT64_MAX;
         for (unsigned i = 0; i < N_CLIENTS; i++) {
                 w->clients[i].stuck = false;
@@ -259,6 +275,7 @@ void world_heal(struct world *w)
                 world_put_bucket(w, i, true);
         }
         world_announce(w);
+        fake_presence_speak(f->presence, NULL);
         world_run(w, 1000);
         world_pass(w, 1000);
         world_digest(w);
@@ -272,6 +289,7 @@ void world_done(struct world *w)
 {
         for (unsigned i = 0; i < N_CLIENTS; i++)
                 client_gone(&w->clients[i]);
+        fake_presence_free(w->f->presence);
         fake_free(w->f);
         for (unsigned i = 0; i < N_CLIENTS; i++)
                 buf_done(&w->clients[i].out);

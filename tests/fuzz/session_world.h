@@ -58,6 +58,9 @@ struct view {
         uint64_t past; /* what lies below was before it was announced: it comes by REST */
 };
 
+/* Who may be watched: the users, one who has no session, one who does not exist, and one whom nobody may see */
+enum { N_WATCHED = N_USERS + 3 };
+
 struct client {
         struct world *w;
         struct session *session; /* NULL: gone */
@@ -69,6 +72,8 @@ struct client {
         struct view views[N_CHANNELS];
         struct asked asked[N_ASKED];
         unsigned n_asked;
+        uint8_t watched;          /* bits: the set that was acknowledged last */
+        uint8_t shown[N_WATCHED]; /* availability + 2; 1: hidden; 0: nothing */
         uint32_t next_ref;
         struct buf out; /* frames of one message, while packing */
 };
@@ -99,7 +104,7 @@ struct world {
 
 /* PARLEY_FUZZ_TRACE is set: each step, and each frame that comes, goes to stderr */
 extern bool world_trace;
-extern const char *const world_users[N_USERS], *const world_channels[N_CHANNELS];
+extern const char *const world_users[N_USERS], *const world_channels[N_CHANNELS], *const world_watched[N_WATCHED];
 
 /* --- session_world.c --- */
 void world_init(struct world *w, uint8_t setup);

@@ -233,6 +233,85 @@ static void resume(struct fake_client *c, uint64_t seq)
         frame(c, &f);
 }
 
+static void watch(struct fake_client *c, const char *user, bool with_failures)
+{
+        Parley__V1__ClientFrame f = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Watch w = PARLEY__V1__WATCH__INIT;
+        char *users[] = {(char *)"ann", (char *)user};
+
+        w.user_ids = users;
+        w.n_user_ids = 2;
+        f.body_case = PARLEY__V1__CLIENT_FRAME__BODY_WATCH;
+        f.watch = &w;
+        if (with_failures) {
+                frame(c, &f);
+                return;
+        }
+        f.ref = ++c->next_ref;
+        fake_client_send(c, &f);
+        fake_run(c->f);
+}
+
+static void focus(struct fake_client *c, size_t n)
+{
+        Parley__V1__ClientFrame f = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Focus w = PARLEY__V1__FOCUS__INIT;
+        char *channels[] = {(char *)ROOM};
+
+        w.channel_ids = channels;
+        w.n_channel_ids = n;
+        f.body_case = PARLEY__V1__CLIENT_FRAME__BODY_FOCUS;
+        f.focus = &w;
+        frame(c, &f);
+}
+
+static void typing(struct fake_client *c)
+{
+        Parley__V1__ClientFrame f = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Typing t = PARLEY__V1__TYPING__INIT;
+
+        t.channel_id = (char *)ROOM;
+        f.body_case = PARLEY__V1__CLIENT_FRAME__BODY_TYPING;
+        f.typing = &t;
+        frame(c, &f);
+}
+
+/* They look at each other, one writes, states change and messages are missing */
+static void look(struct fake *f, struct fake_client *ann, struct fake_client *bob)
+{
+        watch(ann, "bob", true);
+        watch(bob, "zoe", true);
+        focus(ann, 1);
+        focus(bob, 1);
+        typing(bob);
+        pass(f, 1100);
+        fake_presence_set(f->presence, "bob", PARLEY__V1__USER_PRESENCE__AVAILABILITY__away, true);
+        pump(f);
+        f->presence->counter++;
+        fake_presence_speak(f->presence, "bob");
+        pass(f, 3100);
+        watch(ann, "zoe", true);
+        typing(ann);
+        pass(f, 1100);
+        focus(bob, 0);
+}
+
+/* Memory is there again: what was asked for comes, and it is the truth */
+static void check_look(struct fake *f, struct fake_client *c)
+{
+        const Parley__V1__ServerFrame *last;
+
+        watch(c, "bob", false);
+        fake_presence_set(f->presence, "bob", PARLEY__V1__USER_PRESENCE__AVAILABILITY__dnd, true);
+        fake_advance(f, 4000);
+        last = fake_last(c, PARLEY__V1__SERVER_FRAME__BODY_PRESENCE);
+        assert_non_null(last);
+        for (size_t i = 0; i < last->presence->n_users; i++)
+                if (strcmp(last->presence->users[i]->user_id, "bob") == 0)
+                        assert_int_equal(last->presence->users[i]->availability,
+                                         PARLEY__V1__USER_PRESENCE__AVAILABILITY__dnd);
+}
+
 /* Each request that was read has one answer, or its session was closed */
 static void check_answers(const struct fake_client *c)
 {
@@ -270,6 +349,7 @@ static void check_usable(struct fake *f, struct fake_client *ann)
                 fail_msg("%s: %s", fake_answer(c, 1)->error->code, fake_answer(c, 1)->error->message);
         seq = fake_answer(c, 1)->ack->seq;
         assert_true(fake_saw(c, ROOM, seq));
+        check_look(f, c);
         check_answers(ann);
         check_acks(ann);
         assert_int_equal(fake_view(ann, ROOM)->breaks, 0);
@@ -293,6 +373,7 @@ static void script(struct fake *f, struct fake_client *ann, struct fake_client *
         f->lose = 0;
         fake_message(f, ROOM, "zoe", "after");
         pump(f);
+        look(f, ann, bob);
         fake_trim(f, 3);
         resume(ann, 0); /* from history */
         resume(ann, f->next_seq + 5);
@@ -322,6 +403,12 @@ static void run_session(void *arg)
         guard_doors(f);
         fake_put_channel(f, ROOM, false, false);
         members(f, true, 1, false);
+        fake_presence_new(f);
+        strcpy(f->presence->members[f->presence->n_members++], "ann");
+        strcpy(f->presence->members[f->presence->n_members++], "bob");
+        for (unsigned i = 0; i < f->presence->n_members; i++)
+                fake_presence_set(f->presence, f->presence->members[i], PARLEY__V1__USER_PRESENCE__AVAILABILITY__online,
+                                  false);
         ann = connect_one(f, "ann", ENCODING_PROTO);
         bob = connect_one(f, "bob", ENCODING_PROTO);
         connect_one(f, "ann", ENCODING_JSON);
@@ -330,6 +417,7 @@ static void run_session(void *arg)
         torture_begin(); /* leaving takes none */
         fake_client_drop(ann);
         torture_end();
+        fake_presence_free(f->presence);
         fake_free(f);
 }
 

@@ -37,6 +37,8 @@ struct fake {
         struct fake_key *keys; /* buckets */
         struct fake_client *clients;
 
+        struct fake_presence *presence; /* NULL: there is no such service */
+
         /* what goes wrong */
         bool connected;
         bool silent; /* requests are not answered; fake_time_out ends them */
@@ -138,3 +140,35 @@ void fake_uuid(struct fake *f, char ret[37]);
 
 extern const struct transport fake_transport;
 void fake_clients_free(struct fake *f);
+
+/* A presence service (gateway_fake_presence.c). Users are known by fake_presence_set; who may see whom is told by pairs. */
+struct fake_presence_user {
+        char id[IDENT_MAX + 1];
+        Parley__V1__UserPresence__Availability availability;
+        uint64_t version;
+        bool invisible;
+};
+struct fake_presence {
+        struct fake *f;
+        struct fake_presence_user users[600];
+        size_t n_users;
+        char hidden[16][2][IDENT_MAX + 1]; /* viewer, user: may not be seen */
+        size_t n_hidden;
+        char members[600][IDENT_MAX + 1]; /* of every channel, in a list */
+        size_t n_members;
+        uint32_t counted, online; /* instead of a list */
+        char source[16];
+        uint64_t counter, version;
+        unsigned n_queries, n_pairs;
+        bool down;
+};
+/* Becomes f->presence; freed with fake_presence_free */
+struct fake_presence *fake_presence_new(struct fake *f);
+void fake_presence_free(struct fake_presence *p);
+/* A new state; told: with a message of its own, at once */
+void fake_presence_set(struct fake_presence *p, const char *user, Parley__V1__UserPresence__Availability availability,
+                       bool told);
+void fake_presence_hide(struct fake_presence *p, const char *viewer, const char *user);
+/* A message without changes, but with this one regrouped (NULL: nobody) */
+void fake_presence_speak(struct fake_presence *p, const char *regrouped);
+void fake_presence_count(struct fake_presence *p, const char *channel, uint32_t members, uint32_t online);

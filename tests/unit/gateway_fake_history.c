@@ -167,7 +167,9 @@ int fake_request(void *self, const char *subject, const void *data, size_t len, 
 
         if (!f->connected)
                 return BUS_E_DISCONNECTED;
-        if (f->history_down)
+        if (strcmp(subject, RPC_PRESENCE_QUERY) == 0)
+                fake_presence_query(f, data, len, handler, userdata);
+        else if (f->history_down)
                 fake_reply(f, BUS_E_NO_RESPONDERS, handler, userdata, NULL, 0);
         else if (strcmp(subject, RPC_HISTORY_EVENTS) == 0)
                 history_events(f, data, len, handler, userdata);

@@ -32,6 +32,8 @@ struct fake_task *fake_reply(struct fake *f, int error, bus_reply_handler handle
                              size_t len);
 void fake_live(struct fake *f, const char *subject, const void *data, size_t len, uint64_t seq, uint64_t prev);
 uint64_t fake_log(struct fake *f, const char *channel, const char *msg_id, const void *data, size_t len);
+/* gateway_fake_presence.c */
+void fake_presence_query(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata);
 /* gateway_fake_history.c */
 int fake_request(void *self, const char *subject, const void *data, size_t len, bus_reply_handler handler,
                  void *userdata);

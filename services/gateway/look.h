@@ -1,0 +1,241 @@
+/* Whom sessions look at: users that they watch, and channels that they have in focus. Core: no clock of its own, no network.
+ *
+ * A user who is watched is a `seen`, however many watch him: his state is kept once, by the version that presence gave it. Each watcher
+ * has an edge to him, which knows whether the watcher may see him; that, presence decides (look_ask.c). A channel in focus is a
+ * `place`, with its members where it is small, its count else, and those who write there (typing.c).
+ *
+ * Nobody is told at once: look_tell.c collects what has changed for a session, and tells it once a second. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "base/ident.h"
+#include "base/wheel.h"
+#include "gateway/core.h"
+#include "gateway/gate.h"
+#include "parley/v1/presence.pb-c.h"
+
+struct session;
+struct user;
+struct channel;
+struct look;
+struct typing;
+struct ask;
+
+/* A list that knows its items by their place in it; an item that is in none has no `next` */
+struct ring {
+        struct ring *prev, *next;
+};
+static inline void ring_init(struct ring *head)
+{
+        head->prev = head->next = head;
+}
+static inline bool ring_holds(const struct ring *item)
+{
+        return item->next != NULL;
+}
+static inline void ring_add(struct ring *head, struct ring *item)
+{
+        if (item->next)
+                return;
+        item->prev = head->prev;
+        item->next = head;
+        head->prev->next = item;
+        head->prev = item;
+}
+static inline void ring_remove(struct ring *item)
+{
+        if (!item->next)
+                return;
+        item->prev->next = item->next;
+        item->next->prev = item->prev;
+        item->prev = item->next = NULL;
+}
+#define RING_OWNER(item, type, member) ((type *)((char *)(item)-offsetof(type, member)))
+
+/* Somebody's place in a list of those who look; index: of the edge */
+struct look_ref {
+        struct look *look;
+        uint32_t index;
+};
+struct look_refs {
+        struct look_ref *refs;
+        uint32_t n, cap;
+};
+
+/* What others see of a user */
+struct seen_state {
+        int64_t status_until_s, last_seen_s; /* 0: none */
+        char *text, *emoji;                  /* one allocation; NULL: both are empty */
+        uint8_t availability;
+        uint8_t devices; /* bits */
+        bool invisible;  /* he himself is told so */
+};
+
+struct seen {
+        UT_hash_handle hh;
+        struct look_refs by;        /* watchers */
+        struct resident *residents; /* list: of places where he is a member */
+        uint64_t version;           /* of the state, within one life of the source */
+        uint32_t generation;        /* which life; 0: no state is known */
+        uint32_t mark, slot;        /* in a pass over many: seen in it, and where */
+        uint32_t holds;             /* he is about to be watched */
+        bool fresh;                 /* nothing of him can have been missed */
+        struct seen_state state;
+        char id[];
+};
+
+/* A member of a place with a list */
+struct resident {
+        struct seen *seen; /* NULL: gone */
+        struct place *place;
+        struct resident *prev, *next; /* of `seen` */
+        uint32_t changed;             /* place->changes then */
+};
+
+enum place_kind { PLACE_UNKNOWN, PLACE_LISTED, PLACE_COUNTED };
+
+struct place {
+        UT_hash_handle hh; /* by channel */
+        struct core *core;
+        struct channel *channel; /* a reference */
+        struct look_refs by;
+        struct resident *residents;
+        uint32_t n_residents;
+        uint32_t members, online;
+        uint32_t changes; /* counts changes of residents */
+        uint8_t kind;
+        bool asking;                 /* behind the gate, or under way */
+        bool unsure;                 /* to be asked again once the answer is there */
+        bool held;                   /* its looks are being gone through */
+        uint64_t asked_ms, moved_ms; /* the last question; the last change of membership */
+        struct gate_item gate;
+        struct wheel_timer timer; /* the next question */
+        struct bus_sub *typing_sub;
+        struct typing *typing; /* NULL: nobody writes */
+};
+
+enum sight { SIGHT_UNKNOWN, SIGHT_HIDDEN, SIGHT_VISIBLE };
+
+enum {
+        EDGE_ASK = 1,   /* to be asked */
+        EDGE_ASKED = 2, /* under way */
+        EDGE_LATER = 4, /* to be asked when presence can have heard of the change */
+        EDGE_DOUBT = 8, /* the right to see may be gone: nothing is told until it was asked */
+        EDGE_NEWS = 16, /* something is to be told */
+};
+
+struct watch_edge {
+        struct seen *seen;
+        uint32_t at; /* in seen->by */
+        uint8_t sight;
+        uint8_t flags;
+};
+
+struct focus_edge {
+        struct place *place; /* NULL: left */
+        uint32_t at;         /* in place->by */
+        uint32_t told;       /* place->changes, as told */
+        uint64_t told_ms;
+        bool due;   /* a channelPresence is */
+        bool begun; /* one was sent */
+};
+
+/* What one session looks at */
+struct look {
+        struct session *session;
+        struct ring telling, asking, later; /* in those of `looks` */
+        struct watch_edge *edges;
+        struct focus_edge *focus;
+        uint32_t n_edges, n_focus;
+        uint32_t generation; /* of `edges` */
+        uint32_t pending;    /* edges whose sight is unknown */
+        bool snapshot_due;
+        uint64_t told_ms, later_ms;
+        size_t bytes;
+};
+
+/* All of a gateway */
+struct looks {
+        struct core *core;
+        unsigned n; /* looks */
+        struct seen *seen;
+        struct place *places;
+        size_t bytes;
+        uint32_t mark;
+        uint32_t generation; /* of the source */
+        char source[IDENT_MAX + 1];
+        uint64_t counter; /* last heard */
+        bool heard;       /* of `source` */
+        bool failed;      /* a question about a channel was, since something was heard */
+        struct bus_sub *sub;
+        struct ring telling, queue, later; /* looks with news, with something to ask, with something to ask later */
+        struct wheel_timer tell_timer, later_timer, retry_timer, resync_timer;
+        struct ask *asking; /* the question under way */
+        uint64_t resynced_ms, moved_ms;
+        struct gate gate; /* questions about places */
+};
+
+/* --- life (look.c) --- */
+/* What the session looks at; made when it is not there yet. NULL: no memory */
+struct look *look_get(struct session *s);
+/* The session ends */
+void look_free(struct session *s);
+void looks_free(struct core *core);
+/* Replace what is looked at. 0; -ENOMEM, PARLEY_UNAVAILABLE (too much is held already): nothing has changed. Ids are valid. */
+int look_watch(struct look *l, char *const *user_ids, size_t n);
+int look_focus(struct look *l, struct channel *const *channels, size_t n);
+/* The session's user is no member of this channel any more */
+void look_left(struct session *s, struct channel *c);
+/* Somebody's membership has changed (told by the channel's log, or to all gateways). left: he is no member. */
+void looks_membership(struct core *core, const char *channel_id, const char *user_id, bool left);
+
+/* --- tables (seen.c, place.c) --- */
+struct seen *seen_find(const struct looks *all, const char *user_id);
+struct seen *seen_get(struct looks *all, const char *user_id); /* NULL: no memory */
+/* Forgets him when nobody looks at him */
+void seen_drop(struct looks *all, struct seen *who);
+/* Takes a state, unless it is an older one; look_ask_go is to follow. 0, -ENOMEM: then he is not fresh, and will be asked for. */
+int seen_take(struct looks *all, const Parley__V1__PresenceChange *change);
+/* 0, -ENOMEM: room for one more */
+int refs_reserve(struct look_refs *refs);
+uint32_t refs_add(struct look_refs *refs, struct look *l, uint32_t index);
+
+struct shown_user {
+        Parley__V1__UserPresence user;
+        Parley__V1__Device devices[4];
+        Google__Protobuf__Timestamp status_until, last_seen;
+};
+/* As the viewer sees him; texts belong to `who` */
+void seen_show(const struct seen *who, const char *viewer_id, struct shown_user *ret);
+
+struct place *place_get(struct looks *all, struct channel *c); /* NULL: no memory */
+void place_drop(struct place *p);
+/* Presence says who is there. 0, -ENOMEM (what was known stays) */
+int place_take(struct place *p, const Parley__V1__PresenceAnswer *answer);
+void place_count(struct place *p, uint32_t members, uint32_t online);
+void place_remove(struct place *p, struct seen *who);
+/* All who have it in focus are due a new description */
+void place_due(struct place *p);
+
+/* --- asking presence (look_ask.c) --- */
+int looks_listen(struct looks *all);
+void looks_deaf(struct looks *all);
+void look_ask(struct look *l);                      /* edges with EDGE_ASK */
+void look_ask_later(struct look *l);                /* edges with EDGE_LATER */
+void look_ask_go(struct looks *all);                /* sends what is queued */
+void place_ask(struct place *p, uint64_t after_ms); /* not more often than every second */
+/* Everything is asked again, soon: something was missed */
+void looks_resync(struct looks *all);
+/* What presence's answer says of its source, and how far that has come. told: it is no answer. True: something was missed before. */
+bool looks_source(struct looks *all, const char *source, uint64_t counter, bool told);
+/* Packs a question into the core's buffer; 0: no memory */
+size_t look_query(struct core *core, const Parley__V1__PresenceQuery *q);
+/* NULL: there is none, or it cannot be read */
+Parley__V1__PresenceAnswer *look_answer(int error, const struct bus_msg *msg);
+
+/* --- telling sessions (look_tell.c) --- */
+/* There is something to tell, within the second */
+void look_news(struct look *l);

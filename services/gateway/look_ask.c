@@ -1,0 +1,286 @@
+/* What presence is asked of users: whom each watcher may see, and where they stand.
+ *
+ * One question is under way at a time, for all sessions together: whoever comes meanwhile is in the next. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "bus/subjects.h"
+#include "gateway/look.h"
+#include "gateway/session.h"
+#include "gateway/stats.h"
+#include "gateway/user.h"
+
+/* ASK_PAIRS, ASK_USERS: in one question; what presence takes. LATER_MS: for a change of membership to have reached presence. */
+enum {
+        ASK_PAIRS = 4096,
+        ASK_USERS = 500,
+        RETRY_MS = 1000,
+        LATER_MS = 1500,
+        LATER_TICK_MS = 500,
+        MESSAGE_MAX = 1000 << 10
+};
+
+struct ask_pair {
+        uint64_t session;
+        uint32_t generation, index; /* of the edge */
+};
+
+struct ask {
+        struct ask_pair pairs[ASK_PAIRS];
+        char *ids[ASK_PAIRS];
+        char *users[ASK_USERS];
+        Parley__V1__Sight sights[ASK_PAIRS];
+        Parley__V1__Sight *list[ASK_PAIRS];
+        uint32_t n_pairs, n_users, n_sights;
+        uint32_t mark;
+};
+
+/* --- what is to be asked --- */
+
+void look_ask(struct look *l)
+{
+        struct looks *all = l->session->core->looks;
+
+        ring_add(&all->queue, &l->asking);
+        look_ask_go(all);
+}
+
+/* False: there is no room */
+static bool ask_add_edge(struct ask *a, struct look *l, uint32_t index)
+{
+        struct watch_edge *e = &l->edges[index];
+        struct seen *who = e->seen;
+        bool state = !who->fresh && who->mark != a->mark;
+
+        if (a->n_pairs == ASK_PAIRS || (state && a->n_users == ASK_USERS))
+                return false;
+        if (state) {
+                who->mark = a->mark;
+                a->users[a->n_users++] = who->id;
+        }
+        a->pairs[a->n_pairs] = (struct ask_pair){l->session->handle, l->generation, index};
+        a->ids[a->n_pairs++] = who->id;
+        e->flags = (uint8_t)((e->flags & ~EDGE_ASK) | EDGE_ASKED);
+        return true;
+}
+
+/* False: there is no room for all of it */
+static bool ask_add(struct ask *a, struct look *l)
+{
+        Parley__V1__Sight *sight = &a->sights[a->n_sights];
+        uint32_t first = a->n_pairs;
+        bool whole = true;
+
+        for (uint32_t i = 0; i < l->n_edges && whole; i++) {
+                if (l->edges[i].flags & EDGE_ASK)
+                        whole = ask_add_edge(a, l, i);
+        }
+        if (a->n_pairs == first)
+                return whole;
+        parley__v1__sight__init(sight);
+        sight->viewer_id = l->session->user->id;
+        sight->user_ids = &a->ids[first];
+        sight->n_user_ids = a->n_pairs - first;
+        a->list[a->n_sights++] = sight;
+        return whole;
+}
+
+static void ask_collect(struct looks *all, struct ask *a)
+{
+        a->n_pairs = a->n_users = a->n_sights = 0;
+        a->mark = ++all->mark;
+        while (all->queue.next != &all->queue && a->n_pairs < ASK_PAIRS) {
+                struct look *l = RING_OWNER(all->queue.next, struct look, asking);
+
+                if (!ask_add(a, l))
+                        return;
+                ring_remove(&l->asking);
+        }
+}
+
+/* --- asking --- */
+
+size_t look_query(struct core *core, const Parley__V1__PresenceQuery *q)
+{
+        size_t n = parley__v1__presence_query__get_packed_size(q);
+
+        buf_reset(&core->scratch, MESSAGE_MAX);
+        if (buf_reserve(&core->scratch, n))
+                return 0;
+        metric_add(&stat_presence_queries, 1);
+        return parley__v1__presence_query__pack(q, core->scratch.data);
+}
+
+static void on_retry(struct wheel_timer *t, uint64_t now_ms)
+{
+        (void)now_ms;
+        look_ask_go(RING_OWNER(t, struct looks, retry_timer));
+}
+
+static void ask_retry(struct looks *all)
+{
+        wheel_arm(all->core->wheel, &all->retry_timer, all->core->now_ms + RETRY_MS, on_retry);
+}
+
+/* The look of a pair, unless it is gone or has another set of edges now */
+static struct look *pair_look(const struct looks *all, const struct ask_pair *pair)
+{
+        const struct session *s = handle_get(&all->core->handles, pair->session);
+        struct look *l = s ? s->look : NULL;
+
+        return l && l->generation == pair->generation ? l : NULL;
+}
+
+/* The pairs are asked again, after a while */
+static void ask_failed(struct looks *all, struct ask *a)
+{
+        ask_retry(all);
+        for (uint32_t i = 0; i < a->n_pairs; i++) {
+                struct look *l = pair_look(all, &a->pairs[i]);
+
+                if (!l)
+                        continue;
+                l->edges[a->pairs[i].index].flags &= (uint8_t)~EDGE_ASKED;
+                l->edges[a->pairs[i].index].flags |= EDGE_ASK;
+                look_ask(l);
+        }
+}
+
+static void on_sights(int error, const struct bus_msg *msg, void *userdata);
+
+static void ask_send(struct looks *all, struct ask *a)
+{
+        Parley__V1__PresenceQuery q = PARLEY__V1__PRESENCE_QUERY__INIT;
+        size_t n;
+
+        q.user_ids = a->users;
+        q.n_user_ids = a->n_users;
+        q.sights = a->list;
+        q.n_sights = a->n_sights;
+        n = look_query(all->core, &q);
+        all->asking = a;
+        if (n)
+                up_request(&all->core->up, RPC_PRESENCE_QUERY, all->core->scratch.data, n, on_sights, all);
+        else
+                on_sights(BUS_E_REFUSED, NULL, all);
+}
+
+void look_ask_go(struct looks *all)
+{
+        struct ask *a;
+
+        if (all->asking || all->queue.next == &all->queue || wheel_armed(&all->retry_timer))
+                return;
+        a = malloc(sizeof(*a));
+        if (!a) {
+                ask_retry(all);
+                return;
+        }
+        ask_collect(all, a);
+        if (a->n_pairs)
+                ask_send(all, a);
+        else
+                free(a);
+}
+
+/* --- the answer --- */
+
+static void edge_answer(struct look *l, struct watch_edge *e, bool visible)
+{
+        uint8_t was = e->sight;
+
+        e->flags &= (uint8_t)~EDGE_ASKED;
+        if (e->flags & (EDGE_ASK | EDGE_LATER))
+                return; /* something has changed since it was asked */
+        e->flags &= (uint8_t)~EDGE_DOUBT;
+        e->sight = visible && e->seen->generation ? SIGHT_VISIBLE : SIGHT_HIDDEN;
+        if (was == SIGHT_UNKNOWN) {
+                if (--l->pending == 0)
+                        look_news(l); /* the snapshot */
+                return;
+        }
+        if (was != e->sight)
+                e->flags |= EDGE_NEWS;
+        if (e->flags & EDGE_NEWS)
+                look_news(l);
+}
+
+static void sights_take(struct looks *all, const struct ask *a, const Parley__V1__PresenceAnswer *answer)
+{
+        if (looks_source(all, answer->source, answer->counter, false))
+                looks_resync(all);
+        for (size_t i = 0; i < answer->n_users; i++)
+                (void)seen_take(all, answer->users[i]); /* without memory he stays unknown, which is hidden */
+        for (uint32_t i = 0; i < a->n_pairs; i++) {
+                struct look *l = pair_look(all, &a->pairs[i]);
+
+                if (l)
+                        edge_answer(l, &l->edges[a->pairs[i].index], answer->visible[i]);
+        }
+}
+
+Parley__V1__PresenceAnswer *look_answer(int error, const struct bus_msg *msg)
+{
+        Parley__V1__PresenceAnswer *answer = error ? NULL
+                                                   : parley__v1__presence_answer__unpack(NULL, msg->len, msg->data);
+
+        if (!error && !answer)
+                log_warn("an answer of presence cannot be read");
+        return answer;
+}
+
+static void on_sights(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct looks *all = userdata;
+        struct ask *a = all->asking;
+        Parley__V1__PresenceAnswer *answer = look_answer(error, msg);
+        bool fine = answer && !answer->error && answer->n_visible == a->n_pairs;
+
+        all->asking = NULL;
+        if (answer && !fine)
+                log_warn("presence refuses a question",
+                         LOG_S("why", answer->error ? answer->error->message : "length"));
+        if (fine)
+                sights_take(all, a, answer);
+        else
+                ask_failed(all, a);
+        free(a);
+        parley__v1__presence_answer__free_unpacked(answer, NULL);
+        look_ask_go(all);
+}
+
+/* --- later --- */
+
+static void on_later(struct wheel_timer *t, uint64_t now_ms)
+{
+        struct looks *all = RING_OWNER(t, struct looks, later_timer);
+
+        while (all->later.next != &all->later) {
+                struct look *l = RING_OWNER(all->later.next, struct look, later);
+
+                if (now_ms - l->later_ms < LATER_MS) { /* the others came behind it */
+                        wheel_arm(all->core->wheel, t, now_ms + LATER_TICK_MS, on_later);
+                        return;
+                }
+                ring_remove(&l->later);
+                for (uint32_t i = 0; i < l->n_edges; i++) {
+                        if (l->edges[i].flags & EDGE_LATER)
+                                l->edges[i].flags = (uint8_t)((l->edges[i].flags & ~EDGE_LATER) | EDGE_ASK);
+                }
+                look_ask(l);
+        }
+}
+
+/* What comes while it waits already is asked with the rest: by then presence says by itself whose memberships have changed */
+void look_ask_later(struct look *l)
+{
+        struct looks *all = l->session->core->looks;
+
+        if (ring_holds(&l->later))
+                return;
+        l->later_ms = all->core->now_ms;
+        ring_add(&all->later, &l->later);
+        if (!wheel_armed(&all->later_timer))
+                wheel_arm(all->core->wheel, &all->later_timer, all->core->now_ms + LATER_TICK_MS, on_later);
+}

@@ -1,0 +1,238 @@
+/* What presence says by itself, and what it is asked of channels.
+ *
+ * presence.changes is counted: a jump of the counter, or another source, means that something was missed, and everything is asked again. */
+#include <string.h>
+
+#include "base/log.h"
+#include "bus/subjects.h"
+#include "gateway/channel.h"
+#include "gateway/look.h"
+#include "gateway/session.h"
+#include "gateway/stats.h"
+#include "gateway/user.h"
+
+/* RESYNC_MS: everything is not asked again more often. PLACE_MS, COUNT_MS: nor a channel with a list, or a count. MOVED_MS: so long after
+ * a change of its members is a channel asked again when presence says that somebody's memberships have changed. FAILED_MS: until
+ * a channel is asked again for which there was no answer; when presence is heard of, that is sooner. */
+enum { RESYNC_MS = 2000, PLACE_MS = 1000, COUNT_MS = 5000, MOVED_MS = 30000, FAILED_MS = 5000 };
+
+/* --- everything again --- */
+
+static void on_resync(struct wheel_timer *t, uint64_t now_ms)
+{
+        struct looks *all = RING_OWNER(t, struct looks, resync_timer);
+        struct seen *who, *tmp;
+        struct place *p, *tmp_p;
+
+        all->resynced_ms = now_ms;
+        metric_add(&stat_presence_resyncs, 1);
+        HASH_ITER (hh, all->seen, who, tmp)
+                who->fresh = false;
+        HASH_ITER (hh, all->seen, who, tmp) {
+                for (uint32_t i = 0; i < who->by.n; i++) {
+                        struct look *l = who->by.refs[i].look;
+
+                        l->edges[who->by.refs[i].index].flags |= EDGE_ASK;
+                        ring_add(&all->queue, &l->asking);
+                }
+        }
+        look_ask_go(all);
+        HASH_ITER (hh, all->places, p, tmp_p)
+                place_ask(p, 0);
+}
+
+void looks_resync(struct looks *all)
+{
+        uint64_t now_ms = all->core->now_ms, due_ms = all->resynced_ms + RESYNC_MS;
+
+        if (!wheel_armed(&all->resync_timer))
+                wheel_arm(all->core->wheel, &all->resync_timer, due_ms > now_ms ? due_ms : now_ms, on_resync);
+}
+
+bool looks_source(struct looks *all, const char *source, uint64_t counter, bool told)
+{
+        bool other = strcmp(all->source, source) != 0, missed;
+
+        if (!ident_valid(source))
+                return false;
+        missed = all->heard && (other || (told && counter > all->counter + 1));
+        if (other)
+                all->generation++;
+        if (other || !all->heard || (told && counter > all->counter))
+                all->counter = counter;
+        all->heard = true;
+        memcpy(all->source, source, strlen(source) + 1);
+        return missed;
+}
+
+/* --- what it says --- */
+
+/* He has joined or left a channel: who may see him, and whom he may see, is asked again */
+static void regrouped(struct looks *all, const char *user_id)
+{
+        struct seen *who = seen_find(all, user_id);
+        struct user *u = user_find(all->core, user_id);
+
+        for (uint32_t i = 0; who && i < who->by.n; i++) {
+                struct look *l = who->by.refs[i].look;
+                struct watch_edge *e = &l->edges[who->by.refs[i].index];
+
+                e->flags = (uint8_t)((e->flags & ~EDGE_LATER) | EDGE_ASK);
+                ring_add(&all->queue, &l->asking);
+        }
+        for (struct resident *r = who ? who->residents : NULL; r; r = r->next)
+                place_ask(r->place, 0);
+        for (struct session *s = u ? u->sessions : NULL; s; s = s->user_next) {
+                struct look *l = s->look;
+
+                for (uint32_t i = 0; l && i < l->n_edges; i++)
+                        l->edges[i].flags = (uint8_t)((l->edges[i].flags & ~EDGE_LATER) | EDGE_ASK);
+                if (l && l->n_edges)
+                        ring_add(&all->queue, &l->asking);
+        }
+}
+
+static void places_regrouped(struct looks *all)
+{
+        struct place *p, *tmp;
+
+        if (!all->moved_ms || all->core->now_ms - all->moved_ms > MOVED_MS)
+                return;
+        HASH_ITER (hh, all->places, p, tmp) {
+                if (p->moved_ms && all->core->now_ms - p->moved_ms <= MOVED_MS)
+                        place_ask(p, 0);
+        }
+}
+
+static void count_take(struct looks *all, const Parley__V1__ChannelCount *count)
+{
+        const struct channel *c = channel_find(all->core, count->channel_id);
+
+        if (c && c->place)
+                place_count(c->place, count->members, count->online);
+}
+
+static void on_changes(const struct bus_msg *msg, void *userdata)
+{
+        struct looks *all = userdata;
+        Parley__V1__PresenceChanges *m = parley__v1__presence_changes__unpack(NULL, msg->len, msg->data);
+
+        if (!m) {
+                log_warn("changes of presence that cannot be read");
+                looks_resync(all);
+                return;
+        }
+        metric_add(&stat_presence_changes, (double)m->n_changes);
+        if (looks_source(all, m->source, m->counter, true) || all->failed)
+                looks_resync(all);
+        all->failed = false;
+        for (size_t i = 0; i < m->n_changes; i++)
+                if (seen_take(all, m->changes[i]))
+                        looks_resync(all);
+        for (size_t i = 0; i < m->n_counts; i++)
+                count_take(all, m->counts[i]);
+        for (size_t i = 0; i < m->n_regrouped; i++)
+                regrouped(all, m->regrouped[i]);
+        if (m->n_regrouped)
+                places_regrouped(all);
+        look_ask_go(all);
+        parley__v1__presence_changes__free_unpacked(m, NULL);
+}
+
+int looks_listen(struct looks *all)
+{
+        struct upstream *up = &all->core->up;
+
+        return all->sub ? 0 : up->subscribe(up->self, SUBJECT_PRESENCE_CHANGES, on_changes, all, &all->sub);
+}
+
+void looks_deaf(struct looks *all)
+{
+        if (all->sub)
+                all->core->up.unsubscribe(all->core->up.self, all->sub);
+        all->sub = NULL;
+        all->heard = false;
+        all->source[0] = '\0';
+        all->generation++;
+        wheel_disarm(&all->resync_timer);
+        wheel_disarm(&all->later_timer);
+        wheel_disarm(&all->retry_timer);
+        wheel_disarm(&all->tell_timer);
+}
+
+/* --- who of a channel is there --- */
+
+static void place_answered(struct place *p, bool fine)
+{
+        struct looks *all = p->core->looks;
+
+        p->asking = false;
+        gate_leave(&all->gate);
+        if (!p->by.n)
+                place_drop(p);
+        else if (!fine || p->unsure)
+                place_ask(p, fine ? 0 : FAILED_MS);
+}
+
+static void on_place(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct place *p = userdata;
+        struct looks *all = p->core->looks;
+        Parley__V1__PresenceAnswer *answer = look_answer(error, msg);
+        bool fine = answer && !answer->error;
+
+        if (fine && looks_source(all, answer->source, answer->counter, false))
+                looks_resync(all);
+        if (!fine)
+                all->failed = true;
+        if (fine && p->by.n)
+                fine = place_take(p, answer) == 0;
+        place_answered(p, fine);
+        look_ask_go(all);
+        parley__v1__presence_answer__free_unpacked(answer, NULL);
+}
+
+static void place_ask_start(struct gate_item *item)
+{
+        struct place *p = RING_OWNER(item, struct place, gate);
+        Parley__V1__PresenceQuery q = PARLEY__V1__PRESENCE_QUERY__INIT;
+        size_t n;
+
+        p->unsure = false;
+        p->asked_ms = p->core->now_ms;
+        q.channel_id = p->channel->id;
+        n = look_query(p->core, &q);
+        if (n)
+                up_request(&p->core->up, RPC_PRESENCE_QUERY, p->core->scratch.data, n, on_place, p);
+        else
+                on_place(BUS_E_REFUSED, NULL, p);
+}
+
+static void on_place_timer(struct wheel_timer *t, uint64_t now_ms)
+{
+        struct place *p = RING_OWNER(t, struct place, timer);
+
+        (void)now_ms;
+        if (p->asking) {
+                p->unsure = true;
+                return;
+        }
+        p->asking = true;
+        gate_enter(&p->core->looks->gate, &p->gate, place_ask_start);
+}
+
+void place_ask(struct place *p, uint64_t after_ms)
+{
+        uint64_t now_ms = p->core->now_ms, due_ms = now_ms + after_ms,
+                 next_ms = p->asked_ms + (p->kind == PLACE_COUNTED ? COUNT_MS : PLACE_MS);
+
+        if (p->asked_ms && due_ms < next_ms)
+                due_ms = next_ms;
+        if (wheel_armed(&p->timer) && p->timer.due_ms <= due_ms)
+                return;
+        wheel_disarm(&p->timer);
+        if (due_ms <= now_ms)
+                on_place_timer(&p->timer, now_ms);
+        else
+                wheel_arm(p->core->wheel, &p->timer, due_ms, on_place_timer);
+}
