@@ -118,8 +118,9 @@ struct bus_ack {
         uint64_t seq;
         bool duplicate; /* Nats-Msg-Id was known: seq is that of then, and nothing was stored now */
 };
-/* error: BUS_E_TIMEOUT (may be stored or not; also when the connection broke before the ack, then at once), BUS_E_REFUSED (not stored: full, too
- * large; text says), BUS_E_NO_RESPONDERS (not stored: no stream, no leader), BUS_E_CONFLICT (not stored: buckets) */
+/* error: BUS_E_TIMEOUT (may be stored or not; at once when the connection broke before the ack, or the server knows the id and not its sequence),
+ * BUS_E_REFUSED (not stored: full, too large; text says), BUS_E_NO_RESPONDERS (not stored: no stream, no leader), BUS_E_CONFLICT (not stored:
+ * buckets) */
 typedef void (*bus_ack_handler)(int error, const struct bus_ack *ack, const char *text, void *userdata);
 /* msg_id: the deduplication id, or NULL. Besides the errors of bus_publish: BUS_E_FULL when 262,144 answers are waited for. */
 int bus_publish_stream(struct bus *bus, const char *subject, const char *msg_id, const void *data, size_t len,

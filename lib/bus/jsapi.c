@@ -80,9 +80,13 @@ int jsapi_parse_ack(const uint8_t *data, size_t n, struct bus_ack *ret, struct j
         if (r != 0)
                 return r;
         uint64_t seq = member_uint(root, "seq");
+        bool duplicate = yyjson_get_bool(yyjson_obj_get(root, "duplicate"));
+        if (seq == 0 &&
+            duplicate) /* nats-server 2.10: its leader took the id in, and stores it in a moment, or never did */
+                return result_set(ret_result, BUS_E_TIMEOUT, 0, "the server knows the id, and has not stored it");
         if (seq == 0)
                 return bad_reply(ret_result, "the ack has no sequence");
-        *ret = (struct bus_ack){.seq = seq, .duplicate = yyjson_get_bool(yyjson_obj_get(root, "duplicate"))};
+        *ret = (struct bus_ack){.seq = seq, .duplicate = duplicate};
         return 0;
 }
 

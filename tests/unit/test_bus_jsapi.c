@@ -53,6 +53,17 @@ static void test_ack_refused(void **state)
         assert_int_equal(a.seq, 77);
 }
 
+/* Of an id whose message was under way when its leader was lost: neither an ack nor a refusal */
+static void test_ack_of_what_is_not_stored(void **state)
+{
+        struct bus_ack a = {.seq = 77};
+
+        (void)state;
+        assert_int_equal(ack("{\"stream\":\"CHAT_0\", \"seq\":0,\"duplicate\": true}", &a), BUS_E_TIMEOUT);
+        assert_string_equal(result.text, "the server knows the id, and has not stored it");
+        assert_int_equal(a.seq, 77);
+}
+
 static void test_ack_bad(void **state)
 {
         static const char *const bad[] = {
@@ -236,9 +247,16 @@ static void test_consumer(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ack),    cmocka_unit_test(test_ack_refused), cmocka_unit_test(test_ack_bad),
-                cmocka_unit_test(test_done),   cmocka_unit_test(test_message),     cmocka_unit_test(test_stream),
-                cmocka_unit_test(test_update), cmocka_unit_test(test_create),      cmocka_unit_test(test_consumer),
+                cmocka_unit_test(test_ack),
+                cmocka_unit_test(test_ack_refused),
+                cmocka_unit_test(test_ack_of_what_is_not_stored),
+                cmocka_unit_test(test_ack_bad),
+                cmocka_unit_test(test_done),
+                cmocka_unit_test(test_message),
+                cmocka_unit_test(test_stream),
+                cmocka_unit_test(test_update),
+                cmocka_unit_test(test_create),
+                cmocka_unit_test(test_consumer),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

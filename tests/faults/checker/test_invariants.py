@@ -388,6 +388,7 @@ def test_levels():
     assert [v.invariant for v in check_levels(before, after, slack)] == ["B", "B", "B"]
     text = "# TYPE parley_x_pending gauge\nparley_x_pending{a=\"1\"} 2\nparley_x_pending{a=\"2\"} 3\n# TYPE parley_y_pending_total counter\nparley_y_pending_total 9\n"
     assert queues("gateway", text) == {"gateway parley_x_pending": 5}
+    assert queues("upload", "# TYPE parley_upload_pending gauge\nparley_upload_pending 9\n") == {}  # uploads that were begun may stay
 
 
 def test_every_door_with_a_channel_is_tried():
