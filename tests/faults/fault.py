@@ -1,4 +1,6 @@
-"""What a fault is, and the run of one: load, fault, recovery, proof."""
+"""What a fault is, and the run of one: load, fault, recovery, proof.
+
+Everywhere asyncio.timeout and nowhere wait_for: that one (until Python 3.12) loses a cancel that comes with its result, and a loop goes on for ever."""
 
 import asyncio
 import time

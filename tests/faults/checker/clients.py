@@ -58,7 +58,8 @@ class Client:
 
     async def start(self, timeout=30):
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._tick())]
-        await asyncio.wait_for(self.online.wait(), timeout)
+        async with asyncio.timeout(timeout):
+            await self.online.wait()
 
     async def close(self):
         for task in self._tasks:
@@ -159,7 +160,8 @@ class Client:
         self._refs[ref] = future
         try:
             await self._send(frame)
-            return await asyncio.wait_for(future, timeout)
+            async with asyncio.timeout(timeout):
+                return await future
         finally:
             self._refs.pop(ref, None)
 
@@ -243,7 +245,8 @@ class Client:
                 raise TimeoutError(f"{self.name}: not within {timeout} s: {what}")
             self.changed.clear()
             try:
-                await asyncio.wait_for(self.changed.wait(), 0.25)
+                async with asyncio.timeout(0.25):
+                    await self.changed.wait()
             except asyncio.TimeoutError:
                 pass
 

@@ -29,6 +29,7 @@ REST = (
     ("GET", "/channels/{id}/presence", None),
     ("GET", USERS_DOOR, None),
     ("GET", "/files/{file}", None),
+    ("GET", "/files/{file}/thumbnail", None),
     ("DELETE", "/files/{file}", None),
     ("POST", "/files/{file}/descriptors", {"channelId": "{channel}"}),
     ("POST", "/uploads", {"channelId": "{channel}", "name": "x", "size": 1}),

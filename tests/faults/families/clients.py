@@ -166,7 +166,8 @@ class HalfOpen(ClientFault):
         async def make(i):
             rough = await Rough(f"ws://127.0.0.1:{proxy.port}/ws").connect()
             await rough.hello(self.as_member(run, i))
-            await asyncio.wait_for(rough.reader.read(1), 10)
+            async with asyncio.timeout(10):
+                await rough.reader.read(1)
             return rough
         sessions = await run.thread(run.stack.metric, "gateway", "parley_gateway_sessions")
         await self.many(run, make)
@@ -197,7 +198,8 @@ class Garbage(ClientFault):
                     for _ in range(source.randrange(1, 5)):
                         await rough.raw(garbage(source))
                         self.sent += 1
-                    await asyncio.wait_for(rough.reader.read(-1), 0.5)
+                    async with asyncio.timeout(0.5):
+                        await rough.reader.read(-1)
                     self.closed += 1
                 except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
                     pass
@@ -225,7 +227,7 @@ class Reconnects(ClientFault):
                 try:
                     async with websockets.connect(run.stack.ws_url, open_timeout=5, compression=None, ping_interval=None) as ws:
                         await ws.send('{"type":"hello","ref":1,"client":"loop","token":"%s"}' % self.as_member(run, i))
-                        async with asyncio.timeout(5):  # wait_for loses a cancel that comes with the frame, and this would go on for ever
+                        async with asyncio.timeout(5):
                             await ws.recv()
                         self.made += 1
                         ws.transport.abort()

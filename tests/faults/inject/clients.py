@@ -28,7 +28,8 @@ class Rough:
         key = base64.b64encode(os.urandom(16)).decode()
         self.writer.write((f"GET {self.url.path} HTTP/1.1\r\nHost: {self.url.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n").encode())
-        answer = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)
+        async with asyncio.timeout(10):
+            answer = await self.reader.readuntil(b"\r\n\r\n")
         assert b" 101 " in answer.split(b"\r\n")[0], answer
         return self
 
