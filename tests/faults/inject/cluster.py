@@ -97,6 +97,17 @@ class Cluster:
             wait_until(lambda i=i: self.varz(i) is not None, 20, f"nats-server {i} answers")
 
     def wait_up(self):
+        """About one start in fifteen leaves two servers that do not hear each other: they dial each other at once, each at a proxy's
+        address, and each closes the other's route as a duplicate (measured: 5 of 96, also without a pool of routes, and one after the other).
+        Then they are started again, once; that is before any fault."""
+        try:
+            wait_until(lambda: len(self.peers_online()) == 3, 15, "")
+        except AssertionError:
+            deaf = [i for i in NODES if not ((self._get(i, "jsz") or {}).get("meta_cluster") or {}).get("leader")] or list(NODES)
+            print(f"  the nats-servers {deaf} are not all one cluster after 15 s, and are started again")
+            for i in deaf:
+                self.kill(i)
+            self.start(*deaf)
         wait_until(lambda: len(self.peers_online()) == 3, 40, "the cluster has a leader and three members")
 
     def kill(self, node, sig=signal.SIGKILL):
