@@ -321,17 +321,19 @@ static bool fetch_has(const struct fetch *f, uint64_t seq)
         return false;
 }
 
-/* The target when it should have been read and was not, else 0 */
+/* Through where something of what this deletes may be missing in what was read: its edits went with it, and come at any place before the deletion.
+ * 0: nothing is */
 static uint64_t hole_of(const struct fetch *f, const struct raw_event *raw)
 {
         uint64_t target = raw->seq > f->options.after ? deleted_by(raw) : 0;
+        uint64_t last = raw->seq <= f->through ? raw->seq - 1 : f->through;
 
-        if (target <= f->options.after || target >= raw->seq || target > f->through || fetch_has(f, target))
+        if (!target || target >= raw->seq || target > f->through || last <= f->options.after)
                 return 0;
-        return target;
+        return target > f->options.after && fetch_has(f, target) ? 0 : last;
 }
 
-/* A message that was deleted is soon removed from the log, and leaves no trace there but its deletion. History has a placeholder for it,
+/* A message that was deleted is soon removed from the log with its edits, and leaves no trace there but its deletion. History has placeholders,
  * without which what was read has a hole. The deletion was read too, or is in the tail, which goes on where reading ends. True when history shall be asked for it. */
 static bool fetch_seek_holes(struct fetch *f)
 {
@@ -341,14 +343,14 @@ static bool fetch_seek_holes(struct fetch *f)
                 return false;
         f->holes_sought = true;
         for (const struct raw_event *e = f->events; e; e = e->next) {
-                uint64_t target = hole_of(f, e);
+                uint64_t last = hole_of(f, e);
 
-                hole = target > hole ? target : hole;
+                hole = last > hole ? last : hole;
         }
         for (const struct tail_entry *e = f->channel->tail_first; e; e = e->next) {
-                uint64_t target = hole_of(f, &e->event);
+                uint64_t last = hole_of(f, &e->event);
 
-                hole = target > hole ? target : hole;
+                hole = last > hole ? last : hole;
         }
         if (!hole)
                 return false;
