@@ -85,6 +85,26 @@ test('an image is shown in its message, in a box that was there before it', asyn
   await expect(second.page.getByRole('dialog')).toHaveCount(0);
 });
 
+test('a file that is being checked says so, and is shown as soon as it may be', async ({ enter, request }) => {
+  const { id, ada, grace } = await room(request);
+  const [first, second] = [await enter(ada, id), await enter(grace, id)];
+  let checking = true;
+  await second.page.route(/\/api\/files\/[^/]+(\/thumbnail)?$/, async (route) => {
+    const body = '{"code":"conflict","detail":"the file is being checked","retryMs":1000}';
+    return checking ? route.fulfill({ status: 409, contentType: 'application/problem+json', headers: { 'Retry-After': '1' }, body }) : route.fallback();
+  });
+  await choose(first.page, [await imageOf(first.page, 'held.png'), { name: 'held.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') }]);
+  await expect(first.page.locator('.upload[data-phase=done]')).toHaveCount(2);
+  await first.page.getByRole('button', { name: 'Send', exact: true }).click();
+  await expect(second.page.getByText('held.png is being checked…')).toBeVisible();
+  await second.page.getByRole('button', { name: 'Save held.txt' }).click();
+  await expect(second.page.getByText('It is still being checked. Try again in a moment.')).toBeVisible();
+  expect(await findings(second.page)).toEqual([]);
+  await second.page.screenshot({ path: picture('file-checking') });
+  checking = false;
+  await expect(second.page.getByRole('img', { name: 'Image held.png' })).toBeVisible();
+});
+
 test('a large upload goes on after a reload with the part that is missing', async ({ enter, request }) => {
   const { id, ada, grace } = await room(request);
   const folder = mkdtempSync(joinPath(tmpdir(), 'parley-file-'));

@@ -5,7 +5,7 @@ import { client } from './model.js';
 
 /** An image without a thumbnail is shown up to this size. Bytes. */
 const SHOWN_BYTES = 5_000_000;
-/** A file that is being checked is asked for again after this time. Milliseconds. */
+/** A file that is being checked is asked for again after this time, where the server does not name one. Milliseconds. */
 const AGAIN_MS = 5_000;
 
 /** The files of a message: images as such, everything else as a row. */
@@ -87,7 +87,8 @@ function useImage(file: Attachment, thumbnail: boolean, wanted: boolean): [Loade
       if (abort.signal.aborted) return;
       const state = stateOf(error);
       setImage({ state });
-      if (state === 'checking') timer = setTimeout(() => setAttempt(attempt + 1), AGAIN_MS);
+      const wait = (error instanceof ParleyError && error.retryMs) || AGAIN_MS;
+      if (state === 'checking') timer = setTimeout(() => setAttempt(attempt + 1), wait);
     };
     client.value?.files.read(file.id, { thumbnail, signal: abort.signal }).then(loaded, failed);
     return () => {

@@ -55,7 +55,7 @@ function Me() {
         <Avatar id={user.userId} name={user.name} small present />
         <span class="me-name">{user.name}{presence?.statusEmoji ? ` ${presence.statusEmoji}` : ''}</span>
         <PresenceText userId={user.userId} />
-        <span class="sr-only">: change your status</span>
+        <span class="sr-only"> change your status</span>
       </button>
       <button class="quiet" type="button" onClick={leave}>Sign out</button>
       {asking && <StatusDialog close={() => setAsking(false)} />}

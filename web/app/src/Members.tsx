@@ -1,7 +1,7 @@
 import type { ChannelView } from '@parley/sdk';
 import { Avatar } from './Avatar.js';
 import { me } from './model.js';
-import { listOpen, members, presenceOf, room } from './people.js';
+import { listOpen, members, presenceOf, roomNow } from './people.js';
 import { presenceLine, rankOf, roomText, statusLine } from './peopleText.js';
 import { PresenceText } from './Presence.js';
 
@@ -16,7 +16,7 @@ export function Members({ channel }: { channel: ChannelView }) {
   const keys = (event: KeyboardEvent) => {
     if (event.key === 'Escape') close();
   };
-  const here = room.value;
+  const here = roomNow.value;
   return (
     <aside class="members" id="members" aria-label="Members" onKeyDown={keys}>
       <header>

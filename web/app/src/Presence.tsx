@@ -1,4 +1,4 @@
-import { presenceOf, room, typists, nameOf } from './people.js';
+import { nameOf, presenceOf, roomNow, typists } from './people.js';
 import { availabilityText, presenceLine, roomText, statusLine, typingText } from './peopleText.js';
 
 /** A mark whose shape tells as much as its colour; `PresenceText` says the same in words. Nothing where nothing is known. */
@@ -11,7 +11,7 @@ export function Dot({ userId }: { userId: string }) {
 /** For screen readers, behind a name. */
 export function PresenceText({ userId }: { userId: string }) {
   const presence = presenceOf(userId).value;
-  return presence ? <span class="sr-only">, {availabilityText(presence.availability)}</span> : null;
+  return presence ? <span class="sr-only"> ({availabilityText(presence.availability)})</span> : null;
 }
 
 /** The emoji that somebody shows behind his name. */
@@ -31,7 +31,7 @@ export function PartnerLine({ userId }: { userId: string }) {
 
 /** How many are here; opens the list. */
 export function RoomButton({ open, toggle }: { open: boolean; toggle: () => void }) {
-  const here = room.value;
+  const here = roomNow.value;
   return (
     <button class="quiet room" type="button" aria-expanded={open} aria-controls="members" onClick={toggle}>
       {here ? roomText(here) : 'Members'}

@@ -44,9 +44,10 @@ function Item({ draft }: { draft: Draft }) {
   );
 }
 
-function stateText({ phase, sent, file }: Draft): string {
+function stateText({ phase, sent, file, descriptor }: Draft): string {
   if (phase === 'preparing') return 'Preparing…';
   if (phase === 'checking') return 'Being checked…';
+  if (phase === 'done' && descriptor?.state === 'checking') return `${sizeText(file.size)}, ready; others can open it once it was checked`;
   if (phase === 'done') return `${sizeText(file.size)}, ready to be sent`;
   return `${sizeText(sent)} of ${sizeText(file.size)}`;
 }

@@ -24,6 +24,18 @@ export const partners = computed(() => {
   return found;
 });
 
+/**
+ * Who of the open channel is here, as of now: where there is a list, the server tells of each who comes and goes, and the count is that of
+ * the list.
+ */
+export const roomNow = computed<ChannelPresence | undefined>(() => {
+  const told = room.value;
+  const list = told && !told.counted ? members.value.get(told.channelId) : undefined;
+  if (!told || !list || list.length !== told.members) return told;
+  const online = list.filter((member) => !['offline', 'invisible'].includes(presenceOf(member.userId).value?.availability ?? 'offline')).length;
+  return { ...told, online };
+});
+
 /** Sets that change while somebody scrolls or switches are told once. Milliseconds. */
 const CALM_MS = 200;
 /** Direct channels whose partner is looked up: the first ones. */
@@ -49,6 +61,7 @@ export function startPeople(): void {
 
 function follow(mine: ParleyClient): () => void {
   const visible = signal(!document.hidden);
+  let counted = '';
   const look = () => (visible.value = !document.hidden);
   document.addEventListener('visibilitychange', look);
   const stops = [
@@ -61,6 +74,12 @@ function follow(mine: ParleyClient): () => void {
       mine.focus(visible.value && currentId.value ? [currentId.value] : []);
     }),
     effect(() => calmly(mine, wanted())),
+    effect(() => {
+      const told = room.value;
+      if (!told || told.counted || counted === `${told.channelId} ${told.members}`) return;
+      counted = `${told.channelId} ${told.members}`; // again when somebody has joined or left
+      void load(mine, told.channelId);
+    }),
     effect(() => {
       if (listOpen.value && currentId.value) void load(mine, currentId.value);
     }),

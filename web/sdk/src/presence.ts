@@ -20,7 +20,7 @@ export interface UserPresence {
 export interface ChannelPresence {
   readonly channelId: string;
   readonly members: number;
-  /** Members who are not offline. */
+  /** Members who were not offline when this was told; where there is a list, `presence` has what changed since. */
   readonly online: number;
   /** Too large for a list: `userIds` is empty. */
   readonly counted: boolean;

@@ -21,6 +21,8 @@ export interface FileDescriptor {
   readonly descriptor: string;
   readonly channelId: string;
   readonly expiresAt?: string;
+  /** `checking`: members cannot read it before a scanner has released it. Not there from an older server: `ready`. */
+  readonly state?: 'ready' | 'checking' | 'quarantined';
 }
 
 export interface UploadProgress {
@@ -76,7 +78,7 @@ export class Files {
     return this.#abandon(uploadId);
   }
 
-  /** The bytes of a file, or of its thumbnail. `unavailable` with a `retryMs` while it cannot be had yet. */
+  /** The bytes of a file, or of its thumbnail. Rejects with `conflict` and a `retryMs` while it is being checked, `not_found` when it is gone. */
   async read(fileId: string, options: { thumbnail?: boolean; signal?: AbortSignal } = {}): Promise<Blob> {
     const response = await this.#rest.file(fileId, options.thumbnail ?? false, options.signal);
     return response.blob();
