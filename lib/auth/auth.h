@@ -33,7 +33,8 @@ struct auth_claims {
         char external_id[AUTH_EXTERNAL_MAX + 1]; /* the token's sub */
         char name[AUTH_NAME_MAX + 1]; /* "name", else "preferred_username", else the user id; no control characters */
         bool admin;                   /* "admin": true */
-        int64_t expires_at;           /* unix seconds; INT64_MAX without exp */
+        bool scanner; /* "scan": true: a service that looks at uploaded files, whosever they are, and says what it found */
+        int64_t expires_at; /* unix seconds; INT64_MAX without exp */
 };
 
 enum auth_error {

@@ -142,6 +142,7 @@ int auth_claims_read(const char *json, size_t n, const struct auth_policy *polic
         if (!read_name(root, "name", claims.name) && !read_name(root, "preferred_username", claims.name))
                 snprintf(claims.name, sizeof(claims.name), "%s", claims.user_id);
         claims.admin = yyjson_is_true(yyjson_obj_get(root, "admin"));
+        claims.scanner = yyjson_is_true(yyjson_obj_get(root, "scan"));
         *ret_claims = claims;
         return 0;
 }

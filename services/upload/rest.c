@@ -53,6 +53,9 @@ const struct http_route rest_routes[REST_ROUTES] = {
         {"DELETE", "/api/uploads/{id}", rest_abort, 0, NULL},
         {"POST", "/api/uploads/{id}/parts", rest_parts, BODY_PARTS, NULL},
         {"POST", "/api/uploads/{id}/complete", rest_complete, BODY_SMALL, NULL},
+        {"GET", "/api/uploads/{id}/content", rest_scan_content, 0, NULL},
+        {"POST", "/api/uploads/{id}/quarantine", rest_quarantine, BODY_SMALL, NULL},
+        {"POST", "/api/uploads/{id}/release", rest_release, BODY_SMALL, NULL},
         {"GET", "/api/files/{id}", rest_get_file, 0, NULL},
         {"DELETE", "/api/files/{id}", rest_delete_file, 0, NULL},
         {"GET", "/api/files/{id}/thumbnail", rest_get_thumbnail, 0, NULL},
@@ -328,5 +331,6 @@ void rest_descriptor(struct rest_call *c, unsigned status, const char *channel_i
         answer.descriptor = token;
         answer.channel_id = (char *)channel_id;
         answer.expires_at = &expires;
+        answer.state = c->file->state;
         rest_json(c, status, &answer.base);
 }

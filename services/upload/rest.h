@@ -27,7 +27,7 @@ struct rest {
         struct ratetable *by_user, *by_address;
 };
 
-#define REST_ROUTES 11
+#define REST_ROUTES 14
 extern const struct http_route rest_routes[REST_ROUTES];
 
 /* One request. Lives until it is answered: after rest_json, rest_problem… it must not be touched. */
@@ -44,8 +44,10 @@ struct rest_call {
         char sum[STORE_SUM_MAX + 1];
         size_t at; /* in the file's channels */
         unsigned tries;
-        void (*then)(struct rest_call *c); /* once the file may be read */
-        const struct rejection *why;       /* a completion was refused */
+        void (*then)(struct rest_call *c);      /* once the file may be read */
+        void (*held_then)(struct rest_call *c); /* once it is known not to be held back, too */
+        Parley__V1__FileState state;            /* that it is to have */
+        const struct rejection *why;            /* a completion was refused */
 };
 typedef void (*rest_then)(struct rest_call *c);
 
@@ -83,6 +85,8 @@ void rest_reject(struct rest_call *c, const struct rejection *why);
 /* The answer to a completion that was answered before, with c->file */
 void rest_answer_again(struct rest_call *c);
 void rest_store_failed(struct rest_call *c, int error);
+/* The address of an object of c->file, by its name in the store */
+void rest_redirect(struct rest_call *c, const char *name, const char *type);
 /* A descriptor of c->file for the caller in this channel */
 void rest_descriptor(struct rest_call *c, unsigned status, const char *channel_id);
 
@@ -92,6 +96,9 @@ void rest_get_upload(struct http_request *rq, void *userdata);
 void rest_abort(struct http_request *rq, void *userdata);
 void rest_parts(struct http_request *rq, void *userdata);
 void rest_complete(struct http_request *rq, void *userdata);
+void rest_scan_content(struct http_request *rq, void *userdata);
+void rest_quarantine(struct http_request *rq, void *userdata);
+void rest_release(struct http_request *rq, void *userdata);
 void rest_get_thumbnail(struct http_request *rq, void *userdata);
 void rest_get_file(struct http_request *rq, void *userdata);
 void rest_describe(struct http_request *rq, void *userdata);

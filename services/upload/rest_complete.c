@@ -254,6 +254,8 @@ static int describe(struct rest_call *c, const char *type, const struct store_re
         f->user_id = strdup(c->claims.user_id);
         f->channel_ids = calloc(1, sizeof(*f->channel_ids));
         f->created_at_ms = env_wall_ms();
+        f->state = c->rest->env->config->require_scan ? PARLEY__V1__FILE_STATE__checking
+                                                      : PARLEY__V1__FILE_STATE__ready;
         if (!f->channel_ids || !a || !a->id || !a->name || !a->content_type || !a->sha256 || !a->blurhash ||
             !f->user_id)
                 return -ENOMEM;

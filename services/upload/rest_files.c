@@ -14,7 +14,7 @@
 #include "upload/rest.h"
 
 /* CHANNELS_MAX: that one file can be in; each may cost a look. TRIES_MAX: somebody else changed the file in between. */
-enum { CHANNELS_MAX = 50, TRIES_MAX = 5 };
+enum { CHANNELS_MAX = 50, TRIES_MAX = 5, CHECKING_RETRY_MS = 2000 };
 
 /* --- may he read it? --- */
 
@@ -63,7 +63,7 @@ static void look_first(struct rest_call *c)
 /* --- reading --- */
 
 /* What a browser could run goes out as bytes of no type. */
-static void redirect_to(struct rest_call *c, const char *name, const char *type)
+void rest_redirect(struct rest_call *c, const char *name, const char *type)
 {
         struct env *env = c->rest->env;
         bool shown = plan_type_inline(type);
@@ -83,7 +83,7 @@ static void redirect_to(struct rest_call *c, const char *name, const char *type)
 
 static void redirect(struct rest_call *c)
 {
-        redirect_to(c, c->file->attachment->id, c->file->attachment->content_type);
+        rest_redirect(c, c->file->attachment->id, c->file->attachment->content_type);
 }
 
 static void redirect_thumbnail(struct rest_call *c)
@@ -91,9 +91,24 @@ static void redirect_thumbnail(struct rest_call *c)
         const Parley__V1__Thumbnail *t = c->file->attachment->thumbnail;
 
         if (t)
-                redirect_to(c, t->id, t->content_type);
+                rest_redirect(c, t->id, t->content_type);
         else
                 rest_problem(c, PARLEY_NOT_FOUND, "the file has no thumbnail");
+}
+
+/* Only now that he may know of it */
+static void if_not_held(struct rest_call *c)
+{
+        switch (c->file->state) {
+        case PARLEY__V1__FILE_STATE__ready:
+                c->held_then(c);
+                break;
+        case PARLEY__V1__FILE_STATE__checking:
+                http_problem(c->rq, PARLEY_CONFLICT, CHECKING_RETRY_MS, "the file is being checked; try again");
+                break;
+        default: /* also a state that this build does not know */
+                rest_problem(c, PARLEY_NOT_FOUND, "the file is quarantined: nobody may read it");
+        }
 }
 
 static void get(struct http_request *rq, void *userdata, rest_then then)
@@ -102,7 +117,8 @@ static void get(struct http_request *rq, void *userdata, rest_then then)
 
         if (!c)
                 return;
-        c->then = then;
+        c->held_then = then;
+        c->then = if_not_held;
         rest_file(c, look_first, NULL);
 }
 
@@ -171,6 +187,10 @@ static void add(struct rest_call *c)
 
 static void may_send(struct rest_call *c)
 {
+        if (c->file->state == PARLEY__V1__FILE_STATE__quarantined) {
+                rest_problem(c, PARLEY_NOT_FOUND, "the file is quarantined: nobody may read it");
+                return;
+        }
         rest_access(c, POLICY_SEND, add);
 }
 

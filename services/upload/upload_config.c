@@ -39,6 +39,8 @@ const struct config_item upload_config_items[] = {
         NUMBER("PARLEY_UPLOAD_MAX_BYTES", max_file_bytes, "5368709120", 1, PLAN_SIZE_MAX, "bytes", "Size of one file."),
         STRING("PARLEY_UPLOAD_TYPES", types, "*",
                "Types that may be uploaded, separated by commas: *, image/*, application/pdf. Both what the sender says and what is found have to be among them."),
+        {.name = "PARLEY_UPLOAD_REQUIRE_SCAN", .type = CONFIG_BOOL, .offset = offsetof(CONFIG_STRUCT, require_scan), .def = "off",
+         .help = "On: nobody reads a new file before a scanner has released it. Files that are there already stay as they are."},
         LIMIT("PARLEY_UPLOAD_QUOTA_BYTES", quota_bytes, "10737418240", 1, UINT64_C(1) << 60, "bytes",
               "Files of one user together, begun uploads with them."),
         LIMIT("PARLEY_UPLOAD_QUOTA_FILES", quota_files, "10000", 1, 100000000, "files",

@@ -22,6 +22,7 @@ struct upload_config {
         char *dir, *public_url;
         uint64_t max_file_bytes;
         char *types;
+        bool require_scan;
         uint64_t quota_bytes, quota_files, max_pending;
         uint64_t pending_ttl_s, url_ttl_s, download_ttl_s, descriptor_ttl_s;
         uint64_t max_transfers;

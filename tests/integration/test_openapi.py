@@ -98,7 +98,7 @@ def described_as(schema):
 
 # of upload.proto, which also has what upload keeps
 UPLOAD_BODIES = {f".parley.v1.{name}" for name in ("CreateUploadRequest", "SignedRequest", "SignedRequest.Header", "Upload", "UploadPartsRequest",
-                                                   "UploadPartsRequest.Part", "UploadParts", "FileDescriptor", "DescriptorRequest", "ThumbnailRequest")}
+                                                   "UploadPartsRequest.Part", "UploadParts", "FileDescriptor", "DescriptorRequest", "ThumbnailRequest", "QuarantineRequest")}
 
 
 def test_schemas_are_those_of_the_proto(tmp_path):

@@ -1,0 +1,171 @@
+"""Files that are looked at before members read them: held back, released, quarantined, and the example that does it."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import uuid
+
+import httpx
+import nats
+import pytest
+from support.client import Client
+from support.images import png
+from support.schema import upload_pb2
+from support.stack import ROOT, wait_until
+from support.uploads import Uploader
+
+EXAMPLES = ROOT / "examples"
+EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+
+
+@pytest.fixture(scope="module")
+def held(request):
+    """A stack that holds files back"""
+    from support.stack import Stack
+    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_REQUIRE_SCAN="on")
+    try:
+        yield stack.up()
+    finally:
+        stack.down()
+
+
+def scanner(stack, **claims):
+    return httpx.Client(base_url=stack.base_url, headers={"Authorization": "Bearer " + stack.token("scanner", **(claims or {"scan": True}))},
+                        timeout=20)
+
+
+def problem(answer, status, code, part):
+    assert answer.status_code == status and answer.json()["code"] == code and part in answer.json()["detail"], answer.text
+
+
+async def test_held_back_until_it_is_released(held):
+    room = held.channel("ann", ["bob"])
+    with Uploader(held, "ann") as ann, Uploader(held, "bob") as bob, Uploader(held, "eve") as eve, scanner(held) as judge:
+        done = ann.uploaded(room, b"hello", thumbnail=png(5, 5))
+        file_id = done["attachment"]["id"]
+        assert done["state"] == "checking"
+        async with Client(held, "ann") as client:  # it may be sent, and is seen in the message
+            await client.send(room, "look", attachments=[done["descriptor"]])
+        for answer in (ann.locate(file_id), bob.locate(file_id), bob.thumbnail(file_id)):
+            problem(answer, 409, "conflict", "being checked")
+            assert answer.json()["retryMs"] > 0
+        problem(eve.locate(file_id), 404, "not_found", "no such file")
+        path = f"/api/uploads/{file_id}"
+        for other in (ann, bob, eve):
+            for call in ("quarantine", "release"):
+                problem(other.rest.post(f"{path}/{call}", json={}), 403, "forbidden", "scanners")
+            problem(other.rest.get(path + "/content"), 403, "forbidden", "scan")
+        with scanner(held, admin=True) as admin:  # reads nothing that is not his
+            problem(admin.get(path + "/content"), 403, "forbidden", "scan")
+        answer = judge.get(path + "/content")
+        assert answer.status_code == 302 and ann.bare.get(ann.absolute(answer.headers["location"])).content == b"hello"
+        assert judge.post(path + "/release").status_code == 204
+        assert judge.post(path + "/release").status_code == 204
+        assert bob.read(file_id).content == b"hello" and bob.thumbnail(file_id).status_code == 302
+        assert bob.describe(file_id, room).json()["state"] == "ready"
+
+        assert judge.post(path + "/quarantine", json={"reason": "Eicar"}).status_code == 204
+        for answer in (ann.locate(file_id), bob.locate(file_id), bob.thumbnail(file_id), ann.describe(file_id, room)):
+            problem(answer, 404, "not_found", "quarantined")
+        problem(eve.locate(file_id), 404, "not_found", "no such file")  # strangers learn nothing
+        with scanner(held, admin=True) as admin:
+            assert admin.post(path + "/release").status_code == 204
+        assert bob.read(file_id).content == b"hello"
+        assert judge.post(path + "/quarantine", json={}).status_code == 204
+        assert ann.delete(file_id).status_code == 204
+        problem(judge.post(path + "/release"), 404, "not_found", "no such file")
+        problem(judge.post(f"/api/uploads/{uuid.uuid4()}/quarantine", json={"reason": "x" * 201}), 400, "bad_request", "reason")
+
+
+async def test_what_is_told(stack):
+    """Without the policy files can be read at once, and quarantined all the same; each is told of once"""
+    nc = await nats.connect(stack.nats_url)
+    sub = await nc.jetstream().pull_subscribe("upload.completed", durable="t" + uuid.uuid4().hex[:8], stream="SYSTEM")
+    with Uploader(stack, "ann") as ann, scanner(stack) as judge:
+        upload = ann.created("general", b"told")
+        ann.sent(upload["put"], b"told")
+        a = ann.completed(upload)["attachment"]
+        assert ann.completed(upload)["attachment"] == a and ann.read(a["id"]).content == b"told"
+        last = ann.uploaded("general", b"last")["attachment"]
+        told = []
+        while not told or told[-1].attachment.id != last["id"]:
+            for msg in await sub.fetch(100, timeout=10):
+                told.append(upload_pb2.StoredFile.FromString(msg.data))
+                await msg.ack()
+        mine = [f for f in told if f.attachment.id == a["id"]]
+        assert len(mine) == 1 and mine[0].user_id == "ann" and list(mine[0].channel_ids) == ["general"]
+        assert (mine[0].attachment.size, mine[0].state) == (4, upload_pb2.FileState.Value("ready"))
+        assert judge.post(f"/api/uploads/{a['id']}/quarantine", json={"reason": "late"}).status_code == 204
+        problem(ann.locate(a["id"]), 404, "not_found", "quarantined")
+    await nc.close()
+
+
+@contextlib.asynccontextmanager
+async def example(stack, **env):
+    import subprocess
+    subprocess.run([str(EXAMPLES / "generate"), "python"], check=True, timeout=60, stdin=subprocess.DEVNULL)
+    env = {**os.environ, "PARLEY_NATS_URL": stack.nats_url, "PARLEY_URL": stack.base_url, "PARLEY_SCAN_TOKEN": stack.token("scanner", scan=True), **env}
+    process = await asyncio.create_subprocess_exec(sys.executable, "scanner.py", cwd=EXAMPLES / "python", env=env, stdout=asyncio.subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def said(process, file_id):
+    while True:
+        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().rstrip()
+        assert line, "the scanner ended"
+        if line.startswith(file_id) and "again later" not in line:
+            return line.removeprefix(file_id + " ")
+
+
+async def test_the_example(held):
+    with Uploader(held, "ann") as ann:
+        clean = ann.uploaded("general", b"a" * 100_000)["attachment"]["id"]
+        # across the border of what the scanner reads at a time, and uploaded while no scanner ran
+        bad = ann.uploaded("general", b"b" * (65536 - 20) + EICAR + b"c" * 1000)["attachment"]["id"]
+        async with example(held) as process:
+            assert await said(process, clean) == "clean"
+            assert await said(process, bad) == "Eicar-Test-Signature"
+            assert ann.read(clean).content == b"a" * 100_000
+            problem(ann.locate(bad), 404, "not_found", "quarantined")
+        held.stop("upload")  # and goes on when the service is there again
+        async with example(held) as process:
+            held.start("upload")
+            later = ann.uploaded("general", b"later")["attachment"]["id"]
+            assert await said(process, later) == "clean"
+
+
+async def test_the_example_with_clamd(held):
+    """A server that speaks clamd's INSTREAM as its manual has it"""
+    seen = []
+
+    async def serve(reader, writer):
+        assert await reader.readexactly(10) == b"zINSTREAM\0"
+        body = b""
+        while n := int.from_bytes(await reader.readexactly(4), "big"):
+            body += await reader.readexactly(n)
+        seen.append(body)
+        if len(seen) == 1:
+            writer.write(b"INSTREAM size limit exceeded. ERROR\0")
+        else:
+            writer.write(b"stream: Win.Test.EICAR_HDB-1 FOUND\0" if EICAR in body else b"stream: OK\0")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    with Uploader(held, "ann") as ann:
+        async with example(held, CLAMD="127.0.0.1:%d" % server.sockets[0].getsockname()[1]) as process:
+            loop = asyncio.get_running_loop()
+            bad = (await loop.run_in_executor(None, ann.uploaded, "general", EICAR))["attachment"]["id"]
+            assert await said(process, bad) == "Win.Test.EICAR_HDB-1"
+            data = b"x" * 200_000
+            clean = (await loop.run_in_executor(None, ann.uploaded, "general", data))["attachment"]["id"]
+            assert await said(process, clean) == "clean"
+            problem(ann.locate(bad), 404, "not_found", "quarantined")
+            wait_until(lambda: ann.locate(clean).status_code == 302, 5, "it is released")
+        assert seen[0] == seen[1] == EICAR and data in seen
+    server.close()
