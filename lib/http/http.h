@@ -55,7 +55,7 @@ struct http_options {
         unsigned timeout_s;              /* of an idle or half-sent connection; 0: 30 */
         size_t max_answer_bytes;         /* of all answers on their way together; 0: 256 MiB; past it 503 is answered */
         size_t max_answer_bytes_per_address; /* of those to one address (http_peer); 0: no limit; past it 429 is answered */
-        const char *cors_origin;             /* NULL: none; "*" or one origin for Access-Control-Allow-Origin */
+        const char *cors_origin; /* NULL: none; "*", or origins separated by commas, whose pages may read answers */
         /* Whose X-Forwarded-For counts: addresses and CIDRs, "10.0.0.0/8, fd00::/8". Loopback's always does. */
         const char *trusted_proxies;
         /* After each answer that was given to libmicrohttpd. route: the pattern, or "(none)"; method: a standard one,

@@ -59,7 +59,8 @@ static int add_cors(const struct http_request *rq, struct MHD_Response *response
 
         if (origin) {
                 r |= add(response, "Access-Control-Allow-Origin", origin);
-                r |= add(response, "Access-Control-Expose-Headers", "Location, Retry-After");
+                r |= add(response, "Access-Control-Expose-Headers",
+                         "Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, Retry-After");
         }
         if (rq->server->cors_origin && strcmp(rq->server->cors_origin, "*") != 0)
                 r |= add(response, "Vary", "Origin");

@@ -33,6 +33,7 @@ struct history_config {
         uint64_t system_max_bytes, system_keep_days;
         uint64_t ingest_batch, ingest_linger_ms;
         uint64_t lease_ms;
+        uint64_t file_release_s;
         uint64_t max_event_bytes, max_content_bytes, max_mentions, max_attachments;
         uint64_t max_channels_per_user, max_members_per_request;
         uint64_t change_wait_ms;

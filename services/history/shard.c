@@ -17,6 +17,7 @@
 #include "history/lease.h"
 #include "history/outbox.h"
 #include "history/provision.h"
+#include "history/releases.h"
 #include "history/sweeper.h"
 
 /* How often it looks after itself; how long it waits before it provisions again */
@@ -43,7 +44,8 @@ struct shard {
         struct outbox *outbox;
         struct janitor *janitor;
         struct digest *digest;
-        struct sweeper *sweeper; /* of shard 0 only */
+        struct sweeper *sweeper;   /* of shard 0 only */
+        struct releases *releases; /* the same */
         struct import *import;
         bool imported;
         unsigned n_stopping;
@@ -78,6 +80,7 @@ static void shard_free(struct shard *s)
         janitor_free(s->janitor);
         digest_free(s->digest);
         sweeper_free(s->sweeper);
+        releases_free(s->releases);
         free(s);
 }
 
@@ -128,7 +131,7 @@ static void stop(struct shard *s, bool leave)
                 return; /* else the outcome that is awaited ends in stopped() */
         }
         enter(s, SHARD_STOPPING);
-        s->n_stopping = s->sweeper ? 4 : 3;
+        s->n_stopping = s->sweeper ? 5 : 3;
         if (s->import)
                 import_cancel(s->import);
         s->import = NULL;
@@ -136,8 +139,10 @@ static void stop(struct shard *s, bool leave)
         ingest_stop(s->ingest);
         outbox_stop(s->outbox, on_part_stopped, s);
         janitor_stop(s->janitor, on_part_stopped, s);
-        if (s->sweeper)
+        if (s->sweeper) {
                 sweeper_stop(s->sweeper, on_part_stopped, s);
+                releases_stop(s->releases, on_part_stopped, s);
+        }
 }
 
 /* --- what the parts say --- */
@@ -217,6 +222,8 @@ static void on_provisioned(int error, void *userdata)
                 outbox_start(s->outbox, p->start.last_seq);
         if (s->sweeper && s->imported)
                 sweeper_start(s->sweeper);
+        if (s->releases)
+                releases_start(s->releases);
         ingest_start(s->ingest, p->start.epoch, p->start.last_seq);
         if (r != 0)
                 stop(s, false);
@@ -292,6 +299,8 @@ int shard_new(struct shard **ret_shard, struct env *env, unsigned index)
                 r = digest_new(&s->digest, env, index);
         if (r == 0 && index == 0)
                 r = sweeper_new(&s->sweeper, env);
+        if (r == 0 && index == 0)
+                r = releases_new(&s->releases, env);
         if (r == 0)
                 r = lease_init(&s->lease, env, name, on_gained, on_lost, s);
         s->ticker = ticker_new(env->loop, on_tick, s);

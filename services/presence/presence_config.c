@@ -13,7 +13,7 @@ const struct config_item presence_config_items[] = {
         LIMIT("PARLEY_REST_MAX_CONNECTIONS_PER_IP", max_connections_per_ip, "0", 0, 100000, "connections",
               "Connections of one TCP peer; behind an edge that is the edge."),
         STRING("PARLEY_CORS_ORIGIN", cors_origin, NULL,
-               "Origin whose pages may use the REST interface, or *; unset: only the same origin."),
+               "Origins whose pages may use the REST interface, separated by commas, or *; unset: only the same origin."),
         STRING("PARLEY_TRUSTED_PROXIES", trusted_proxies, NULL,
                "Addresses and networks whose X-Forwarded-For counts; loopback always does."),
         AUTH_CONFIG_ITEMS(struct presence_config, auth),

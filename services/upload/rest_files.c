@@ -7,10 +7,9 @@
 #include "bus/bus.h"
 #include "upload/access.h"
 #include "upload/disposition.h"
-#include "upload/objects.h"
 #include "upload/plan.h"
-#include "upload/quota.h"
 #include "upload/records.h"
+#include "upload/removal.h"
 #include "upload/rest.h"
 
 /* CHANNELS_MAX: that one file can be in; each may cost a look. TRIES_MAX: somebody else changed the file in between. */
@@ -211,73 +210,35 @@ void rest_describe(struct http_request *rq, void *userdata)
         rest_file(c, look_first, NULL);
 }
 
-/* --- deleting: the object first, so that what is left behind by a death is still known; whoever removes the record frees the quota --- */
+/* --- deleting --- */
 
-static void on_freed(int error, void *userdata)
+static void on_removed(int error, const char *what, void *userdata)
 {
         struct rest_call *c = userdata;
 
         if (error)
-                log_warn("the quota of a user counts a file that is gone", LOG_S("user", c->file->user_id),
-                         LOG_S("file", c->id), LOG_I("error", error));
-        rest_empty(c, 204);
-}
-
-static void on_unrecorded(int error, void *userdata)
-{
-        struct rest_call *c = userdata;
-        struct quota_change change = {.kind = QUOTA_FREE, .id = c->id};
-        struct objects o;
-        int r;
-
-        if (error == BUS_E_CONFLICT && ++c->tries < TRIES_MAX) {
-                rest_file(c, c->then, NULL);
-                return;
-        }
-        if (error) {
-                rest_unavailable(c, "NATS", error);
-                return;
-        }
-        objects_of_file(c->file, &o);
-        change.size = objects_bytes(&o);
-        r = quota_run(c->rest->env->quota, c->file->user_id, &change, on_freed, c);
-        if (r != 0)
-                on_freed(r, c);
-}
-
-static void on_removed(int error, void *userdata)
-{
-        struct rest_call *c = userdata;
-        int e;
-
-        if (error) {
-                rest_unavailable(c, "the store", error);
-                return;
-        }
-        e = record_delete_file(c->rest->env, c->id, c->revision, on_unrecorded, c);
-        if (e != 0)
-                rest_unavailable(c, "NATS", e);
+                rest_unavailable(c, what, error);
+        else
+                rest_empty(c, 204);
 }
 
 static void remove_file(struct rest_call *c)
 {
-        struct env *env = c->rest->env;
-        struct objects o;
+        int r;
 
         if (!c->claims.admin && strcmp(c->file->user_id, c->claims.user_id) != 0) {
                 no_file(c);
                 return;
         }
-        objects_of_file(c->file, &o);
-        objects_run(env, &o, env->store->ops->remove, on_removed, c);
+        r = removal_run(c->rest->env, c->id, on_removed, c);
+        if (r != 0)
+                rest_unavailable(c, "NATS", r);
 }
 
 void rest_delete_file(struct http_request *rq, void *userdata)
 {
         struct rest_call *c = rest_begin(rq, userdata);
 
-        if (!c)
-                return;
-        c->then = remove_file;
-        rest_file(c, remove_file, NULL);
+        if (c)
+                rest_file(c, remove_file, NULL);
 }

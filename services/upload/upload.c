@@ -15,6 +15,7 @@
 #include "upload/buckets.h"
 #include "upload/local_store.h"
 #include "upload/quota.h"
+#include "upload/releases.h"
 #include "upload/rest.h"
 #include "upload/sniff.h"
 #include "upload/sweeper.h"
@@ -31,6 +32,7 @@ struct upload {
         struct rest rest;
         struct buckets buckets;
         struct sweeper *sweeper;
+        struct releases *releases;
         struct http_server *http, *admin;
         uv_signal_t signals[2];
         uv_timer_t second;
@@ -48,8 +50,10 @@ static void on_bus_connected(void *userdata)
 
         log_info("connected to NATS");
         u->env.buckets_there = false; /* another server, perhaps, or one that lost its store */
-        if (!u->stopping)
-                buckets_ensure(&u->buckets);
+        if (u->stopping)
+                return;
+        buckets_ensure(&u->buckets);
+        releases_connected(u->releases);
 }
 
 static void on_bus_disconnected(void *userdata)
@@ -166,6 +170,7 @@ static void on_signal(uv_signal_t *handle, int number)
         u->stopping = true;
         u->env.on_idle = on_idle;
         sweeper_stop(u->sweeper);
+        releases_stop(u->releases);
         jwks_close(u->rest.jwks);
         u->rest.jwks = NULL;
         http_server_close(u->http, (uint32_t)u->config->drain_ms, on_http_closed, u);
@@ -233,6 +238,8 @@ static int open_work(struct upload *u)
         u->rest.auth = u->auth;
         if (r == 0)
                 r = sweeper_new(&u->sweeper, &u->env);
+        if (r == 0)
+                r = releases_new(&u->releases, &u->env);
         if (r == 0)
                 r = ratetable_new(&u->rest.by_user, rate, (uint32_t)c->rest_burst, RATE_ENTRIES);
         if (r == 0)
@@ -307,6 +314,7 @@ int upload_run(const struct upload_config *config)
         log_info("started", LOG_S("listen", config->listen));
         (void)uv_run(u.loop, UV_RUN_DEFAULT);
         sweeper_free(u.sweeper);
+        releases_free(u.releases);
         quota_free(u.env.quota);
         sniff_free(u.env.sniff);
         ratetable_free(u.rest.by_user);

@@ -28,6 +28,8 @@ struct metric metric_rejected = COUNTER("parley_upload_rejected_total",
                                         "Uploads whose content was not what was announced, or not allowed.");
 struct metric metric_swept = COUNTER("parley_upload_swept_total", "Uploads that were over and have been removed.");
 struct metric metric_quarantined = COUNTER("parley_upload_quarantined_total", "Files that were quarantined.");
+struct metric metric_file_releases = COUNTER("parley_upload_files_of_deleted_messages_total",
+                                             "Files that were removed because no message carries them any more.");
 struct metric metric_released = COUNTER("parley_upload_released_total",
                                         "Files that were released: found clean, or after a quarantine.");
 struct metric metric_transfers = GAUGE("parley_upload_transfers", "Bodies that the local store is taking in.");
@@ -42,9 +44,9 @@ struct metric_histogram metric_http_seconds = {
 
 void upload_metrics_register(void)
 {
-        struct metric *const all[] = {&metric_begun,       &metric_pending,  &metric_completed, &metric_rejected,
-                                      &metric_quarantined, &metric_released, &metric_swept,     &metric_transfers,
-                                      &metric_received,    &metric_turn_max};
+        struct metric *const all[] = {&metric_begun,       &metric_pending,  &metric_completed,     &metric_rejected,
+                                      &metric_quarantined, &metric_released, &metric_file_releases, &metric_swept,
+                                      &metric_transfers,   &metric_received, &metric_turn_max};
 
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
                 metric_register(all[i]);

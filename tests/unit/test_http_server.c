@@ -364,6 +364,20 @@ static void test_cors(void **state)
         assert_int_equal(a.status, 404);
         answer_done(&a);
         fixture_stop(&f);
+        fixture_start(&f, &(struct http_options){.cors_origin = "https://a.example, https://b.example:8443"});
+        a = client_request(&f, "GET /api/nothing HTTP/1.1\r\nHost: x\r\nOrigin: https://b.example:8443\r\n\r\n");
+        assert_string_equal(answer_header(&a, "Access-Control-Allow-Origin"), "https://b.example:8443");
+        assert_non_null(strstr(answer_header(&a, "Access-Control-Expose-Headers"), "Content-Range"));
+        answer_done(&a);
+        a = client_request(&f, "GET /api/nothing HTTP/1.1\r\nHost: x\r\nOrigin: https://b.example\r\n\r\n");
+        assert_null(answer_header(&a, "Access-Control-Allow-Origin"));
+        answer_done(&a);
+        a = client_request(
+                &f,
+                "GET /api/nothing HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example, https://b.example:8443\r\n\r\n");
+        assert_null(answer_header(&a, "Access-Control-Allow-Origin"));
+        answer_done(&a);
+        fixture_stop(&f);
         fixture_start(&f, &(struct http_options){.cors_origin = "*"});
         a = client_request(&f, GET("/api/things/x"));
         assert_string_equal(answer_header(&a, "Access-Control-Allow-Origin"), "*");

@@ -1,0 +1,11 @@
+/* Removing a file for good: its objects, its record, what counts for its owner's quota, in this order, so that what a death leaves behind is still
+ * known. */
+#pragma once
+
+#include "upload/env.h"
+
+/* error: 0 (it is gone, or was), or what could not be asked for it: BUS_E_*, STORE_E_*, negative errno; then it may be called again. what: "NATS" or "the
+ * store" */
+typedef void (*removal_handler)(int error, const char *what, void *userdata);
+/* 0: handler is called later; or BUS_E_* and negative errno. id: of a file; copied */
+int removal_run(struct env *env, const char *id, removal_handler handler, void *userdata);
