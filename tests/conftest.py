@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import sys
 from pathlib import Path
 
@@ -9,13 +10,24 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from support.compose import LOCAL, ComposeStack  # noqa: E402
 from support.stack import Stack  # noqa: E402
+
+COMPOSE = os.environ.get("PARLEY_TEST_COMPOSE") == "1"
+
+
+def pytest_collection_modifyitems(items):
+    """Against containers only those run that take the stack as it is."""
+    for item in items if COMPOSE else ():
+        fixtures = set(item.fixturenames)
+        if "stack" not in fixtures or fixtures & {"own_stack", "shared_stack"}:
+            item.add_marker(pytest.mark.skip(reason=LOCAL))
 
 
 @pytest.fixture(scope="session")
 def stack():
     """One stack for all tests that do not break it."""
-    s = Stack(PARLEY_RATE_LIMITS="off")
+    s = ComposeStack() if COMPOSE else Stack(PARLEY_RATE_LIMITS="off")
     try:
         yield s.up()
     finally:

@@ -8,14 +8,13 @@ mkdir -p "$folder"
 chmod 700 "$folder"
 cd "$folder"
 
-make() { # make NAME: from standard input, whole or not at all
-  [[ ! -s $1 ]] || return 0
-  cat >"$1.new"
+keep() { # keep NAME TEXT: whole or not at all
+  printf '%s\n' "$2" >"$1.new"
   mv "$1.new" "$1"
 }
 
 for name in token upload nats.password postgres.password; do
-  [[ -s $name ]] || openssl rand -hex 32 | make "$name"
+  [[ -s $name ]] || keep "$name" "$(openssl rand -hex 32)"
 done
-printf 'authorization { user: parley, password: "%s" }\n' "$(<nats.password)" | make nats.auth
-printf 'postgresql://parley:%s@postgres:5432/parley\n' "$(<postgres.password)" | make postgres.url
+keep nats.auth "authorization { user: parley, password: \"$(<nats.password)\" }"
+keep postgres.url "postgresql://parley:$(<postgres.password)@postgres:5432/parley"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fails when a binary that ships lacks what the release build promises. usage: hardening.sh BINARY…
+# Fails when a binary that ships lacks what the release build promises, or a file of it was compiled without what cannot be seen there.
+# usage: hardening.sh BUILD-FOLDER BINARY…
 set -euo pipefail
 
 status=0
@@ -8,10 +9,18 @@ lacks() {
   status=1
 }
 
-(($# > 0)) || {
+(($# > 1)) || {
   printf 'hardening.sh: no binary to look at\n' >&2
   exit 2
 }
+# A binary shows that it was fortified, and not how far
+commands=$1/compile_commands.json
+shift
+[[ -s $commands ]] || lacks "$commands" 'is missing'
+for flag in -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection; do
+  without=$(grep '"command":' "$commands" | grep -cvF -e "$flag" || true)
+  ((without == 0)) || lacks "$commands" "$without files are compiled without $flag"
+done
 for binary in "$@"; do
   headers=$(readelf -hlW "$binary")
   dynamic=$(readelf -dW "$binary")
