@@ -1,0 +1,97 @@
+{{/* Names. 40 bytes leave room for what is appended. */}}
+{{- define "parley.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{- else -}}{{ printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* dict root, name */}}
+{{- define "parley.selector" -}}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .name }}
+{{- end -}}
+
+{{- define "parley.labels" -}}
+{{ include "parley.selector" . }}
+app.kubernetes.io/part-of: parley
+app.kubernetes.io/version: {{ default .root.Chart.AppVersion .root.Values.image.tag | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end -}}
+
+{{/* dict root, name: of an image */}}
+{{- define "parley.image" -}}
+{{- $tag := default .root.Chart.AppVersion .root.Values.image.tag -}}
+{{- if eq $tag "latest" -}}{{- fail "image.tag is latest: name a version, so that an upgrade and a rollback mean something" -}}{{- end -}}
+{{- printf "%s-%s:%s" .root.Values.image.prefix .name $tag -}}
+{{- end -}}
+
+{{/* The same name in the subcharts, which do not see the parent's values */}}
+{{- define "parley.secretName" -}}
+{{- default (printf "%s-parley-secrets" .Release.Name) .Values.secrets.existing -}}
+{{- end -}}
+
+{{- define "parley.natsUrl" -}}
+{{- if .Values.bus.url -}}
+{{- .Values.bus.url -}}
+{{- else if .Values.nats.enabled -}}
+{{- $scheme := "nats" -}}
+{{- $urls := list -}}
+{{- range $i := until (int .Values.nats.replicas) -}}
+{{- $urls = append $urls (printf "%s://%s-nats-%d.%s-nats-peers:4222" $scheme $.Release.Name $i $.Release.Name) -}}
+{{- end -}}
+{{- join "," $urls -}}
+{{- else -}}
+{{- fail "bus.url is empty: name the servers of NATS, or set nats.enabled for a trial" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What a release cannot do without, said before anything is made */}}
+{{- define "parley.check" -}}
+{{- if not (or .Values.auth.tokenSecret .Values.auth.jwksUrl) -}}{{- fail "nobody could sign in: set auth.tokenSecret or auth.jwksUrl" -}}{{- end -}}
+{{- if and .Values.bus.tls.enabled (not .Values.bus.tls.caSecret) -}}{{- fail "bus.tls.enabled needs bus.tls.caSecret" -}}{{- end -}}
+{{- if and .Values.database.tls.enabled (not .Values.database.tls.caSecret) -}}{{- fail "database.tls.enabled needs database.tls.caSecret" -}}{{- end -}}
+{{- if and .Values.gatewayApi.enabled (not .Values.gatewayApi.parentRefs) -}}{{- fail "gatewayApi.enabled needs gatewayApi.parentRefs" -}}{{- end -}}
+{{- if and .Values.nats.enabled (gt (int .Values.bus.replicas) (int .Values.nats.replicas)) -}}{{- fail (printf "bus.replicas is %d but there are %d servers of NATS" (int .Values.bus.replicas) (int .Values.nats.replicas)) -}}{{- end -}}
+{{- range $sub := list "nats" "postgresql" -}}
+{{- if and (index $.Values $sub).enabled (ne (default "" (index $.Values $sub).existingSecret) $.Values.secrets.existing) -}}{{- fail (printf "%s.existingSecret has to be the same as secrets.existing" $sub) -}}{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.upload.store "volume") .Values.upload.autoscaling.enabled -}}{{- fail "upload.autoscaling needs upload.store: s3, a volume belongs to one pod" -}}{{- end -}}
+{{- end -}}
+
+{{/* Changes with the Secret, where it can be seen */}}
+{{- define "parley.secretVersion" -}}
+{{- $secret := lookup "v1" "Secret" .Release.Namespace (include "parley.secretName" .) -}}
+{{- printf "%s %s" .Values.secrets.version (toJson (dig "data" dict (default dict $secret))) | sha256sum | trunc 16 -}}
+{{- end -}}
+
+{{- define "parley.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* dict root, name: what every pod of ours has in common */}}
+{{- define "parley.podBasics" -}}
+serviceAccountName: {{ include "parley.fullname" .root }}-{{ .name }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext: {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets: {{- range . }}
+  - name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "parley.priorityClass" -}}
+{{- $own := (index .root.Values .name).priorityClassName -}}
+{{- if $own -}}{{ $own }}
+{{- else if .root.Values.priorityClasses.create -}}
+{{ include "parley.fullname" .root }}-{{ if has .name (list "gateway" "history") }}core{{ else }}side{{ end }}
+{{- end -}}
+{{- end -}}

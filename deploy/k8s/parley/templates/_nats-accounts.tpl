@@ -1,0 +1,58 @@
+{{/* Users of NATS and what each may do: tests/chart tries it on a nats-server, docs/subjects.md says it in words. Wildcards stand for whole
+     tokens only, so streams are named one by one. */}}
+{{- define "parley.js" -}}
+{{- /* list of calls, list of streams -> subjects of JetStream's API */ -}}
+{{- $out := list -}}
+{{- range $stream := .streams -}}{{- range $call := $.calls -}}
+{{- $out = append $out (printf "$JS.API.%s.%s" (trimSuffix ".>" $call) $stream) -}}
+{{- if hasSuffix ".>" $call -}}{{- $out = append $out (printf "$JS.API.%s.%s.>" (trimSuffix ".>" $call) $stream) -}}{{- end -}}
+{{- end -}}{{- end -}}
+{{- toJson $out -}}
+{{- end -}}
+
+{{- define "parley.natsUsers" -}}
+{{- $logs := list -}}{{- $live := list -}}
+{{- range $p := until (int .Values.shards) -}}{{- $logs = append $logs (printf "CHAT_%d" $p) -}}{{- $live = append $live (printf "live.%d.>" $p) -}}{{- end -}}
+{{- $info := list "STREAM.INFO" -}}
+{{- $get := list "STREAM.INFO" "STREAM.MSG.GET" -}}
+{{- $read := list "STREAM.INFO" "STREAM.MSG.GET" "CONSUMER.CREATE.>" "CONSUMER.MSG.NEXT.>" "CONSUMER.DELETE.>" -}}
+{{- $log := list "STREAM.INFO" "STREAM.MSG.GET" "DIRECT.GET.>" -}}
+{{- $users := list
+  (dict "name" "gateway"
+    "publish" (concat (list "chat.>" "digest.>" "typing.>" "gateway.alive" "presence.gw.>" "rpc.>" "_INBOX.>" "$JS.API.INFO")
+      (include "parley.js" (dict "calls" $log "streams" $logs) | fromJsonArray)
+      (include "parley.js" (dict "calls" $read "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray))
+    "subscribe" (list "live.>" "digest.>" "typing.>" "gateway.membership" "presence.>" "_INBOX.>"))
+  (dict "name" "history"
+    "publish" (concat (list "chat.>" "live.user.>" "digest.>" "dlq.>" "gateway.membership" "_INBOX.>" "$KV.MEMBERS.>" "$KV.CHANNELS.>" "$JS.API.INFO")
+      (include "parley.js" (dict "calls" (concat $log $read (list "STREAM.MSG.DELETE" "STREAM.PURGE") | uniq) "streams" $logs) | fromJsonArray)
+      (include "parley.js" (dict "calls" $read "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray)
+      (include "parley.js" (dict "calls" $info "streams" (list "SYSTEM" "KV_PRESENCE")) | fromJsonArray))
+    "subscribe" (list "rpc.history.>" "gateway.alive" "_INBOX.>"))
+  (dict "name" "presence"
+    "publish" (concat (list "presence.>" "_INBOX.>" "$KV.PRESENCE.>" "$JS.API.INFO")
+      (include "parley.js" (dict "calls" $read "streams" (list "KV_MEMBERS" "KV_CHANNELS" "KV_PRESENCE")) | fromJsonArray))
+    "subscribe" (list "presence.>" "gateway.alive" "rpc.presence.>" "_INBOX.>"))
+  (dict "name" "upload"
+    "publish" (concat (list "upload.completed" "dlq.upload" "_INBOX.>" "$KV.UPLOADS.>" "$KV.FILES.>" "$JS.API.INFO")
+      (include "parley.js" (dict "calls" $read "streams" (list "KV_UPLOADS" "KV_FILES")) | fromJsonArray)
+      (include "parley.js" (dict "calls" $get "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray))
+    "subscribe" (list "rpc.upload.>" "_INBOX.>"))
+  (dict "name" "setup"
+    "publish" (list "_INBOX.>" "$JS.API.INFO" "$JS.API.STREAM.INFO.*" "$JS.API.STREAM.CREATE.*" "$JS.API.STREAM.UPDATE.*")
+    "subscribe" (list "_INBOX.>"))
+  (dict "name" "integration" "publish" (list) "subscribe" (concat $live (list "presence.user.>" "upload.completed")))
+-}}
+{{- range $users }}
+      {
+        user: {{ .name }}, password: $NATS_{{ upper .name }}_PASSWORD
+        permissions: {
+          publish: {{ if .publish }}{ allow: {{ toRawJson .publish }} }{{ else }}{ deny: ">" }{{ end }}
+          subscribe: { allow: {{ toRawJson .subscribe }} }
+        }
+      }
+{{- end }}
+{{- with .Values.bus.accounts.extraUsers }}
+{{ . | indent 6 }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,207 @@
+"""What the chart decides."""
+
+import math
+import re
+
+import pytest
+from support_chart import CHART, MATRIX, SERVICES, Refused, container, env, render, values
+
+
+def template(objects, name):
+    return objects["Deployment", f"parley-{name}"]["spec"]["template"]
+
+
+# --- stopping ---
+
+
+@pytest.mark.parametrize("drain_ms", [0, 5000, 30001, 600000])
+@pytest.mark.parametrize("pre_stop", [0, 5, 30])
+def test_the_grace_is_longer_than_what_a_stop_takes(drain_ms, pre_stop):
+    objects = render(*values(gateway__config__PARLEY_DRAIN_MS=str(drain_ms), gateway__preStopSeconds=pre_stop))
+    assert template(objects, "gateway")["spec"]["terminationGracePeriodSeconds"] >= pre_stop + math.ceil(drain_ms / 1000) + 10
+    assert container(objects, "gateway")["lifecycle"] == {"preStop": {"sleep": {"seconds": pre_stop}}}
+
+
+def test_a_drain_for_all_services_counts_and_one_of_a_service_counts_more():
+    objects = render(*values(config={"PARLEY_DRAIN_MS": "40000"}, history__config={"PARLEY_DRAIN_MS": "1000"}))
+    assert template(objects, "gateway")["spec"]["terminationGracePeriodSeconds"] == 60
+    assert template(objects, "history")["spec"]["terminationGracePeriodSeconds"] == 21
+    assert env(objects, "history")["PARLEY_DRAIN_MS"] == "1000"
+
+
+def test_an_upgrade_replaces_one_ready_pod_at_a_time():
+    for name in ("gateway", "history", "presence", "web"):
+        assert render(*values())["Deployment", f"parley-{name}"]["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+# --- secrets ---
+
+
+def test_each_service_is_given_its_own_secrets_alone():
+    objects = render(*values())
+    given = {name: {i["key"] for v in template(objects, name)["spec"]["volumes"] if v["name"] == "secrets" for i in v["secret"]["items"]} for name in SERVICES}
+    assert given == {
+        "gateway": {"token-secret", "upload-secret", "nats-gateway-password"},
+        "history": {"token-secret", "upload-secret", "nats-history-password", "pg-url"},
+        "presence": {"token-secret", "nats-presence-password"},
+        "upload": {"token-secret", "upload-secret", "nats-upload-password"},
+        "web": set(),
+    }
+    setup = objects["Job", "parley-setup"]["spec"]["template"]["spec"]["volumes"][0]["secret"]["items"]
+    assert {i["key"] for i in setup} == {"pg-url", "nats-setup-password"}
+
+
+def test_secrets_are_files_that_settings_name():
+    for name in SERVICES[:-1]:
+        for setting, value in env(render(*values()), name).items():
+            if setting.endswith("_FILE"):
+                assert value.startswith("/run/secrets/parley/")
+
+
+def test_another_version_of_the_secret_rolls_what_uses_it():
+    before, after = render(*values()), render(*values(secrets__version="2"))
+    for name in SERVICES:
+        changed = template(before, name)["metadata"].get("annotations") != template(after, name)["metadata"].get("annotations")
+        assert changed == (name != "web"), name
+
+
+def test_random_secrets_are_made_only_if_asked_and_by_an_account_that_may_nothing_else():
+    assert not [n for _, n in render(*values()) if "make-secrets" in n]
+    rules = render(*MATRIX["trial"])["Role", "parley-make-secrets"]["rules"]
+    assert rules == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+                     {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["parley-parley-secrets"], "verbs": ["get", "patch"]}]
+
+
+# --- setup ---
+
+
+def test_schema_and_streams_are_made_by_a_hook_before_the_services():
+    job = render(*values())["Job", "parley-setup"]
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    spec = job["spec"]["template"]["spec"]
+    assert [c["args"] for c in spec["initContainers"] + spec["containers"]] == [["--migrate"], ["--provision"]]
+    assert job["spec"]["backoffLimit"] > 0
+    for name in ("history", "upload"):
+        assert env(render(*values()), name)["PARLEY_PROVISION"] == "off"
+        assert env(render(*values(setup__enabled=False)), name)["PARLEY_PROVISION"] == "on"
+
+
+def test_with_servers_of_its_own_the_first_setup_is_a_job_among_the_rest():
+    """A hook would wait for servers that are installed behind it"""
+    job = render(*MATRIX["trial"])["Job", "parley-setup-1"]
+    assert "annotations" not in job["metadata"]
+
+
+def test_setup_and_history_agree_on_the_streams():
+    objects = render(*values(shards=7, bus__replicas=3, bus__dedupeWindowMs=90000, bus__logMaxBytes=123456789012, bus__logKeepHours=24,
+                             config={"PARLEY_SYSTEM_KEEP_DAYS": "3"}))
+    setup = {e["name"]: e.get("value") for e in objects["Job", "parley-setup"]["spec"]["template"]["spec"]["containers"][0]["env"]}
+    history = env(objects, "history")
+    for name in ("PARLEY_SHARDS", "PARLEY_STREAM_REPLICAS", "PARLEY_DEDUPE_WINDOW_MS", "PARLEY_LOG_MAX_BYTES", "PARLEY_SYSTEM_KEEP_DAYS"):
+        assert setup[name] == history[name], name
+    assert setup["PARLEY_LOG_MAX_BYTES"] == "123456789012"
+    assert env(objects, "gateway")["PARLEY_SHARDS"] == "7"
+
+
+# --- scaling, volumes, classes ---
+
+
+def test_an_autoscaler_owns_the_number_of_pods():
+    objects = render(*MATRIX["scaled"])
+    assert "replicas" not in objects["Deployment", "parley-gateway"]["spec"]
+    metrics = objects["HorizontalPodAutoscaler", "parley-gateway"]["spec"]["metrics"]
+    assert [m["type"] for m in metrics] == ["Pods", "Resource"]
+    assert metrics[0]["pods"]["metric"]["name"] == "parley_gateway_connections"
+    assert objects["Deployment", "parley-gateway"]["spec"]["template"]["spec"]["priorityClassName"] == "parley-core"
+
+
+def test_the_metric_of_the_autoscaler_is_one_of_the_gateway():
+    assert '"parley_gateway_connections"' in (CHART.parents[2] / "services/gateway/stats.h").read_text()
+
+
+def test_a_volume_belongs_to_one_pod():
+    deployment = render(*values(upload__replicas=5))["Deployment", "parley-upload"]["spec"]
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    deployment = render(*MATRIX["s3"])["Deployment", "parley-upload"]["spec"]
+    assert deployment["strategy"]["type"] == "RollingUpdate"
+
+
+def test_what_holds_data_outlives_the_release():
+    objects = render(*MATRIX["trial"])
+    assert objects["PersistentVolumeClaim", "parley-upload"]["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    for name in ("parley-nats", "parley-postgresql"):
+        assert objects["StatefulSet", name]["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Retain"
+
+
+# --- ways in ---
+
+
+def test_ingress_and_route_lead_each_path_to_its_owner():
+    objects = render(*MATRIX["production"])
+    paths = objects["Ingress", "parley"]["spec"]["rules"][0]["http"]["paths"]
+    owners = {"/ws": "gateway", "/api/uploads": "upload", "/api/files": "upload", "/": "web"}
+    assert {p["path"]: p["backend"]["service"]["name"] for p in paths} == {k: f"parley-{v}" for k, v in owners.items()}
+    assert int(objects["Ingress", "parley"]["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-read-timeout"]) >= 3600
+    rules = render(*MATRIX["gateway-api"])["HTTPRoute", "parley"]["spec"]["rules"]
+    assert {r["matches"][0]["path"]["value"]: r["backendRefs"][0]["name"] for r in rules} == {k: f"parley-{v}" for k, v in owners.items()}
+    assert next(r for r in rules if r["matches"][0]["path"]["value"] == "/ws")["timeouts"] == {"request": "0s"}
+
+
+def test_ports_of_ways_in_are_ports_of_services():
+    objects = render(*MATRIX["production"])
+    for p in objects["Ingress", "parley"]["spec"]["rules"][0]["http"]["paths"]:
+        service = objects["Service", p["backend"]["service"]["name"]]
+        assert p["backend"]["service"]["port"]["number"] in [port["port"] for port in service["spec"]["ports"]]
+
+
+# --- what may speak to whom ---
+
+
+def egress(objects, name):
+    return {port["port"] for rule in objects["NetworkPolicy", f"parley-{name}"]["spec"].get("egress") or [] for port in rule["ports"]}
+
+
+def test_each_service_reaches_what_it_needs():
+    objects = render(*values())
+    deny = objects["NetworkPolicy", "parley-deny"]["spec"]
+    assert deny["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in deny and egress(objects, "deny") == {53}
+    assert deny["podSelector"]["matchLabels"] == {"app.kubernetes.io/instance": "parley"}
+    assert {name: egress(objects, name) for name in SERVICES} == {
+        "gateway": {4222}, "history": {4222, 5432}, "presence": {4222}, "upload": {4222}, "web": {8080, 8081, 8082, 8083, 8084}}
+    assert egress(render(*MATRIX["s3"]), "upload") == {4222, 443}
+    ingress = objects["NetworkPolicy", "parley-history"]["spec"]["ingress"]
+    assert next(r for r in ingress if r["ports"] == [{"port": 8082}])["from"], "history is for the edge alone"
+
+
+# --- TLS ---
+
+
+def test_own_authorities_reach_who_checks_them():
+    objects = render(*MATRIX["production"])
+    assert env(objects, "gateway")["PARLEY_NATS_TLS_CA"] == "/etc/parley/ca/nats/ca.crt"
+    assert env(objects, "history")["PGSSLMODE"] == "verify-full" and "PGSSLMODE" not in env(objects, "gateway")
+    sources = {name: [s["secret"]["name"] for v in template(objects, name)["spec"]["volumes"] if v["name"] == "ca" for s in v["projected"]["sources"]]
+               for name in ("gateway", "history", "web")}
+    assert sources == {"gateway": ["nats-ca"], "history": ["nats-ca", "parley-db-ca"], "web": []}
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize("flags, why", [
+    ([], "bus.url"),
+    (values(image__tag="latest"), "image/tag|image.tag|latest"),
+    (values(auth__tokenSecret=False), "nobody could sign in"),
+    (values(bus__tls__enabled=True), "caSecret"),
+    (values(upload__autoscaling__enabled=True), "upload.store"),
+    (values(gatewayApi__enabled=True), "parentRefs"),
+    (values(shards=0), "shards"),
+    (values(nonsense=1), "nonsense"),
+    (values(gateway__config__NOT_OURS="1"), "NOT_OURS"),
+    ([*MATRIX["trial"], "--set", "bus.replicas=5"], "servers of NATS"),
+    ([*MATRIX["trial"], "--set", "secrets.existing=mine"], "existingSecret"),
+])
+def test_a_wrong_value_is_named(flags, why):
+    with pytest.raises(Refused) as error:
+        render(*flags)
+    assert re.search(why, str(error.value)), error.value

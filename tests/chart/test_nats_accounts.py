@@ -1,0 +1,116 @@
+"""The rights that the chart gives: a real nats-server with the rendered users, and what each of them may and may not."""
+
+import asyncio
+import os
+import socket
+import subprocess
+
+import nats
+import pytest
+from support_chart import MATRIX, ROOT, render
+
+NOBODYS = "of.nobody"
+USERS = ("gateway", "history", "presence", "upload", "setup", "integration", "routes")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder, port = tmp_path_factory.mktemp("nats"), free_port()
+    objects = render(*MATRIX["trial"], "--set", "shards=2")
+    (folder / "accounts.conf").write_text(objects["ConfigMap", "parley-nats-accounts"]["data"]["accounts.conf"])
+    (folder / "nats.conf").write_text(f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder}/data" }}\ninclude "accounts.conf"\n')
+    env = {**os.environ, **{f"NATS_{user.upper()}_PASSWORD": f"p{user}" for user in USERS}}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([ROOT / ".deps/prefix/bin/nats-server", "-c", folder / "nats.conf"], env=env, stdout=log, stderr=log)
+        yield f"nats://127.0.0.1:{port}"
+        process.terminate()
+        process.wait()
+
+
+class Session:
+    """A connection of one user, and what the server refused it"""
+
+    def __init__(self, url, user):
+        self.url, self.user, self.text = url, user, ""
+
+    async def open(self):
+        async def on_error(error):
+            self.text += str(error).lower() + "\n"
+        self.nc = await nats.connect(self.url, user=self.user, password=f"p{self.user}", error_cb=on_error, allow_reconnect=False, connect_timeout=10)
+        return self
+
+    async def refused(self, use, subjects):
+        """Those of the subjects that the server refuses. It answers in order: what is refused to all is the last."""
+        for subject in [*subjects, NOBODYS]:
+            await use(subject)
+        deadline = asyncio.get_running_loop().time() + 20
+        while f'"{NOBODYS}"' not in self.text:
+            assert asyncio.get_running_loop().time() < deadline, f"nothing is refused: {self.text}"
+            await asyncio.sleep(0.01)  # the interval of a poll with a deadline
+        return [s for s in subjects if f'"{s.lower()}"' in self.text]
+
+
+async def connect(url, user):
+    """The server may still be starting"""
+    deadline = asyncio.get_running_loop().time() + 20
+    while True:
+        try:
+            return await Session(url, user).open()
+        except (OSError, nats.errors.Error):
+            assert asyncio.get_running_loop().time() < deadline, "nats-server does not answer"
+            await asyncio.sleep(0.1)  # the interval of a poll with a deadline
+
+
+PUBLISH = [
+    # user, may, may not
+    ("gateway", ["chat.0.general", "chat.1.x", "digest.0", "presence.gw.a", "rpc.history.events", "$JS.API.STREAM.INFO.CHAT_1", "$JS.API.DIRECT.GET.CHAT_0.chat.0.x",
+                 "$JS.API.STREAM.MSG.GET.KV_MEMBERS"],
+     ["$JS.API.STREAM.DELETE.CHAT_0", "$JS.API.STREAM.PURGE.CHAT_0", "$JS.API.STREAM.CREATE.X", "$JS.API.STREAM.UPDATE.CHAT_0", "$JS.API.STREAM.MSG.DELETE.CHAT_0",
+      "$KV.MEMBERS.ada", "$KV.CHANNELS.x", "live.0.general", "live.user.ada", "dlq.history", "upload.completed", "$KV.FILES.file.x"]),
+    ("history", ["chat.0.general", "live.user.ada", "dlq.history", "$KV.MEMBERS.ada", "$JS.API.STREAM.PURGE.CHAT_0", "$JS.API.STREAM.MSG.DELETE.CHAT_1",
+                 "$JS.API.CONSUMER.CREATE.CHAT_0.name.chat.0.>".replace(".>", ".x")],
+     ["$JS.API.STREAM.DELETE.CHAT_0", "$JS.API.STREAM.CREATE.CHAT_0", "$JS.API.STREAM.UPDATE.CHAT_0", "live.0.general", "$KV.FILES.file.x", "$KV.PRESENCE.ada",
+      "$JS.API.STREAM.PURGE.KV_MEMBERS"]),
+    ("presence", ["presence.changes", "presence.user.ada", "$KV.PRESENCE.ada", "$JS.API.CONSUMER.CREATE.KV_MEMBERS.x.y"],
+     ["chat.0.general", "live.0.general", "live.user.ada", "$KV.MEMBERS.ada", "$JS.API.STREAM.DELETE.KV_PRESENCE", "$JS.API.STREAM.INFO.CHAT_0"]),
+    ("upload", ["upload.completed", "$KV.UPLOADS.x", "$KV.FILES.file.x", "$JS.API.STREAM.MSG.GET.KV_MEMBERS"],
+     ["chat.0.general", "$KV.MEMBERS.ada", "$JS.API.STREAM.DELETE.KV_FILES", "live.user.ada"]),
+    ("setup", ["$JS.API.STREAM.CREATE.CHAT_0", "$JS.API.STREAM.UPDATE.CHAT_0", "$JS.API.STREAM.INFO.KV_FILES"],
+     ["$JS.API.STREAM.DELETE.CHAT_0", "$JS.API.STREAM.PURGE.CHAT_0", "chat.0.general", "$KV.MEMBERS.ada"]),
+    ("integration", [], ["chat.0.general", "live.0.general", "rpc.history.events", "$JS.API.STREAM.INFO.CHAT_0", "$KV.MEMBERS.ada"]),
+]
+SUBSCRIBE = [
+    ("gateway", ["live.0.>", "live.user.ada", "presence.sync", "gateway.membership"], ["chat.0.>", "$KV.MEMBERS.>", "rpc.history.events", ">"]),
+    ("history", ["rpc.history.events", "gateway.alive"], ["live.0.>", "chat.0.>", ">"]),
+    ("presence", ["presence.gw.*", "gateway.alive", "rpc.presence.query"], ["live.0.>", "chat.0.>", "rpc.history.events", ">"]),
+    ("upload", ["_INBOX.x.>"], ["live.0.>", "chat.0.>", "presence.changes"]),
+    ("setup", ["_INBOX.x.>"], ["live.0.>", "chat.0.>"]),
+    ("integration", ["live.0.>", "live.1.general", "presence.user.ada"], ["live.user.ada", "live.>", "chat.0.>", "_INBOX.>", "$KV.MEMBERS.>"]),
+]
+
+
+@pytest.mark.parametrize("user, may, may_not", PUBLISH, ids=[row[0] for row in PUBLISH])
+async def test_what_a_user_may_publish(server, user, may, may_not):
+    session = await connect(server, user)
+    assert await session.refused(lambda subject: session.nc.publish(subject, b""), [*may, *may_not]) == may_not
+    await session.nc.close()
+
+
+@pytest.mark.parametrize("user, may, may_not", SUBSCRIBE, ids=[row[0] for row in SUBSCRIBE])
+async def test_what_a_user_may_subscribe(server, user, may, may_not):
+    session = await connect(server, user)
+    assert await session.refused(session.nc.subscribe, [*may, *may_not]) == may_not
+    await session.nc.close()
+
+
+async def test_nobody_comes_without_a_password(server):
+    await (await connect(server, "gateway")).nc.close()
+    for user, password in (("gateway", "wrong"), (None, None)):
+        with pytest.raises(nats.errors.Error):
+            await nats.connect(server, user=user, password=password, allow_reconnect=False, max_reconnect_attempts=1)

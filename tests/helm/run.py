@@ -1,0 +1,289 @@
+"""scripts/test-helm: the chart on a real cluster. Its usage is there."""
+
+import argparse
+import asyncio
+import os
+import re
+import secrets
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import httpx
+import jwt
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from cluster import ROOT, Failed, Load, Release, load_images, run, wait_until  # noqa: E402
+from support.client import Client  # noqa: E402
+
+SERVICES = ("gateway", "history", "presence", "upload", "web")
+DRAIN_S = 5.0  # PARLEY_DRAIN_MS of the gateways
+
+
+def judged(result, what=""):
+    """A load that lost or doubled nothing; its figures as text"""
+    if result["lost"] or result["doubled"] or result["violations"] or not result["acked"]:
+        raise Failed(f"{what}: {({k: v for k, v in result.items() if k not in ('ended', 'back')})}")
+    return f"{result['acked']} acked, 0 lost, 0 doubled, {len(result['back'])} reconnects of {result['clients']} clients"
+
+
+def histogram(times, width=0.5):
+    """Reconnects as lines; pauses between the stops of two pods are left out"""
+    lines, counts = [], {}
+    for t in times:
+        counts[int((t - times[0]) / width)] = counts.get(int((t - times[0]) / width), 0) + 1
+    last = None
+    for slot in sorted(counts):
+        if last is not None and slot - last > 1:
+            lines.append(f"           … {(slot - last) * width:.1f} s without")
+        lines.append(f"  {slot * width:6.1f} s  {counts[slot]:3d} {'#' * counts[slot]}")
+        last = slot
+    return lines
+
+
+def token(release, user, key=None):
+    now = int(time.time())
+    return jwt.encode({"sub": user, "name": user, "iat": now, "exp": now + 600}, key or release.secret("token-secret"), algorithm="HS256")
+
+
+# --- steps: each gets the release and returns what the table says of it ---
+
+
+def step_install(r):
+    r.upgrade(r.tag)
+    return f"{len(r.get('pods'))} pods"
+
+
+def step_test(r):
+    r.test()
+    return "sent, seen live, read back"
+
+
+def step_chat(r):
+    """The project's own client, through the Service of the edge"""
+    async def talk(address):
+        class Stack:
+            ws_url, base_url = f"ws://{address}/ws", f"http://{address}"
+
+            def token(self, user):
+                return token(r, user)
+        async with Client(Stack(), "ada") as ada, Client(Stack(), "bob", protocol="parley.v1.json") as bob:
+            content = uuid.uuid4().hex
+            ack = await ada.send("general", content)
+            await bob.wait(lambda: any(m["content"] == content for m in bob.messages("general")), 20, "the message")
+            return ack["seq"]
+    with r.forward(f"service/{r.name}-web", 80) as address:
+        if httpx.get(f"http://{address}/").status_code != 200:
+            raise Failed("the page is not there")
+        return f"page, WebSocket, seq {asyncio.run(talk(address))}"
+
+
+def step_upgrade(r):
+    changed = f"{r.tag}-changed"
+    images = []
+    for name in SERVICES:
+        image = f"{r.prefix}-{name}:{changed}"
+        run(os.environ.get("DOCKER", "docker"), "build", "--quiet", "--tag", image, "-",
+            stdin=f"FROM {r.prefix}-{name}:{r.tag}\nLABEL changed={time.time()}\n")
+        images.append(image)
+    run(os.environ.get("DOCKER", "docker"), "tag", f"{r.prefix}-check:{r.tag}", f"{r.prefix}-check:{changed}")
+    load_images([*images, f"{r.prefix}-check:{changed}"])
+    with Load(r) as load:
+        r.upgrade(changed)
+        result = load.stop()
+    text = judged(result, "upgrade")
+    running = {p["spec"]["containers"][0]["image"] for p in r.pods("gateway")}
+    if running != {f"{r.prefix}-gateway:{changed}"}:
+        raise Failed(f"the gateways run {running}")
+    print("  reconnects, from the first one:")
+    print("\n".join(histogram(result["back"])))
+    widest = max(sum(1 for t in result["back"] if begin <= t < begin + 1) for begin in result["back"])
+    if widest > 0.75 * result["clients"]:
+        raise Failed(f"{widest} of {result['clients']} clients came back within a second")
+    return f"{text}, at most {widest} in a second"
+
+
+def step_rollback(r):
+    with Load(r) as load:
+        r.helm("rollback", "--wait", "--timeout", "420s")
+        result = load.stop()
+    running = {p["spec"]["containers"][0]["image"] for p in r.pods("gateway")}
+    if running != {f"{r.prefix}-gateway:{r.tag}"}:
+        raise Failed(f"the gateways run {running}")
+    return judged(result, "rollback")
+
+
+def step_kill(r):
+    """Each pod in turn, at once and without a word"""
+    killed = 0
+    with Load(r) as load:
+        for component in (*SERVICES, "nats", "postgresql"):
+            for pod in r.pods(component):
+                r.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+                killed += 1
+                wait_until(lambda: len(r.pods(component)) >= 1 and r.ready(component), 240, f"{component} is ready again", 1)
+        r.wait_ready()
+        result = load.stop()
+    return f"{killed} pods; {judged(result, 'kill')}"
+
+
+def leader(r):
+    """Which nats-server leads the log"""
+    for pod in r.pods("nats"):
+        info = r.get_json(f"pod/{pod['metadata']['name']}", 8222, "/jsz?accounts=1&streams=1")
+        for account in info.get("account_details", []):
+            for stream in account.get("stream_detail", []):
+                if stream["name"] == "CHAT_0" and stream.get("cluster", {}).get("leader"):
+                    return stream["cluster"]["leader"]
+    raise Failed("no nats-server knows a leader of CHAT_0")
+
+
+def step_leader(r):
+    with Load(r) as load:
+        was = leader(r)
+        r.kubectl("delete", "pod", was, "--grace-period=0", "--force")
+        r.wait_ready()
+        now = leader(r)
+        result = load.stop()
+    return f"{was}, then {now}; {judged(result, 'leader')}"
+
+
+def step_migration(r):
+    """The hook's first try fails, for PostgreSQL is away; the next one does it"""
+    database = f"statefulset/{r.name}-postgresql"
+    failures, errors = [], []
+
+    def upgrade():
+        try:
+            # the subchart's own replicas are in its manifest: the hook runs before that is applied
+            r.upgrade(r.tag, "--set", "setup.timeoutSeconds=5")
+        except Failed as error:
+            errors.append(error)
+    r.kubectl("scale", database, "--replicas=0")
+    wait_until(lambda: not r.get("pods", "app.kubernetes.io/component=postgresql"), 90, "PostgreSQL is gone")
+    thread = threading.Thread(target=upgrade)
+    thread.start()
+    try:
+        wait_until(lambda: failures.extend(p for p in r.pods("setup") if p["status"]["phase"] == "Failed") or failures or errors, 120,
+                   "a try of the hook has failed", 0.2)
+    finally:
+        r.kubectl("scale", database, "--replicas=1")
+        thread.join()
+    if errors:
+        raise errors[0]
+    r.wait_ready()
+    return f"{failures[0]['metadata']['name']} failed, the next one did it"
+
+
+def step_rotate(r):
+    old, new = r.secret("token-secret"), secrets.token_hex(32)
+    r.kubectl("patch", "secret", f"{r.name}-parley-secrets", "--type=merge", "-p", f'{{"stringData":{{"token-secret":"{new}"}}}}')
+    r.upgrade(r.tag)
+    with r.forward(f"service/{r.name}-web", 80) as address:
+        def status(key):
+            return httpx.get(f"http://{address}/api/channels", headers={"Authorization": f"Bearer {token(r, 'ada', key)}"}).status_code
+        if (status(old), status(new)) != (401, 200):
+            raise Failed(f"with the old secret {status(old)}, with the new one {status(new)}")
+    r.test()
+    return "old tokens 401, new ones 200"
+
+
+def events(r):
+    with r.forward(f"service/{r.name}-web", 80) as address:
+        answer = httpx.get(f"http://{address}/api/channels/general/messages", params={"limit": 5}, headers={"Authorization": f"Bearer {token(r, 'ada')}"})
+        answer.raise_for_status()
+        return [(m["id"], m["content"]) for m in answer.json()["messages"]]
+
+
+def step_reinstall(r):
+    before = events(r)
+    r.helm("uninstall", "--wait")
+    wait_until(lambda: not r.get("pods", f"app.kubernetes.io/instance={r.name}"), 120, "all pods are gone")
+    r.upgrade(r.tag)
+    if not before or events(r) != before:
+        raise Failed(f"before: {before}; after: {events(r)}")
+    r.test()
+    return f"the last {len(before)} messages are the same"
+
+
+STEPS = {name[5:]: f for name, f in list(globals().items()) if name.startswith("step_")}
+
+
+# --- running them ---
+
+
+def tell(release):
+    """What an engineer wants to see of a failed step"""
+    print(release.kubectl("get", "pods,jobs", "-o", "wide", check=False))
+    print(release.kubectl("get", "events", "--field-selector", "type=Warning", "--sort-by=.lastTimestamp", check=False)[-2500:])
+    for component in (*SERVICES, "setup", "nats", "postgresql"):
+        print(f"--- {component}\n" + release.kubectl("logs", "-l", f"app.kubernetes.io/component={component}", "--all-containers", "--prefix",
+                                                     "--tail=6", check=False)[-2000:])
+
+
+def run_steps(release, names):
+    rows = []
+    for name in names:
+        print(f"\n=== {release.namespace}: {name}", flush=True)
+        began = time.monotonic()
+        try:
+            text, ok = STEPS[name](release), True
+        except (Failed, AssertionError, httpx.HTTPError, subprocess.TimeoutExpired, OSError, KeyError) as error:
+            text, ok = str(error), False
+            tell(release)
+        print(f"  {text}", flush=True)
+        rows.append((release.namespace, name, ok, time.monotonic() - began, text.splitlines()[0][:150] if text else ""))
+        if not ok and name == "install":
+            break
+    return rows
+
+
+def version():
+    return re.search(r"^project\(parley VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text(), re.M).group(1)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/test-helm")
+    parser.add_argument("--only", type=lambda text: text.split(","))
+    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--restricted", action="store_true")
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(STEPS))
+        return 0
+    unknown = set(arguments.only or []) - set(STEPS)
+    if unknown:
+        parser.error(f"there is no step {', '.join(unknown)}; --list names them")
+    tag, prefix = os.environ.get("PARLEY_IMAGE_TAG") or version(), os.environ.get("PARLEY_IMAGE_PREFIX", "parley")
+    print(run("kubectl", "version").strip() + "\n" + run("helm", "version", "--short").strip())
+    load_images([f"{prefix}-{name}:{tag}" for name in (*SERVICES, "check", "nats", "postgres")])
+    rows = []
+    for restricted in (False, True):
+        if (arguments.plain and restricted) or (arguments.restricted and not restricted):
+            continue
+        release = Release("parley-test-restricted" if restricted else "parley-test", tag, prefix, restricted)
+        try:
+            if not arguments.only or "install" in arguments.only:
+                release.remove()
+                release.create()
+            rows += run_steps(release, arguments.only or STEPS)
+        finally:
+            if not arguments.keep:
+                release.remove()
+    print(f"\n{'namespace':23} {'step':10} {'':6} {'took':>6}")
+    for namespace, name, ok, took, text in rows:
+        print(f"{namespace:23} {name:10} {'ok' if ok else 'FAILED':6} {took:4.0f} s  {text}")
+    failed = sum(not ok for _, _, ok, _, _ in rows)
+    print(f"\n{len(rows)} steps, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
