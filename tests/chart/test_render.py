@@ -1,6 +1,7 @@
 """The chart over a matrix of values: lint, schemas, golden files, policy, documentation."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -129,11 +130,11 @@ def test_the_schema_of_values_is_complete(chart):
     check(yaml.safe_load((CHART / chart / "values.yaml").read_text()), schema, "")
 
 
-def test_readme_is_what_the_values_say():
-    made = subprocess.run([TOOLS / "helm-docs", "--chart-search-root", CHART, "--dry-run", "--log-level", "error", "--sort-values-order", "file"], check=True,
-                          text=True, stdout=subprocess.PIPE).stdout
-    there = [CHART / chart / "README.md" for chart in ("", "charts/nats", "charts/postgresql")]
-    assert made.split() == "".join(file.read_text() for file in there).split(), "run scripts/chart-docs"
+def test_readme_is_what_the_values_say(tmp_path):
+    shutil.copytree(CHART, tmp_path / "chart")
+    subprocess.run([TOOLS / "helm-docs", "--chart-search-root", tmp_path / "chart", "--log-level", "error", "--sort-values-order", "file"], check=True)
+    for chart in ("", "charts/nats", "charts/postgresql"):
+        assert (tmp_path / "chart" / chart / "README.md").read_text() == (CHART / chart / "README.md").read_text(), "run scripts/chart-docs"
 
 
 def test_settings_that_the_chart_gives_exist():

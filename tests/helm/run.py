@@ -203,7 +203,8 @@ def events(r):
 def step_reinstall(r):
     before = events(r)
     r.helm("uninstall", "--wait")
-    wait_until(lambda: not r.get("pods", f"app.kubernetes.io/instance={r.name}"), 120, "all pods are gone")
+    wait_until(lambda: not [p for p in r.get("pods", f"app.kubernetes.io/instance={r.name}") if p["status"]["phase"] in ("Pending", "Running")], 120,
+               "all pods are gone")
     r.upgrade(r.tag)
     if not before or events(r) != before:
         raise Failed(f"before: {before}; after: {events(r)}")
