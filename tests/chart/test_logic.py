@@ -185,6 +185,14 @@ def test_own_authorities_reach_who_checks_them():
     assert sources == {"gateway": ["nats-ca"], "history": ["nats-ca", "parley-db-ca"], "web": []}
 
 
+def test_the_object_store_is_reached_with_its_own_keys():
+    objects = render(*MATRIX["s3"])
+    given = env(objects, "upload")
+    assert given["PARLEY_UPLOAD_STORE"] == "s3" and given["PARLEY_S3_CA"] == "/etc/parley/ca/s3/ca.crt"
+    assert given["PARLEY_S3_SECRET_ACCESS_KEY_FILE"] == "/run/secrets/parley/s3-secret-access-key"
+    assert not any(v["name"] == "files" for v in template(objects, "upload")["spec"]["volumes"])
+
+
 # --- what is refused ---
 
 
@@ -194,6 +202,7 @@ def test_own_authorities_reach_who_checks_them():
     (values(auth__tokenSecret=False), "nobody could sign in"),
     (values(bus__tls__enabled=True), "caSecret"),
     (values(upload__autoscaling__enabled=True), "upload.store"),
+    (values(upload__store="s3"), "objectStore.bucket"),
     (values(gatewayApi__enabled=True), "parentRefs"),
     (values(shards=0), "shards"),
     (values(nonsense=1), "nonsense"),

@@ -137,9 +137,22 @@ def test_readme_is_what_the_values_say(tmp_path):
         assert (tmp_path / "chart" / chart / "README.md").read_text() == (CHART / chart / "README.md").read_text(), "run scripts/chart-docs"
 
 
+def test_alerts_and_dashboard_are_those_of_the_project():
+    there = ROOT / "deploy/observability"
+    for name in ("alerts.yaml", "dashboard.json"):
+        assert not there.is_dir() or (CHART / "files" / name).read_text() == (there / name).read_text(), "run scripts/chart-docs"
+    objects = render(*MATRIX["scaled"])
+    rules = yaml.safe_load((CHART / "files/alerts.yaml").read_text())
+    assert objects["PrometheusRule", "parley-prometheusrule"]["spec"] == rules and rules["groups"][0]["rules"]
+    assert objects["ConfigMap", "parley-dashboard"]["data"]["parley.json"] == (CHART / "files/dashboard.json").read_text()
+
+
 def test_settings_that_the_chart_gives_exist():
     known = set(re.findall(r"^\| `(PARLEY_\w+)`", (ROOT / "docs/configuration.md").read_text(), re.M))
     edge = set(re.findall(r"PARLEY_EDGE_\w+", (ROOT / "deploy/edge/nginx.conf.in").read_text()))
+    assert {"PARLEY_NATS_URL", "PARLEY_PROVISION"} <= known
+    if "PARLEY_UPLOAD_STORE" not in known:  # an upload that knows no bucket yet: what the chart tells it is not read
+        known |= {"PARLEY_UPLOAD_STORE", *(f"PARLEY_S3_{n}" for n in "ENDPOINT REGION BUCKET PATH_STYLE CA ACCESS_KEY_ID SECRET_ACCESS_KEY".split())}
     for case, flags in MATRIX.items():
         for name, spec in pod_specs(render(*flags)):
             if name.endswith(("-test", "-make-secrets")):

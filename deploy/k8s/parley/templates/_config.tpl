@@ -27,7 +27,8 @@
 {{- $_ := set $c "PARLEY_STREAM_REPLICAS" ($v.bus.replicas | int | toString) -}}
 {{- $_ := set $c "PARLEY_PROVISION" (ternary "off" "on" $v.setup.enabled) -}}
 {{- end -}}
-{{- if eq .name "upload" -}}{{- $_ := set $c "PARLEY_UPLOAD_DIR" "/var/lib/parley/upload" -}}{{- end -}}
+{{- if and (eq .name "upload") (eq $v.upload.store "volume") -}}{{- $_ := set $c "PARLEY_UPLOAD_DIR" "/var/lib/parley/upload" -}}{{- end -}}
+{{- if and (eq .name "upload") (eq $v.upload.store "s3") -}}{{- $c = merge $c (include "parley.config.s3" . | fromYaml) -}}{{- end -}}
 {{- end -}}
 {{- if ne .name "web" -}}{{- $c = mergeOverwrite $c (deepCopy $v.config) -}}{{- end -}}
 {{- $c = mergeOverwrite $c (deepCopy $own.config) -}}
@@ -42,6 +43,24 @@ PARLEY_NATS_USER: {{ .name }}
 {{- end }}
 {{- if $v.bus.tls.enabled }}
 PARLEY_NATS_TLS_CA: /etc/parley/ca/nats/{{ $v.bus.tls.caKey }}
+{{- end }}
+{{- end -}}
+
+{{- define "parley.config.s3" -}}
+{{- $s3 := .root.Values.objectStore -}}
+PARLEY_UPLOAD_STORE: s3
+PARLEY_S3_ENDPOINT: {{ $s3.endpoint }}
+{{- with $s3.publicEndpoint }}
+PARLEY_S3_PUBLIC_ENDPOINT: {{ . }}
+{{- end }}
+PARLEY_S3_REGION: {{ $s3.region }}
+PARLEY_S3_BUCKET: {{ $s3.bucket }}
+{{- with $s3.prefix }}
+PARLEY_S3_PREFIX: {{ . }}
+{{- end }}
+PARLEY_S3_PATH_STYLE: {{ ternary "on" "off" $s3.pathStyle | quote }}
+{{- if $s3.tls.caSecret }}
+PARLEY_S3_CA: /etc/parley/ca/s3/{{ $s3.tls.caKey }}
 {{- end }}
 {{- end -}}
 
@@ -75,6 +94,10 @@ admin: {{ if eq .name "web" }}8080{{ else }}{{ add $main 1000 }}{{ end }}
 {{- end -}}
 {{- if and $v.bus.auth (ne .name "web") -}}{{- $_ := set $c "PARLEY_NATS_PASSWORD" (printf "nats-%s-password" .name) -}}{{- end -}}
 {{- if has .name (list "history" "setup") -}}{{- $_ := set $c "PARLEY_PG_URL" "pg-url" -}}{{- end -}}
+{{- if and (eq .name "upload") (eq $v.upload.store "s3") -}}
+{{- $_ := set $c "PARLEY_S3_ACCESS_KEY_ID" "s3-access-key-id" -}}
+{{- $_ := set $c "PARLEY_S3_SECRET_ACCESS_KEY" "s3-secret-access-key" -}}
+{{- end -}}
 {{- toYaml $c -}}
 {{- end -}}
 
@@ -88,9 +111,13 @@ admin: {{ if eq .name "web" }}8080{{ else }}{{ add $main 1000 }}{{ end }}
 {{- end }}
 {{- end -}}
 
+{{- define "parley.hasS3Ca" -}}
+{{- if and (eq .name "upload") (eq .root.Values.upload.store "s3") .root.Values.objectStore.tls.caSecret -}}yes{{- end -}}
+{{- end -}}
+
 {{- define "parley.hasCa" -}}
 {{- $v := .root.Values -}}
-{{- if or (and $v.bus.tls.enabled (ne .name "web")) (and $v.database.tls.enabled (has .name (list "history" "setup"))) -}}yes{{- end -}}
+{{- if or (include "parley.hasS3Ca" .) (and $v.bus.tls.enabled (ne .name "web")) (and $v.database.tls.enabled (has .name (list "history" "setup"))) -}}yes{{- end -}}
 {{- end -}}
 
 {{- define "parley.volumeMounts" -}}
@@ -121,6 +148,9 @@ admin: {{ if eq .name "web" }}8080{{ else }}{{ add $main 1000 }}{{ end }}
     sources:
       {{- if $v.bus.tls.enabled }}
       - secret: {name: {{ $v.bus.tls.caSecret }}, items: [{key: {{ $v.bus.tls.caKey }}, path: nats/{{ $v.bus.tls.caKey }}}]}
+      {{- end }}
+      {{- if include "parley.hasS3Ca" . }}
+      - secret: {name: {{ $v.objectStore.tls.caSecret }}, items: [{key: {{ $v.objectStore.tls.caKey }}, path: s3/{{ $v.objectStore.tls.caKey }}}]}
       {{- end }}
       {{- if and $v.database.tls.enabled (has .name (list "history" "setup")) }}
       - secret: {name: {{ $v.database.tls.caSecret }}, items: [{key: {{ $v.database.tls.caKey }}, path: postgres/{{ $v.database.tls.caKey }}}]}

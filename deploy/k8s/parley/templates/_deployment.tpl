@@ -93,18 +93,14 @@ spec:
           resources: {{- toYaml $own.resources | nindent 12 }}
           volumeMounts: {{- include "parley.volumeMounts" . | nindent 12 }}
             - {name: tmp, mountPath: /tmp}
-            {{- if eq .name "upload" }}
+            {{- if $volume }}
             - {name: files, mountPath: /var/lib/parley/upload}
             {{- end }}
       volumes: {{- include "parley.volumes" . | nindent 8 }}
         - name: tmp
           emptyDir: {sizeLimit: 256Mi}
-        {{- if eq .name "upload" }}
+        {{- if $volume }}
         - name: files
-          {{- if $volume }}
           persistentVolumeClaim: {claimName: {{ default (printf "%s-upload" (include "parley.fullname" .root)) $v.upload.persistence.existingClaim }}}
-          {{- else }}
-          emptyDir: {sizeLimit: 1Gi}
-          {{- end }}
         {{- end }}
 {{- end -}}

@@ -60,6 +60,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- range $sub := list "nats" "postgresql" -}}
 {{- if and (index $.Values $sub).enabled (ne (default "" (index $.Values $sub).existingSecret) $.Values.secrets.existing) -}}{{- fail (printf "%s.existingSecret has to be the same as secrets.existing" $sub) -}}{{- end -}}
 {{- end -}}
+{{- if and (eq .Values.upload.store "s3") (not (and .Values.objectStore.endpoint .Values.objectStore.bucket)) -}}{{- fail "upload.store: s3 needs objectStore.endpoint and objectStore.bucket" -}}{{- end -}}
 {{- if and (eq .Values.upload.store "volume") .Values.upload.autoscaling.enabled -}}{{- fail "upload.autoscaling needs upload.store: s3, a volume belongs to one pod" -}}{{- end -}}
 {{- end -}}
 
