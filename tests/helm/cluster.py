@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -67,6 +68,8 @@ class Release:
         run("kubectl", "delete", "namespace", self.namespace, "--ignore-not-found", "--wait", timeout=300)
         for i in range(VOLUMES if self.storage else 0):
             run("kubectl", "delete", "pv", f"{self.namespace}-{i}", "--ignore-not-found")
+        if self.storage:
+            shutil.rmtree(Path(self.storage) / self.namespace, ignore_errors=True)
 
     @property
     def storage_class(self):
