@@ -73,7 +73,7 @@ PUBLISH = [
                  "$JS.API.STREAM.MSG.GET.KV_MEMBERS"],
      ["$JS.API.STREAM.DELETE.CHAT_0", "$JS.API.STREAM.PURGE.CHAT_0", "$JS.API.STREAM.CREATE.X", "$JS.API.STREAM.UPDATE.CHAT_0", "$JS.API.STREAM.MSG.DELETE.CHAT_0",
       "$KV.MEMBERS.ada", "$KV.CHANNELS.x", "live.0.general", "live.user.ada", "dlq.history", "upload.completed", "$KV.FILES.file.x"]),
-    ("history", ["chat.0.general", "live.user.ada", "dlq.history", "$KV.MEMBERS.ada", "$JS.API.STREAM.PURGE.CHAT_0", "$JS.API.STREAM.MSG.DELETE.CHAT_1",
+    ("history", ["chat.0.general", "rpc.upload.release", "live.user.ada", "dlq.history", "$KV.MEMBERS.ada", "$JS.API.STREAM.PURGE.CHAT_0", "$JS.API.STREAM.MSG.DELETE.CHAT_1",
                  "$JS.API.CONSUMER.CREATE.CHAT_0.name.chat.0.>".replace(".>", ".x")],
      ["$JS.API.STREAM.DELETE.CHAT_0", "$JS.API.STREAM.CREATE.CHAT_0", "$JS.API.STREAM.UPDATE.CHAT_0", "live.0.general", "$KV.FILES.file.x", "$KV.PRESENCE.ada",
       "$JS.API.STREAM.PURGE.KV_MEMBERS"]),
@@ -89,7 +89,7 @@ SUBSCRIBE = [
     ("gateway", ["live.0.>", "live.user.ada", "presence.sync", "gateway.membership"], ["chat.0.>", "$KV.MEMBERS.>", "rpc.history.events", ">"]),
     ("history", ["rpc.history.events", "gateway.alive"], ["live.0.>", "chat.0.>", ">"]),
     ("presence", ["presence.gw.*", "gateway.alive", "rpc.presence.query"], ["live.0.>", "chat.0.>", "rpc.history.events", ">"]),
-    ("upload", ["_INBOX.x.>"], ["live.0.>", "chat.0.>", "presence.changes"]),
+    ("upload", ["rpc.upload.release"], ["live.0.>", "chat.0.>", "presence.changes"]),
     ("setup", ["_INBOX.x.>"], ["live.0.>", "chat.0.>"]),
     ("integration", ["live.0.>", "live.1.general", "presence.user.ada"], ["live.user.ada", "live.>", "chat.0.>", "_INBOX.>", "$KV.MEMBERS.>"]),
 ]

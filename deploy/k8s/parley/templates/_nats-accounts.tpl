@@ -24,7 +24,7 @@
       (include "parley.js" (dict "calls" $read "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray))
     "subscribe" (list "live.>" "digest.>" "typing.>" "gateway.membership" "presence.>" "_INBOX.>"))
   (dict "name" "history"
-    "publish" (concat (list "chat.>" "live.user.>" "digest.>" "dlq.>" "gateway.membership" "_INBOX.>" "$KV.MEMBERS.>" "$KV.CHANNELS.>" "$JS.API.INFO")
+    "publish" (concat (list "chat.>" "live.user.>" "digest.>" "dlq.>" "gateway.membership" "rpc.upload.>" "_INBOX.>" "$KV.MEMBERS.>" "$KV.CHANNELS.>" "$JS.API.INFO")
       (include "parley.js" (dict "calls" (concat $log $read (list "STREAM.MSG.DELETE" "STREAM.PURGE") | uniq) "streams" $logs) | fromJsonArray)
       (include "parley.js" (dict "calls" $read "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray)
       (include "parley.js" (dict "calls" $info "streams" (list "SYSTEM" "KV_PRESENCE")) | fromJsonArray))
