@@ -19,19 +19,31 @@ enum { RETRY_MS = 1000, BODY_SMALL = 16 << 10, BODY_PARTS = 64 << 10, JSON_MAX =
 
 /* --- the local store's own addresses --- */
 
-static struct local_store *local(void *userdata)
+/* NULL: bodies are elsewhere, and it was answered */
+static struct local_store *local(struct http_request *rq, void *userdata)
 {
-        return (struct local_store *)((struct rest *)userdata)->env->store;
+        struct env *env = ((struct rest *)userdata)->env;
+
+        if (!upload_config_s3(env->config))
+                return (struct local_store *)env->store;
+        http_problem(rq, PARLEY_NOT_FOUND, 0, "there is no such path");
+        return NULL;
 }
 
 static void store_put(struct http_request *rq, void *userdata)
 {
-        local_put(rq, local(userdata));
+        struct local_store *s = local(rq, userdata);
+
+        if (s)
+                local_put(rq, s);
 }
 
 static void store_put_begin(struct http_request *rq, void *userdata)
 {
-        local_put_begin(rq, local(userdata));
+        struct local_store *s = local(rq, userdata);
+
+        if (s)
+                local_put_begin(rq, s);
 }
 
 static size_t store_put_piece(struct http_request *rq, const uint8_t *data, size_t n, void *userdata)
@@ -42,7 +54,10 @@ static size_t store_put_piece(struct http_request *rq, const uint8_t *data, size
 
 static void store_get(struct http_request *rq, void *userdata)
 {
-        local_get(rq, local(userdata));
+        struct local_store *s = local(rq, userdata);
+
+        if (s)
+                local_get(rq, s);
 }
 
 static const struct http_sink store_sink = {store_put_begin, store_put_piece};

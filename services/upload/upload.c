@@ -17,6 +17,7 @@
 #include "upload/quota.h"
 #include "upload/releases.h"
 #include "upload/rest.h"
+#include "upload/s3_store.h"
 #include "upload/sniff.h"
 #include "upload/sweeper.h"
 #include "upload/upload_metrics.h"
@@ -188,6 +189,19 @@ static int open_auth(struct upload *u)
         return r;
 }
 
+static int open_s3(struct upload *u)
+{
+        int r = store_s3_new(&u->env.store, &u->env);
+
+        if (r == -ENOTSUP)
+                log_error(
+                        "this libcurl looks up names in a way that blocks: one with a threaded resolver, or c-ares, is needed");
+        else if (r < 0)
+                log_error("the store in S3 cannot be used", LOG_S("setting", "PARLEY_S3_CA"),
+                          LOG_S("value", u->config->s3.ca), LOG_S("why", strerror(-r)));
+        return r;
+}
+
 static int open_store(struct upload *u)
 {
         int r = sniff_new(&u->env.sniff);
@@ -196,6 +210,8 @@ static int open_store(struct upload *u)
                 log_error("libmagic cannot be used", LOG_S("why", strerror(-r)));
                 return r;
         }
+        if (upload_config_s3(u->config))
+                return open_s3(u);
         r = store_local_new(&u->env.store, &u->env);
         if (r < 0)
                 log_error("the folder of the store cannot be used", LOG_S("setting", "PARLEY_UPLOAD_DIR"),

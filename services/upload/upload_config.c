@@ -6,6 +6,7 @@
 
 #include "auth/attachment.h"
 #include "upload/plan.h"
+#include "upload/s3_site.h"
 
 #define CONFIG_STRUCT struct upload_config
 #include "base/config_rows.h"
@@ -33,9 +34,37 @@ const struct config_item upload_config_items[] = {
         NUMBER("PARLEY_UPLOAD_BURST", rest_burst, "100", 1, 1000000, "requests", "Requests of one user at once."),
         LIMIT("PARLEY_UPLOAD_GUESS_RATE", guess_rate, "5", 0, 1000000, "requests/s",
               "Requests of one address with a token that is refused; ten times as many at once."),
+        STRING("PARLEY_UPLOAD_STORE", store, "local",
+               "Where bodies are kept: local, a folder of this machine, or s3, a bucket."),
         STRING("PARLEY_UPLOAD_DIR", dir, "upload", "Folder of the local store; made when it is missing. One service at a time."),
         STRING("PARLEY_UPLOAD_PUBLIC_URL", public_url, "",
                "What addresses of the local store begin with, without a slash at its end; empty: they are paths of the API's own origin."),
+        STRING("PARLEY_S3_ENDPOINT", s3.endpoint, "",
+               "Address of the S3 server as the service reaches it, as https://s3.eu-central-1.amazonaws.com; no bucket, no path."),
+        STRING("PARLEY_S3_PUBLIC_ENDPOINT", s3.public_endpoint, "",
+               "The same as clients reach it, for signed addresses; empty: PARLEY_S3_ENDPOINT."),
+        STRING("PARLEY_S3_REGION", s3.region, "us-east-1", "Region of the bucket, which is part of every signature."),
+        STRING("PARLEY_S3_BUCKET", s3.bucket, "", "Name of the bucket. It has to exist, and must not be public."),
+        STRING("PARLEY_S3_PREFIX", s3.prefix, "", "What the keys of all objects begin with, as parley/."),
+        SWITCH("PARLEY_S3_PATH_STYLE", s3.path_style, "on",
+               "On: the bucket stands in the path, https://host/bucket/key; off: in the name, https://bucket.host/key."),
+        STRING("PARLEY_S3_CA", s3.ca, "", "File with the certificates that the server's is checked with; empty: those of the system."),
+        SECRET("PARLEY_S3_ACCESS_KEY_ID", s3.access_key_id, "Id of the access key."),
+        SECRET("PARLEY_S3_SECRET_ACCESS_KEY", s3.secret_access_key, "The access key."),
+        SECRET("PARLEY_S3_SESSION_TOKEN", s3.session_token,
+               "Token of a session, where the key is a temporary one; the service has to be started again with the next."),
+        NUMBER("PARLEY_S3_CONNECT_TIMEOUT_MS", s3.connect_timeout_ms, "2000", 100, 60000, "ms",
+               "Time for a connection to the server, with its name and TLS."),
+        NUMBER("PARLEY_S3_TIMEOUT_MS", s3.timeout_ms, "5000", 100, 300000, "ms",
+               "Time for one request and its repetitions together."),
+        NUMBER("PARLEY_S3_COMPLETE_TIMEOUT_MS", s3.complete_timeout_ms, "60000", 100, 900000, "ms",
+               "The same, where the server joins parts or copies."),
+        NUMBER("PARLEY_S3_TRIES", s3.tries, "4", 1, 10, "tries",
+               "Times that a request is sent which the server refuses as overloaded or broken, or that does not reach it."),
+        NUMBER("PARLEY_S3_MAX_REQUESTS", s3.max_requests, "64", 1, 1000, "requests",
+               "Requests to the server at a time, each on a connection."),
+        NUMBER("PARLEY_S3_MAX_WAITING", s3.max_waiting, "1000", 1, 100000, "requests",
+               "Requests that wait for one of these to end; further ones are answered 503."),
         NUMBER("PARLEY_UPLOAD_MAX_BYTES", max_file_bytes, "5368709120", 1, PLAN_SIZE_MAX, "bytes", "Size of one file."),
         STRING("PARLEY_UPLOAD_TYPES", types, "*",
                "Types that may be uploaded, separated by commas: *, image/*, application/pdf. Both what the sender says and what is found have to be among them."),
@@ -69,6 +98,8 @@ static const char *wrong(const struct upload_config *c)
 {
         if (!c->secret)
                 return "PARLEY_UPLOAD_SECRET must be set";
+        if (strcmp(c->store, "local") != 0 && strcmp(c->store, "s3") != 0)
+                return "PARLEY_UPLOAD_STORE must be local or s3";
         if (!plan_types_valid(c->types))
                 return "PARLEY_UPLOAD_TYPES must be types as image/png, image/* or *, separated by commas";
         if (*c->public_url &&
@@ -77,14 +108,57 @@ static const char *wrong(const struct upload_config *c)
         return NULL;
 }
 
+/* With the setting's name, since several can be wrong in the same way */
+static const char *s3_wrong(const struct s3_config *c, const char **ret_name)
+{
+        const char *text = s3_endpoint_wrong(c->endpoint);
+
+        *ret_name = "PARLEY_S3_ENDPOINT";
+        if (!text && *c->public_endpoint) {
+                *ret_name = "PARLEY_S3_PUBLIC_ENDPOINT";
+                text = s3_endpoint_wrong(c->public_endpoint);
+        }
+        if (!text) {
+                *ret_name = "PARLEY_S3_BUCKET";
+                text = s3_bucket_wrong(c->bucket, c->path_style);
+        }
+        if (!text) {
+                *ret_name = "PARLEY_S3_REGION";
+                text = strlen(c->region) < 1 || strlen(c->region) > 60 ? "must be 1 to 60 characters" : NULL;
+        }
+        if (!text) {
+                *ret_name = "PARLEY_S3_PREFIX";
+                text = strlen(c->prefix) > S3_PREFIX_MAX || *c->prefix == '/'
+                               ? "must be at most 100 characters and not begin with a slash"
+                               : NULL;
+        }
+        if (!text) {
+                *ret_name = c->access_key_id ? "PARLEY_S3_SECRET_ACCESS_KEY" : "PARLEY_S3_ACCESS_KEY_ID";
+                text = c->access_key_id && c->secret_access_key ? NULL : "must be set for the store s3";
+        }
+        return text;
+}
+
 int upload_config_check(const struct upload_config *config, char *ret_error, size_t n_error)
 {
-        const char *text = wrong(config);
+        const char *text = wrong(config), *name;
 
+        if (!text && upload_config_s3(config)) {
+                text = s3_wrong(&config->s3, &name);
+                if (text) {
+                        (void)snprintf(ret_error, n_error, "%s %s", name, text);
+                        return -EINVAL;
+                }
+        }
         if (!text)
                 return attachment_secret_check(config->secret, ret_error, n_error);
         (void)snprintf(ret_error, n_error, "%s", text);
         return -EINVAL;
+}
+
+bool upload_config_s3(const struct upload_config *config)
+{
+        return strcmp(config->store, "s3") == 0;
 }
 
 struct quota_limits upload_config_quota(const struct upload_config *config)

@@ -10,6 +10,14 @@
 #include "bus/bus_config.h"
 #include "upload/quota_core.h"
 
+/* Of the S3 store; the settings PARLEY_S3_* */
+struct s3_config {
+        char *endpoint, *public_endpoint, *region, *bucket, *prefix, *ca;
+        char *access_key_id, *secret_access_key, *session_token; /* session_token: or NULL */
+        bool path_style;
+        uint64_t connect_timeout_ms, timeout_ms, complete_timeout_ms, tries, max_requests, max_waiting;
+};
+
 struct upload_config {
         struct bus_config nats;
         char *listen, *admin_listen;
@@ -19,7 +27,9 @@ struct upload_config {
         char *secret;
         bool rate_limits;
         uint64_t rest_rate, rest_burst, guess_rate;
+        char *store; /* "local" or "s3" */
         char *dir, *public_url;
+        struct s3_config s3;
         uint64_t max_file_bytes;
         char *types;
         bool require_scan;
@@ -38,4 +48,6 @@ extern const size_t n_upload_config_items;
 
 /* 0, or -EINVAL with a line that names the settings that are wrong together, or in a way that the table cannot say */
 int upload_config_check(const struct upload_config *config, char *ret_error, size_t n_error);
+/* Whether bodies are in S3, else in a folder */
+bool upload_config_s3(const struct upload_config *config);
 struct quota_limits upload_config_quota(const struct upload_config *config);
