@@ -25,9 +25,24 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def stack():
-    """One stack for all tests that do not break it."""
+def plain_stack():
     s = ComposeStack() if COMPOSE else Stack(PARLEY_RATE_LIMITS="off")
+    try:
+        yield s.up()
+    finally:
+        s.down()
+
+
+@pytest.fixture(scope="session")
+def stack(plain_stack):
+    """One stack for all tests that do not break it."""
+    return plain_stack
+
+
+@pytest.fixture(scope="session")
+def s3_stack():
+    """The same, with files in an S3 server."""
+    s = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE="s3")
     try:
         yield s.up()
     finally:
@@ -53,13 +68,14 @@ def own_stack(request):
 
 @pytest.fixture(scope="module")
 def shared_stack(request):
-    """Stacks for the tests of a module that break them and mend them again, one a build: shared_stack("faults"). What does not run is started."""
+    """Stacks for the tests of a module that break them and mend them again, one a build and a store: shared_stack("faults", "s3").
+    What does not run is started."""
     stacks, failed_before = {}, request.session.testsfailed
 
-    def get(build="release"):
-        if build not in stacks:
-            stacks[build] = Stack(build=build, PARLEY_RATE_LIMITS="off")
-        return stacks[build].up()
+    def get(build="release", store="local"):
+        if (build, store) not in stacks:
+            stacks[build, store] = Stack(build=build, PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=store)
+        return stacks[build, store].up()
 
     yield get
     for s in stacks.values():

@@ -8,13 +8,14 @@ SERVICES=(gateway history presence upload)
 
 # Every part in the order of its start. Nothing waits for another: services retry NATS and Postgres.
 PARTS=(nats-server postgres "${SERVICES[@]}" nginx)
+EXTRA_PARTS=(versitygw) # what may run besides; s3.sh
 
 OFFSET=${PARLEY_PORT_OFFSET:-0}
 if [[ ! $OFFSET =~ ^(0|[1-9][0-9]{0,4})$ ]] || ((OFFSET > 56000)); then
   die "PARLEY_PORT_OFFSET is '$OFFSET': takes a number from 0 to 56000"
 fi
 
-declare -A PORT=([nginx]=8080 [gateway]=8081 [history]=8082 [presence]=8083 [upload]=8084 [nats-server]=8422 [postgres]=8432)
+declare -A PORT=([nginx]=8080 [gateway]=8081 [history]=8082 [presence]=8083 [upload]=8084 [nats-server]=8422 [postgres]=8432 [versitygw]=8433)
 declare -A ADMIN_PORT=([gateway]=9081 [history]=9082 [presence]=9083 [upload]=9084)
 for part in "${!PORT[@]}"; do PORT[$part]=$((PORT[$part] + OFFSET)); done
 for part in "${!ADMIN_PORT[@]}"; do ADMIN_PORT[$part]=$((ADMIN_PORT[$part] + OFFSET)); done
@@ -37,8 +38,8 @@ is_service() {
 
 check_part() {
   local name
-  for name in "${PARTS[@]}"; do [[ $name != "$1" ]] || return 0; done
-  die "there is no part '$1'; there are: ${PARTS[*]}"
+  for name in "${PARTS[@]}" "${EXTRA_PARTS[@]}"; do [[ $name != "$1" ]] || return 0; done
+  die "there is no part '$1'; there are: ${PARTS[*]} ${EXTRA_PARTS[*]}"
 }
 
 # ---------------------------------------------------------------- processes
@@ -154,6 +155,7 @@ stop_all() {
   stop_parts nginx
   stop_parts postgres
   stop_parts nats-server
+  stop_parts "${EXTRA_PARTS[@]}"
 }
 
 # One up or down at a time for each run folder. The descriptor is closed in what is launched.
@@ -165,6 +167,34 @@ lock_stack() {
   flock -w 180 "$LOCK" || die "another scripts/up or scripts/down holds $RUN_SHOWN/lock for 3 minutes"
 }
 unlock_stack() { exec {LOCK}>&-; }
+
+# The listeners that would be in the way of PARTs: "port holder" a line, from one look at the kernel.
+listeners() {
+  ss -ltnpH 2>/dev/null | awk '{
+    n = split($4, address, ":"); port = address[n]
+    host = substr($4, 1, length($4) - length(port) - 1)
+    if (host !~ /^(127\.0\.0\.1|0\.0\.0\.0|\*|\[::\])(%.*)?$/) next
+    who = "another program"
+    if (match($6, /"[^"]+",pid=[0-9]+/)) {
+      split(substr($6, RSTART + 1, RLENGTH - 1), holder, /",pid=/)
+      who = holder[1] " (pid " holder[2] ")"
+    }
+    print port, who
+  }'
+}
+
+check_ports() { # check_ports PART…
+  local part port who taken
+  local -A holder=()
+  taken=$(listeners)
+  while read -r port who; do [[ -z $port ]] || holder[$port]=$who; done <<<"$taken"
+  for part in "$@"; do
+    for port in "${PORT[$part]}" "${ADMIN_PORT[$part]:-}"; do
+      [[ -z $port || -z ${holder[$port]:-} ]] ||
+        die "port $port, which $part needs, is taken by ${holder[$port]}: stop that, or set PARLEY_PORT_OFFSET=$((OFFSET + 100)) to use other ports"
+    done
+  done
+}
 
 # ---------------------------------------------------------------- secrets
 

@@ -8,12 +8,16 @@ import nats
 import pytest
 from support.schema import upload_pb2
 from support.stack import wait_until
+from support.stores import STORES, store_of
 from support.uploads import PART, Uploader
 
-STEPS = ["upload.before_sync", "upload.before_mark", "upload.sealed", "upload.before_file", "upload.before_commit", "upload.before_told",
-         "upload.before_forget", "upload.before_upload_deleted"]
+# While a body comes in, which is seen by the folder alone
+BODY_STEPS = ["upload.before_sync", "upload.before_mark"]
+STEPS = ["upload.sealed", "upload.before_file", "upload.before_commit", "upload.before_told", "upload.before_forget",
+         "upload.before_upload_deleted"]
 # From here on it is a file: its record is there
 FILE_FROM = STEPS.index("upload.before_commit")
+ALL_STEPS = [*(("local", step) for step in BODY_STEPS), *((store, step) for store in STORES for step in STEPS), ("s3", "upload.s3_made")]
 
 
 def restart(stack, failpoints=""):
@@ -39,9 +43,9 @@ async def user_files(stack, user):
         await nc.close()
 
 
-@pytest.mark.parametrize("step", STEPS)
-async def test_killed_between_steps(shared_stack, step):
-    stack = shared_stack("faults")
+@pytest.mark.parametrize("store, step", ALL_STEPS)
+async def test_killed_between_steps(shared_stack, store, step):
+    stack = shared_stack("faults", store)
     user = "u-" + step.split(".")[1].replace("_", "-")
     data = os.urandom(PART + 1000)
     parts = [data[:PART], data[PART:]]
@@ -53,18 +57,18 @@ async def test_killed_between_steps(shared_stack, step):
             answer = ann.parts(upload, [(number, parts[number - 1])])
             return ann.send(answer.json()["parts"][0], parts[number - 1])
 
-        if step in STEPS[:2]:
+        if step in BODY_STEPS:
             assert killed(stack, lambda: send(2))
             restart(stack)
             assert ann.state(upload).json()["partsThere"] == []  # a part that was not acknowledged is not there
             assert send(2).status_code == 200
         else:
             assert send(2).status_code == 200
-        if step not in STEPS[:2]:
+        if step not in BODY_STEPS:
             assert send(1).status_code == 200
             assert killed(stack, lambda: ann.complete(upload))
             restart(stack)
-            there = STEPS.index(step) >= FILE_FROM
+            there = step in STEPS[FILE_FROM:]
             assert ann.locate(upload["id"]).status_code == (302 if there else 404)
         else:
             assert send(1).status_code == 200
@@ -73,15 +77,16 @@ async def test_killed_between_steps(shared_stack, step):
         assert ann.completed(upload)["attachment"] == done["attachment"]
         files = await user_files(stack, user)
         assert (files.bytes, files.files, len(files.reservations)) == (len(data), 1, 0)
-        assert not (stack.run_dir / "upload" / "pending" / upload["id"]).exists()
+        assert store_of(stack).forgotten(upload["id"])
         assert ann.delete(upload["id"]).status_code == 204
         files = await user_files(stack, user)
         assert (files.bytes, files.files) == (0, 0)
 
 
-async def test_the_sweeper_ends_what_was_completed(shared_stack):
+@pytest.mark.parametrize("store", STORES)
+async def test_the_sweeper_ends_what_was_completed(shared_stack, store):
     """Killed after the file's record, and the client never came back: the file stays, and counts once"""
-    stack = shared_stack("faults")
+    stack = shared_stack("faults", store)
     stack.stop("upload")
     stack.start("upload", PARLEY_FAILPOINTS="upload.before_commit=kill", PARLEY_UPLOAD_PENDING_TTL_S=10)
     with Uploader(stack, "swept") as ann:
@@ -90,8 +95,7 @@ async def test_the_sweeper_ends_what_was_completed(shared_stack):
         assert killed(stack, lambda: ann.complete(upload))
         stack.start("upload", PARLEY_UPLOAD_SWEEP_S=1)
         assert ann.abort(upload).status_code in (404, 409)  # never what is a file
-        folder = stack.run_dir / "upload" / "pending" / upload["id"]
-        wait_until(lambda: not folder.exists(), 40, "the sweeper was there")
+        wait_until(lambda: store_of(stack).forgotten(upload["id"]), 40, "the sweeper was there")
         assert ann.read(upload["id"]).content == b"hello"
         files = await user_files(stack, "swept")
         assert (files.bytes, files.files) == (5, 1)
@@ -110,8 +114,9 @@ def test_no_room(shared_stack):
     restart(stack)
 
 
-def test_nats_away(shared_stack):
-    stack = shared_stack("faults")
+@pytest.mark.parametrize("store", STORES)
+def test_nats_away(shared_stack, store):
+    stack = shared_stack("faults", store)
     restart(stack)
     with Uploader(stack, "away") as ann:
         upload = ann.created("general", b"hello")

@@ -8,9 +8,15 @@ import pytest
 from support.images import png
 from support.openapi import Api, bad_bodies, missing, operations
 from support.stack import wait_until
+from support.stores import STORES
 
 SHA256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # of hello
 FILE = {"channelId": "general", "name": "a.txt", "size": 5, "contentType": "text/plain"}
+
+
+@pytest.fixture(scope="module", params=STORES)
+def stack(request):
+    return request.getfixturevalue({"local": "plain_stack", "s3": "s3_stack"}[request.param])
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +27,7 @@ def api(stack):
 
 
 def send(api, signed, data):
-    answer = api.raw("PUT", signed["url"], content=data)
+    answer = api.raw("PUT", signed["url"], content=data, headers={h["name"]: h["value"] for h in signed["headers"]})
     assert answer.status_code == 200, answer.text
 
 
@@ -139,8 +145,8 @@ def test_methods(api):
         assert set(answer.headers["Allow"].split(", ")) - {"HEAD"} == methods, path
 
 
-def test_limits_and_outage(api, own_stack):
-    stack = own_stack(PARLEY_UPLOAD_RATE=1, PARLEY_UPLOAD_BURST=1)
+def test_limits_and_outage(api, stack, own_stack):
+    stack = own_stack(PARLEY_UPLOAD_STORE=stack.env.get("PARLEY_UPLOAD_STORE", "local"), PARLEY_UPLOAD_RATE=1, PARLEY_UPLOAD_BURST=1)
     limited = Api(f"http://127.0.0.1:{8084 + stack.offset}", stack.token, api.seen, service="upload")
     nowhere = {"id": str(uuid.uuid4())}
     for op in operations("upload"):

@@ -1,0 +1,74 @@
+"""Where bodies are kept, and what of that a client can see: the same tests run over a folder and over S3."""
+
+from pathlib import Path
+
+STORES = ("local", "s3")
+
+
+class Local:
+    """Answers with problem documents of the service itself"""
+
+    def __init__(self, stack):
+        self.folder = stack.run_dir / "upload"
+
+    def refuses(self, answer, *codes):
+        assert answer.status_code in codes and answer.headers["content-type"] == "application/problem+json", answer.text
+
+    def too_late(self, answer):
+        assert answer.status_code in (404, 409), answer.text
+
+    def check_read(self, answer):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in answer.headers["content-security-policy"]
+
+    def check_head(self, answer, size):
+        assert answer.headers["content-length"] == str(size)
+
+    def tells_size(self, answer, size):
+        assert answer.headers["content-range"] == f"bytes */{size}"
+
+    def pending(self):
+        return {p.name for p in (self.folder / "pending").iterdir()}
+
+    def forgotten(self, upload_id):
+        return upload_id not in self.pending()
+
+
+class S3:
+    """Answers with errors in XML; the server keeps objects as files"""
+
+    def __init__(self, stack):
+        self.folder = stack.run_dir / "s3" / "data" / "parley"
+
+    def refuses(self, answer, *codes):
+        assert answer.status_code in codes and "<Error>" in answer.text, (answer.status_code, answer.text)
+
+    def too_late(self, answer):
+        """What comes after it was sealed lands beside the object, for the bucket's own rule to remove"""
+        assert answer.status_code == 200, answer.text
+
+    def check_read(self, answer):
+        assert answer.headers["cache-control"] == "private, no-store"
+
+    def check_head(self, answer, size):
+        assert answer.status_code == 403  # the method is signed
+
+    def tells_size(self, answer, size):
+        assert f"<ActualObjectSize>{size}<" in answer.text or "InvalidRange" in answer.text
+
+    def pending(self):
+        return self._names("pending")
+
+    def files(self):
+        return self._names("files")
+
+    def _names(self, place):
+        folder = Path(self.folder / place)
+        return {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+
+    def forgotten(self, upload_id):
+        return upload_id not in self.pending()
+
+
+def store_of(stack):
+    return S3(stack) if stack.env.get("PARLEY_UPLOAD_STORE") == "s3" else Local(stack)
