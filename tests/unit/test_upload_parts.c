@@ -1,6 +1,8 @@
 /* The small pure parts of upload: plans, names, types, headers, sizes of images, addresses, quotas. */
 #include "unit.h"
 
+#include <errno.h>
+
 #include "base/cleanup.h"
 #include "upload/disposition.h"
 #include "upload/image.h"
@@ -261,12 +263,55 @@ static void test_quota(void **state)
         protobuf_c_message_free_unpacked(&u->base, NULL);
 }
 
-static void test_settings(void **state)
+static void expect_s3_wrong(struct upload_config *c, const char *name)
 {
-        struct upload_config c = {.secret = (char *)secret, .types = (char *)"*", .public_url = (char *)""};
+        char error[200];
+
+        assert_int_equal(upload_config_check(c, error, sizeof(error)), -EINVAL);
+        assert_non_null(strstr(error, name));
+}
+
+/* What is missing is named, one after the other */
+static void test_settings_of_s3(void **state)
+{
+        struct upload_config c = {
+                .secret = (char *)secret, .types = (char *)"*", .public_url = (char *)"", .store = (char *)"s3"};
         char error[200];
 
         (void)state;
+        c.s3 = (struct s3_config){.endpoint = (char *)"",
+                                  .public_endpoint = (char *)"http://x/y",
+                                  .bucket = (char *)"",
+                                  .region = (char *)"",
+                                  .prefix = (char *)"/x",
+                                  .path_style = true};
+        expect_s3_wrong(&c, "PARLEY_S3_ENDPOINT ");
+        c.s3.endpoint = (char *)"http://s3.example:9000";
+        expect_s3_wrong(&c, "PARLEY_S3_PUBLIC_ENDPOINT ");
+        c.s3.public_endpoint = (char *)"";
+        expect_s3_wrong(&c, "PARLEY_S3_BUCKET ");
+        c.s3.bucket = (char *)"files";
+        expect_s3_wrong(&c, "PARLEY_S3_REGION ");
+        c.s3.region = (char *)"us-east-1";
+        expect_s3_wrong(&c, "PARLEY_S3_PREFIX ");
+        c.s3.prefix = (char *)"x/";
+        expect_s3_wrong(&c, "PARLEY_S3_ACCESS_KEY_ID ");
+        c.s3.access_key_id = (char *)"id";
+        expect_s3_wrong(&c, "PARLEY_S3_SECRET_ACCESS_KEY ");
+        c.s3.secret_access_key = (char *)"key";
+        assert_int_equal(upload_config_check(&c, error, sizeof(error)), 0);
+}
+
+static void test_settings(void **state)
+{
+        struct upload_config c = {
+                .secret = (char *)secret, .types = (char *)"*", .public_url = (char *)"", .store = (char *)"disk"};
+        char error[200];
+
+        (void)state;
+        assert_int_not_equal(upload_config_check(&c, error, sizeof(error)), 0);
+        assert_non_null(strstr(error, "PARLEY_UPLOAD_STORE"));
+        c.store = (char *)"local";
         assert_int_equal(upload_config_check(&c, error, sizeof(error)), 0);
         c.public_url = (char *)"https://files.example/";
         assert_int_not_equal(upload_config_check(&c, error, sizeof(error)), 0);
@@ -287,9 +332,10 @@ static void test_settings(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_plan),        cmocka_unit_test(test_names), cmocka_unit_test(test_types),
-                cmocka_unit_test(test_disposition), cmocka_unit_test(test_range), cmocka_unit_test(test_images),
-                cmocka_unit_test(test_addresses),   cmocka_unit_test(test_quota), cmocka_unit_test(test_settings),
+                cmocka_unit_test(test_plan),           cmocka_unit_test(test_names), cmocka_unit_test(test_types),
+                cmocka_unit_test(test_disposition),    cmocka_unit_test(test_range), cmocka_unit_test(test_images),
+                cmocka_unit_test(test_addresses),      cmocka_unit_test(test_quota), cmocka_unit_test(test_settings),
+                cmocka_unit_test(test_settings_of_s3),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
