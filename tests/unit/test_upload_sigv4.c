@@ -33,12 +33,7 @@ static const struct vector vectors[] = {
          "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
          NULL,
          &suite},
-        {"get-utf8",
-         "/ሴ",
-         {{0}},
-         "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85",
-         NULL,
-         &suite},
+        {"get-utf8", "/ሴ", {{0}}, "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85", NULL, &suite},
         {"get-vanilla-query-unreserved",
          "/",
          {{"-._~" ALNUM, "-._~" ALNUM}},
@@ -70,9 +65,8 @@ static void expect_end(const struct buf *b, const char *before, const char *sign
 
 static void run(const struct vector *v)
 {
-        const struct sigv4_pair headers[] = {{"host", "example.amazonaws.com"},
-                                             {"x-amz-date", "20150830T123600Z"},
-                                             {"x-amz-security-token", TOKEN}};
+        const struct sigv4_pair headers[] = {
+                {"host", "example.amazonaws.com"}, {"x-amz-date", "20150830T123600Z"}, {"x-amz-security-token", TOKEN}};
         struct buf path = BUF_INIT(1000), out = BUF_INIT(10000);
         struct sigv4_request rq = {
                 .method = "GET", .query = v->query, .headers = headers, .n_headers = 2, .payload = EMPTY_SHA256};
@@ -151,10 +145,11 @@ static void test_docs_presigned(void **state)
         (void)state;
         assert_int_equal(sigv4_presign(&docs, &rq, "20130524T000000Z", 86400, &out), 0);
         assert_int_equal(buf_append(&out, "", 1), 0);
-        assert_string_equal((const char *)out.data,
-                            "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2F"
-                            "s3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature="
-                            "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
+        assert_string_equal(
+                (const char *)out.data,
+                "/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2F"
+                "s3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature="
+                "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
         buf_done(&out);
 }
 
