@@ -174,7 +174,7 @@ static int sign(const struct sigv4_key *key, const struct sigv4_request *rq, con
                 mac_hex(mac, hash);
                 scope(key, date, where);
                 buf_reset(&text, CANONICAL_MAX);
-                r = APPEND(&text, ALGORITHM "\n", date, "\n", where, "\n", hash);
+                r = APPEND(&text, ALGORITHM, "\n", date, "\n", where, "\n", hash);
         }
         if (r == 0)
                 r = signing_key(key, date, secret);
@@ -194,7 +194,7 @@ int sigv4_authorize(const struct sigv4_key *key, const struct sigv4_request *rq,
         if (r != 0)
                 return r;
         scope(key, date, where);
-        r = APPEND(out, ALGORITHM " Credential=", key->access_key_id, "/", where, ", SignedHeaders=");
+        r = APPEND(out, ALGORITHM, " Credential=", key->access_key_id, "/", where, ", SignedHeaders=");
         if (r == 0)
                 r = signed_headers(out, rq);
         return r == 0 ? APPEND(out, ", Signature=", signature) : r;

@@ -34,9 +34,12 @@ struct s3_op *op_new(struct store_s3 *s, const struct store_object *o, store_han
         op->headers = BUF_INIT(HEADERS_MAX);
         if (o) {
                 op->object = *o;
-                op->object.name = strcpy(op->name, o->name);
-                op->object.store_id = strcpy(op->store_id, o->store_id);
-                op->object.content_type = strcpy(op->content_type, o->content_type);
+                memcpy(op->name, o->name, strlen(o->name) + 1);
+                memcpy(op->store_id, o->store_id, strlen(o->store_id) + 1);
+                memcpy(op->content_type, o->content_type, strlen(o->content_type) + 1);
+                op->object.name = op->name;
+                op->object.store_id = op->store_id;
+                op->object.content_type = op->content_type;
         }
         op->result.next = "";
         env_begin(s->env);
