@@ -47,13 +47,18 @@ static char *put_digits(char *p, unsigned n, unsigned value, char after)
         return p + n + 1;
 }
 
+bool rfc3339_range(int64_t seconds, int32_t nanos)
+{
+        return seconds >= SECONDS_MIN && seconds <= SECONDS_MAX && nanos >= 0 && nanos <= 999999999;
+}
+
 int rfc3339_format(int64_t seconds, int32_t nanos, char *ret)
 {
         unsigned y, m, d;
         int64_t days, rest;
         char *p = ret;
 
-        if (seconds < SECONDS_MIN || seconds > SECONDS_MAX || nanos < 0 || nanos > 999999999)
+        if (!rfc3339_range(seconds, nanos))
                 return -ERANGE;
         days = seconds / DAY_SECONDS;
         rest = seconds % DAY_SECONDS;

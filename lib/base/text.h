@@ -22,8 +22,10 @@ size_t base64url_encode(const uint8_t *p, size_t n, char *ret);
 /* The standard alphabet, padded */
 size_t base64_encode(const uint8_t *p, size_t n, char *ret);
 #define RFC3339_LEN 30 /* "2026-01-02T03:04:05.123456789Z" and less; plus a NUL */
+/* Years 1-9999, and nanos from 0 to 999,999,999: what google.protobuf.Timestamp may hold */
+bool rfc3339_range(int64_t seconds, int32_t nanos);
 /* "…T…Z" with 0, 3, 6 or 9 digits of a second, as the proto3 JSON mapping wants. ret needs RFC3339_LEN + 1.
- * -ERANGE outside years 1-9999 and for nanos outside 0 to 999,999,999. */
+ * -ERANGE outside rfc3339_range. */
 int rfc3339_format(int64_t seconds, int32_t nanos, char *ret);
 /* Any offset, up to 9 digits of a second; no leap second, years 1-9999 (in UTC), "T" and "Z" upper case.
  * 0 or -EINVAL. */

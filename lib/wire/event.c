@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -61,6 +62,23 @@ static int pack_canonical(const Parley__V1__Event *event, struct buf *out)
         }
 }
 
+/* Found once: EVP_sha256() is looked up again for each digest, which costs as much as the digest. Kept to the end of the process. */
+static const EVP_MD *digest_type(void)
+{
+        static _Atomic(EVP_MD *) found;
+        EVP_MD *type = atomic_load(&found), *before = NULL;
+
+        if (type)
+                return type;
+        type = EVP_MD_fetch(NULL, "SHA256", NULL);
+        if (!type)
+                return EVP_sha256();
+        if (atomic_compare_exchange_strong(&found, &before, type))
+                return type;
+        EVP_MD_free(type); /* another thread was first */
+        return before;
+}
+
 int event_fingerprint(const Parley__V1__Event *event, uint8_t ret[FINGERPRINT_LEN])
 {
         const char *kind = event_kind(event);
@@ -72,7 +90,7 @@ int event_fingerprint(const Parley__V1__Event *event, uint8_t ret[FINGERPRINT_LE
         r = buf_append(&bytes, kind, strlen(kind) + 1);
         if (r == 0)
                 r = pack_canonical(event, &bytes);
-        if (r == 0 && EVP_Digest(bytes.data, bytes.len, digest, NULL, EVP_sha256(), NULL) != 1)
+        if (r == 0 && EVP_Digest(bytes.data, bytes.len, digest, NULL, digest_type(), NULL) != 1)
                 r = -ENOMEM;
         if (r == 0)
                 memcpy(ret, digest, FINGERPRINT_LEN);

@@ -177,11 +177,10 @@ static int scan_packed(struct scanner *s, const ProtobufCFieldDescriptor *field,
 /* The range that google.protobuf.Timestamp has, and that can be written as text */
 static int check_time(struct scanner *s, const struct token *t, const struct wire_path *path)
 {
-        char text[RFC3339_LEN + 1];
         int64_t seconds = (int64_t)wire_proto_peek(t->data, t->n, 1);
         int64_t nanos = (int64_t)wire_proto_peek(t->data, t->n, 2);
 
-        if (rfc3339_format(seconds, (int32_t)nanos, text) < 0)
+        if (!rfc3339_range(seconds, (int32_t)nanos))
                 return wire_fail(s->error, WIRE_E_FIELD, path, "the time is out of range");
         return 0;
 }

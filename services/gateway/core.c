@@ -42,8 +42,11 @@ void core_time(struct core *core)
 
 void core_trace_id(struct core *core, char ret[33])
 {
-        snprintf(ret, 33, "%016llx%016llx", (unsigned long long)core->trace_base[0],
-                 (unsigned long long)core->trace_base[1]++);
+        const uint64_t halves[] = {core->trace_base[0], core->trace_base[1]++};
+
+        for (unsigned i = 0; i < 32; i++)
+                ret[i] = "0123456789abcdef"[halves[i / 16] >> (60 - 4 * (i % 16)) & 15];
+        ret[32] = '\0';
 }
 
 static void core_name(struct core *core)

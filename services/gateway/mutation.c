@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "gateway/stats.h"
@@ -105,8 +106,8 @@ static struct mutation *mutation_new(const Parley__V1__Event *event, bool will_c
                 return NULL;
         *m = (struct mutation){.n_packed = n, .created_at = *event->created_at, .bytes = sizeof(*m) + n};
         parley__v1__event__pack(event, m->packed);
-        snprintf(m->id, sizeof(m->id), "%s", event->id);
-        snprintf(m->actor_id, sizeof(m->actor_id), "%s", event->actor_id);
+        memccpy(m->id, event->id, '\0', sizeof(m->id) - 1);
+        memccpy(m->actor_id, event->actor_id, '\0', sizeof(m->actor_id) - 1);
         if (!will_change)
                 return m;
         m->event = parley__v1__event__unpack(NULL, n, m->packed);
