@@ -7,6 +7,7 @@ import families.clock  # noqa: F401
 import families.cluster  # noqa: F401
 import families.disks  # noqa: F401
 import families.nats  # noqa: F401
+import families.presence  # noqa: F401
 import families.postgres  # noqa: F401
 import families.processes  # noqa: F401
 import families.gateways  # noqa: F401

@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from catalogue import REGISTRY  # noqa: E402
-from checker.invariants import LETTERS  # noqa: E402
+from checker.invariants import LETTERS, SEEN  # noqa: E402
 from fault import Outcome, Run, Skipped, execute  # noqa: E402
 from mutations import run as mutations  # noqa: E402
 from planted.plants import PLANTS  # noqa: E402
@@ -91,10 +91,10 @@ def report(run, keep):
 
 def table(outcomes):
     width = max(len(o.name) for o in outcomes)
-    lines = [f"{'fault':{width}}  {'  '.join(f'{x:>2}' for x in LETTERS)}   acked  recovered  bound   took"]
+    lines = [f"{'fault':{width}}  {'  '.join(f'{x:>2}' for x in LETTERS + SEEN)}   acked  recovered  bound   took"]
     for o in outcomes:
         recovered = "   -   " if o.recovered_s is None else f"{o.recovered_s:5.1f} s"
-        cells = "  ".join(f"{o.cell(x):>2}" for x in LETTERS)
+        cells = "  ".join(f"{o.cell(x):>2}" for x in LETTERS + SEEN)
         lines.append(f"{o.name:{width}}  {cells}  {o.acked:6}  {recovered:>9}  {REGISTRY[o.name].bound_s:3} s  {o.took_s:4.0f} s"
                      + ("  ERROR" if o.error else "") + ("  SKIPPED" if o.skipped else ""))
     failed = [o.name for o in outcomes if o.failed]

@@ -79,7 +79,6 @@ async def test_shown_ended_and_to_whom(two):
     await comes(b, [ada])
     await a.send(channel, "done")
     await comes(b, [])
-    await asyncio.sleep(0)
     await types(b, channel, threadId=str(uuid.UUID(int=7)))
     await comes(a, [bob], thread=str(uuid.UUID(int=7)))
     await types(b, channel, threadId=str(uuid.UUID(int=7)), stopped=True)

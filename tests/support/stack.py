@@ -268,6 +268,7 @@ class Stack:
 class SecondGateway:
     def __init__(self, stack):
         self.stack, self.process = stack, None
+        self.env = {}   # settings of its own
         self.ws_url = f"ws://127.0.0.1:{8085 + stack.offset}/ws"
         self.admin_url = f"http://127.0.0.1:{9085 + stack.offset}"
 
@@ -275,7 +276,7 @@ class SecondGateway:
         env = {**self.stack.env, "PARLEY_LISTEN": f"127.0.0.1:{8085 + self.stack.offset}",
                "PARLEY_ADMIN_LISTEN": f"127.0.0.1:{9085 + self.stack.offset}", "PARLEY_NATS_URL": self.stack.nats_url,
                "PARLEY_TOKEN_SECRET_FILE": str(self.stack.run_dir / "secret"), "PARLEY_TOKEN_ISSUER": "parley-local",
-               "PARLEY_TOKEN_AUDIENCE": "parley"}
+               "PARLEY_TOKEN_AUDIENCE": "parley", **self.env}
         binary = Path(self.stack.env["PARLEY_BUILD_DIR"]) / "services/gateway/parley-gateway"
         with (self.stack.run_dir / "log" / "gateway-2.log").open("a") as log:
             self.process = subprocess.Popen([str(binary)], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

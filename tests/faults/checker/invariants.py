@@ -8,12 +8,14 @@ I  an id is answered the same whenever it is asked for, and every answer is for 
 Z  nothing of a channel for who is no member of it: no frame, no page, no ack
 V  recovery within the bound of the fault, and an answer to everything
 B  memory, open files and queues are back at their level
+S  who is shown as being there has a socket open, and nobody else (presence.py)
 """
 
 from collections import defaultdict, namedtuple
 from functools import cache
 
 LETTERS = "LPUOIZVB"
+SEEN = "S"   # in the faults of presence alone
 BODIES = ("message", "messageEdited", "messageDeleted", "memberJoined", "memberLeft", "memberChanged", "channelChanged", "removed")
 Violation = namedtuple("Violation", "invariant what")
 

@@ -51,11 +51,6 @@ for _part in PARTS:
 
 
 @fault
-class KillPresence(Kill):
-    name, part, about = "kill-presence", "presence", f"kill -9 of presence, started again after {DOWN_S} s"
-
-
-@fault
 class KillUpload(Kill):
     name, part, about = "kill-upload", "upload", f"kill -9 of upload while files come in, started again after {DOWN_S} s: what was completed stays, and nothing else"
     uploads = 4

@@ -1,0 +1,36 @@
+"""The comparison of what watchers see with who is there."""
+
+from types import SimpleNamespace
+
+from checker.presence import Person, check_seen, wrong
+
+TRUTH = {"ada": True, "bob": False}
+
+
+def test_right():
+    assert wrong({"ada": "dnd", "bob": "offline"}, TRUTH) == []
+
+
+def test_each_way_to_be_wrong():
+    assert wrong({"ada": "offline", "bob": "offline"}, TRUTH) == [("ada", "offline", True)]
+    assert wrong({"ada": "online", "bob": "away"}, TRUTH) == [("bob", "away", False)]
+    assert wrong({"ada": None, "bob": "offline"}, TRUTH) == [("ada", None, True)]
+    assert wrong({"ada": "online"}, TRUTH) == [("bob", "untold", False)]
+    assert [user for user, *_ in wrong(None, TRUTH)] == ["ada", "bob"]
+
+
+def test_frames_are_applied_in_turn():
+    person = Person(SimpleNamespace(ws_urls=["a", "b"]), "eve", 1)
+    person._told({"snapshot": True, "users": [{"userId": "ada", "availability": "online"}], "hiddenUserIds": ["bob"]})
+    person._told({"snapshot": False, "users": [{"userId": "ada", "availability": "offline"}], "hiddenUserIds": []})
+    assert person.urls == ["b", "a"] and person.seen == {"ada": "offline", "bob": None} and not person.strange
+    person._told({"snapshot": True, "users": [], "hiddenUserIds": []})
+    assert person.seen == {}
+
+
+def test_changes_without_a_snapshot_and_errors_are_reported():
+    person = Person(SimpleNamespace(ws_urls=["a"]), "eve")
+    person._told({"snapshot": False, "users": [], "hiddenUserIds": []})
+    crowd = SimpleNamespace(watchers=[person], people=[])
+    assert [v.invariant for v in check_seen(1.0, 5, crowd)] == ["S"]
+    assert len(check_seen([("eve", "no socket")], 5, crowd)) == 2
