@@ -21,14 +21,15 @@ class LoadError(Exception):
 class Load:
     """`with Load(system, clients, folder) as load: load.connect(); load.run(rate=500, seconds=5)`."""
 
-    def __init__(self, system, clients, folder, procs=1, payload=128, name=None):
+    def __init__(self, system, clients, folder, procs=1, payload=128, name=None, watch=0):
         self.system, self.clients = system, clients
         name = name or system.name
         self.errors, plan = folder / f"load-{name}.stderr", folder / f"plan-{name}"
         plan.write_text("".join(f"{c.user} {c.token} {','.join(c.rooms) or '-'}\n" for c in clients))
         d = system.dialect
         options = {"url": system.url, "plan": plan, "procs": procs, "payload": payload, "speak": d.speak, "protocol": d.protocol, "hello": d.hello,
-                   "join": d.join, "ready": d.ready, "send": d.send, "event": d.event, "ack": d.ack, "audience": system.audience}
+                   "join": d.join, "ready": d.ready, "send": d.send, "event": d.event, "ack": d.ack, "audience": system.audience,
+                   "watch": watch or ""}
         self.command = [str(BINARY), "load", *(f"--{k}={v}" for k, v in options.items() if v != "")]
 
     def __enter__(self):

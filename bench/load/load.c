@@ -67,11 +67,10 @@ static unsigned in_range(const char *option, const char *value, unsigned min, un
 }
 
 static const struct option table[] = {
-        {"url", 1, 0, 'u'},      {"plan", 1, 0, 'p'},     {"procs", 1, 0, 'P'},
-        {"payload", 1, 0, 'b'},  {"protocol", 1, 0, 'w'}, {"speak", 1, 0, 's'},
-        {"hello", 1, 0, 'h'},    {"join", 1, 0, 'j'},     {"send", 1, 0, 'S'},
-        {"ready", 1, 0, 'r'},    {"event", 1, 0, 'e'},    {"ack", 1, 0, 'a'},
-        {"audience", 1, 0, 'A'}, {"window", 1, 0, 'W'},   {0},
+        {"url", 1, 0, 'u'},      {"plan", 1, 0, 'p'},   {"procs", 1, 0, 'P'}, {"payload", 1, 0, 'b'},
+        {"protocol", 1, 0, 'w'}, {"speak", 1, 0, 's'},  {"hello", 1, 0, 'h'}, {"join", 1, 0, 'j'},
+        {"send", 1, 0, 'S'},     {"ready", 1, 0, 'r'},  {"event", 1, 0, 'e'}, {"ack", 1, 0, 'a'},
+        {"audience", 1, 0, 'A'}, {"window", 1, 0, 'W'}, {"watch", 1, 0, 'n'}, {0},
 };
 
 static void set(struct load_options *o, int c, char *value)
@@ -91,6 +90,9 @@ static void set(struct load_options *o, int c, char *value)
                 break;
         case 'W':
                 o->window = in_range("window", value, 1, 100000);
+                break;
+        case 'n':
+                o->watch = in_range("watch", value, 1, 99);
                 break;
         case 's':
                 o->speaker.how = (enum speak_how)choice("speak", value, speaks);

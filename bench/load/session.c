@@ -240,6 +240,22 @@ static void on_ack(struct session *s, const struct heard *h)
                 hist_add(&w->t->ack, w->now - due);
 }
 
+/* The answer's ref is none of a message */
+static void watch(struct session *s)
+{
+        const struct plan *plan = &s->worker->plan;
+        unsigned first = s->index / 100 * 100, n = plan->n_clients - first < 100 ? plan->n_clients - first : 100;
+        static char buf[32768];
+        size_t at = (size_t)snprintf(buf, sizeof(buf), "{\"type\":\"watch\",\"ref\":%u,\"userIds\":[", UINT32_MAX);
+
+        for (unsigned i = 1; i <= s->worker->o->watch && i < n && at < sizeof(buf) - 512; i++)
+                at += (size_t)snprintf(buf + at, sizeof(buf) - at, "%s\"%.256s\"", i > 1 ? "," : "",
+                                       plan->clients[first + (s->index - first + i) % n].user);
+        at += (size_t)snprintf(buf + at, sizeof(buf) - at, "]}\n");
+        if (wsc_send(&s->ws, false, buf, at) < 0)
+                s->ws.closed = true;
+}
+
 static void on_ready(struct session *s)
 {
         const struct speaker *speaker = &s->worker->o->speaker;
@@ -251,6 +267,8 @@ static void on_ready(struct session *s)
         s->state = SESSION_READY;
         s->worker->t->ready++;
         s->worker->pending--;
+        if (s->worker->o->watch)
+                watch(s);
         if (s->worker->o->speaker.how == SPEAK_TEXT && s->worker->c.phase == PHASE_RESUME)
                 filled(s); /* what it missed came before the mark */
 }

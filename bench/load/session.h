@@ -13,7 +13,7 @@ struct load_options {
         int port;
         char *target; /* path and query, a template */
         const char *plan, *protocol;
-        unsigned procs, payload, window;
+        unsigned procs, payload, window, watch;
         enum audience audience;
         struct speaker speaker;
 };

@@ -1,0 +1,119 @@
+"""What presence costs: two clients talk at a rate while all others, in rooms of a hundred, watch fifty of their room, and some come and go.
+
+The same without watching, in turn, on one stack: the difference is the cost. Counted beside it: how soon a watcher sees all who came at once,
+memory of the service for each user, and messages over NATS against changes.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import statistics
+import threading
+import time
+
+from harness import procs
+from harness.load import flawless, flaws, to_result
+from harness.system import Client
+from support.client import Client as Watcher
+
+HELP = "10,000 connections that watch 50 users each, 10 % come and go a minute, 5,000 msg/s beside it; cpu_us_per_msg: the gateway's alone"
+QUICK = True
+CLIENTS, WATCHED, BLOCK = 10000, 50, 100
+RATE, GRACE_MS = 5000, 1000
+SETTLED_S, BYTES_A_USER = 5, 512
+MANY = 5000   # users, below which what the service takes once, whoever comes, is most of its memory
+COUNTERS = ("reports", "tidings", "queries", "changes")
+
+
+def people(n):
+    """Two who talk, and all others in rooms of their hundred."""
+    return [Client(f"here-{i}", ("talk" if i < 2 else f"block-{i // BLOCK}",)) for i in range(n)]
+
+
+class Side:
+    """The same stack with watchers, or without."""
+
+    def __init__(self, ctx, system, ready, watch, moving):
+        self.ctx, self.system, self.stack, self.name = ctx, system, system.stack, "parley-watching" if watch else "parley"
+        self.load = ctx.load_ready(system, ready, procs=2, name=self.name, watch=watch)
+        self.guests = ctx.load_ready(system, ready[-moving:], name=f"{self.name}-guests")
+        self.n, self.moving, self.runs, self.shares = len(ready) - moving, moving, [], []
+
+    def counters(self):
+        return {c: self.stack.metric("presence", f"parley_presence_{c}_total") for c in COUNTERS}
+
+    def move(self, guests):
+        """They are there for half of the load."""
+        guests.connect()
+        time.sleep(self.ctx.args.seconds / 2)
+        guests.ask("cut")
+
+    def run(self):
+        """All come, talk while guests come and go, and leave."""
+        ctx, gateway = self.ctx, self.stack.pid("gateway")
+        with self.load as load, self.guests as guests:
+            load.connect(self.n)
+            time.sleep(2 * GRACE_MS / 1000)  # what coming costs is no part of this
+            told, cpu, began = self.counters(), procs.cpu_s([gateway]), time.monotonic()
+            mover = threading.Thread(target=self.move, args=(guests,))
+            mover.start()
+            found = load.run(RATE, ctx.args.seconds, senders=2)
+            mover.join()
+            spent, took = procs.cpu_s([gateway]) - cpu, time.monotonic() - began
+            told = {c: v - told[c] for c, v in self.counters().items()}
+        assert flawless(found), f"{self.name}: {flaws(found)}"
+        ctx.say(f"{self.name}: p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms, gateway {spent:.2f} s of CPU in {took:.1f} s, {self.moving} came and left; "
+                f"on NATS {told['changes']:.0f} changes, {told['reports']:.0f} reports of gateways, {told['tidings']:.0f} tidings, {told['queries']:.0f} questions")
+        self.shares.append(spent / found["delivered"] * 1e6)
+        self.runs.append(dataclasses.replace(to_result("presence", self.system, found), system=self.name, cpu_us_per_msg=self.shares[-1]))
+        return told, took
+
+
+async def see_storm(ctx, system, ready, load, n):
+    """Seconds from when the last one was connected until a watcher in the last room sees all of it."""
+    room = [c.user for c in ready if c.rooms == ready[-1].rooms]
+    shown = {}
+    async with Watcher(system.stack, room[-1]) as eye:
+        await eye.request({"type": "watch", "userIds": room[:-1]})
+
+        def seen():
+            for frame in eye.frames:
+                if frame["type"] == "presence":
+                    shown.update({u["userId"]: u["availability"] for u in frame["users"]})
+            return sum(a == "online" for a in shown.values()) >= len(room) - 1
+        came = (await asyncio.to_thread(load.connect, n))["seconds"]
+        began = time.monotonic()
+        await eye.wait(seen, 60, "all of the last room are there")
+        settled = time.monotonic() - began
+    ctx.say(f"{n} came within {came:.1f} s; a watcher saw the {len(room) - 1} of the last room {settled:.2f} s after the last")
+    return settled
+
+
+def run(ctx):
+    n = ctx.args.conns[0] if ctx.args.conns else 300 if ctx.quick else CLIENTS
+    moving = max(2, int(n * ctx.args.seconds / 600))
+    with contextlib.ExitStack() as stack:
+        system = stack.enter_context(ctx.started(ctx.systems["parley"](PARLEY_PRESENCE_GRACE_MS=GRACE_MS)))
+        before = procs.rss_kb(system.stack.pid("presence"))
+        ready = system.provision(people(n))
+        with ctx.load_ready(system, ready, procs=2, name="storm", watch=WATCHED) as load:
+            settled = asyncio.run(see_storm(ctx, system, ready, load, n))
+            bytes_a_user = (procs.rss_kb(system.stack.pid("presence")) - before) * 1024 / n
+        plain, watching = (Side(ctx, system, ready, w, moving) for w in (0, WATCHED))
+        for _ in range(ctx.repeat):
+            plain.run()
+            told, took = watching.run()
+            # a change is told once to whoever subscribes to the user; the rest grows with seconds, not with watchers
+            ctx.check("messages on NATS beyond changes, a second", (told["reports"] + told["tidings"] + told["queries"]) / took, 25)
+    ctx.check("seconds until a storm is settled", settled, SETTLED_S)
+    ctx.say(f"{bytes_a_user:.0f} bytes of the service presence a user")
+    if n >= MANY:
+        ctx.check("bytes of the service a user", bytes_a_user, BYTES_A_USER)
+    more = statistics.median(watching.shares) - statistics.median(plain.shares)
+    limit = ctx.emit(plain.runs, main="p99_ms")
+    result = ctx.emit(watching.runs, limit, main="p99_ms")
+    ctx.say(f"presence is {more / result.cpu_us_per_msg:.1%} of the gateway's CPU, and p99 is {result.ratio:.2f} times that without")
+
+
+def chart(results):
+    return ("Messages beside presence", "p99 in ms; less is better", [(r.system, r.system, r.p99_ms) for r in results])
