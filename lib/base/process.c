@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -45,16 +46,16 @@ void process_metrics_register(const char *service)
 
 static void update_memory(void)
 {
-        unsigned long long virtual_pages, resident_pages;
         FILE *f = fopen("/proc/self/statm", "re");
+        char line[128], *rest = line;
 
         if (!f)
                 return;
-        if (fscanf(f, "%llu %llu", &virtual_pages, &resident_pages) == 2) {
+        if (fgets(line, sizeof(line), f)) {
                 double page = (double)sysconf(_SC_PAGESIZE);
 
-                metric_set(&virtual_bytes, (double)virtual_pages * page);
-                metric_set(&resident_bytes, (double)resident_pages * page);
+                metric_set(&virtual_bytes, (double)strtoull(rest, &rest, 10) * page);
+                metric_set(&resident_bytes, (double)strtoull(rest, &rest, 10) * page);
         }
         (void)fclose(f);
 }
