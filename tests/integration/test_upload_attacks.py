@@ -1,0 +1,50 @@
+"""Ways around what is checked once: files that are held back, reached through another channel, and files that are gone, made again."""
+
+import uuid
+
+import pytest
+from support.images import png
+from support.stores import STORES
+from support.uploads import Uploader
+
+
+def problem(answer, status, code):
+    assert answer.status_code == status and answer.json()["code"] == code, answer.text
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_no_way_around_the_scan(own_stack, store):
+    """Not by a second descriptor, another channel, completing again or the thumbnail, and nothing of it releases the file"""
+    stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=store, PARLEY_UPLOAD_REQUIRE_SCAN="on")
+    room, other = stack.channel("ann", ["bob"]), stack.channel("ann", ["carl"])
+    image = png(5, 5)
+    with Uploader(stack, "ann") as ann, Uploader(stack, "bob") as bob, Uploader(stack, "carl") as carl:
+        upload = ann.created(room, b"hello", thumbnail={"size": len(image), "contentType": "image/png"})
+        ann.sent(upload["put"], b"hello")
+        ann.sent(upload["thumbnail"], image)
+        file_id = ann.completed(upload)["attachment"]["id"]
+        problem(carl.locate(file_id), 404, "not_found")
+        for again in (ann.completed(upload), ann.describe(file_id, other).json(), ann.describe(file_id, room).json()):
+            assert again["state"] == "checking"
+        for reader in (ann, bob, carl):
+            problem(reader.locate(file_id), 409, "conflict")
+            problem(reader.thumbnail(file_id), 409, "conflict")
+        for stranger in (bob, carl):
+            problem(stranger.rest.post(f"/api/uploads/{file_id}/quarantine", json={"reason": "x"}), 403, "forbidden")
+            problem(stranger.rest.post(f"/api/uploads/{file_id}/release"), 403, "forbidden")
+            problem(stranger.rest.get(f"/api/uploads/{file_id}/content"), 403, "forbidden")
+
+
+@pytest.mark.parametrize("fixture", ["plain_stack", "s3_stack"])
+def test_what_is_gone_stays_gone(request, fixture):
+    """Its address for the body may still be good; nothing makes a file of it again"""
+    stack = request.getfixturevalue(fixture)
+    with Uploader(stack, "u" + uuid.uuid4().hex[:12]) as ann:
+        room = stack.channel(ann.user)
+        upload = ann.created(room, b"hello")
+        ann.sent(upload["put"], b"hello")
+        ann.completed(upload)
+        assert ann.delete(upload["id"]).status_code == 204
+        ann.send(upload["put"], b"other")  # refused or not: it is of no use
+        for answer in (ann.complete(upload), ann.state(upload), ann.locate(upload["id"]), ann.describe(upload["id"], room), ann.delete(upload["id"])):
+            problem(answer, 404, "not_found")
