@@ -52,7 +52,7 @@ static const char help[] =
         "  --procs=N                 processes, 1 to 16 (1)\n"
         "  --payload=BYTES           of each message, 32 to 16384 (128)\n"
         "  --window=N                connections that are opened at a time (64)\n"
-        "  --watch=N                 json: each client watches the N next to it in its hundred of the plan (none)\n"
+        "  --watch=N                 json: each client watches N of the hundred that it is in, as one deals the plan out in turn (none)\n"
         "  --audience=room|others|self   who gets a message: all in the room, all but the sender, or the sender (room)\n"
         "  --hello=T --join=T --send=T   text: what is said once, once a room, and for each message (nothing, nothing, {content})\n"
         "  --ready=MARK              text: what an answer contains that lets a client go on: expected once for hello and once for each join\n"

@@ -244,13 +244,13 @@ static void on_ack(struct session *s, const struct heard *h)
 static void watch(struct session *s)
 {
         const struct plan *plan = &s->worker->plan;
-        unsigned first = s->index / 100 * 100, n = plan->n_clients - first < 100 ? plan->n_clients - first : 100;
+        unsigned n = plan->n_clients, step = n < 200 ? 1 : n / 100;
         static char buf[32768];
         size_t at = (size_t)snprintf(buf, sizeof(buf), "{\"type\":\"watch\",\"ref\":%u,\"userIds\":[", UINT32_MAX);
 
-        for (unsigned i = 1; i <= s->worker->o->watch && i < n && at < sizeof(buf) - 512; i++)
+        for (unsigned i = 1; i <= s->worker->o->watch && i * step < n && at < sizeof(buf) - 512; i++)
                 at += (size_t)snprintf(buf + at, sizeof(buf) - at, "%s\"%.256s\"", i > 1 ? "," : "",
-                                       plan->clients[first + (s->index - first + i) % n].user);
+                                       plan->clients[(s->index + i * step) % n].user);
         at += (size_t)snprintf(buf + at, sizeof(buf) - at, "]}\n");
         if (wsc_send(&s->ws, false, buf, at) < 0)
                 s->ws.closed = true;

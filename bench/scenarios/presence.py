@@ -26,8 +26,9 @@ COUNTERS = ("reports", "tidings", "queries", "changes")
 
 
 def people(n):
-    """Two who talk, and all others in rooms of their hundred."""
-    return [Client(f"here-{i}", ("talk" if i < 2 else f"block-{i // BLOCK}",)) for i in range(n)]
+    """Two who talk, and all in rooms of a hundred, dealt out in turn: the last of the plan, who come and go, are in all rooms."""
+    rooms = max(1, n // BLOCK)
+    return [Client(f"here-{i}", ("talk",) if i < 2 else (f"block-{i % rooms}",)) for i in range(n)]
 
 
 class Side:
@@ -42,6 +43,17 @@ class Side:
     def counters(self):
         return {c: self.stack.metric("presence", f"parley_presence_{c}_total") for c in COUNTERS}
 
+    def calm(self):
+        """What coming and going costs at once is no part of this: nothing is told any more, and nothing stored."""
+        before = None
+        for _ in range(120):
+            now = (self.counters()["changes"], self.stack.metric("presence", "parley_presence_last_seen_writes_total"))
+            if now == before:
+                break
+            before = now
+            time.sleep(2 * GRACE_MS / 1000)  # a poll with an end
+        self.system.settle()
+
     def move(self, guests):
         """They are there for half of the load."""
         guests.connect()
@@ -53,7 +65,7 @@ class Side:
         ctx, gateway = self.ctx, self.stack.pid("gateway")
         with self.load as load, self.guests as guests:
             load.connect(self.n)
-            time.sleep(2 * GRACE_MS / 1000)  # what coming costs is no part of this
+            self.calm()
             told, cpu, began = self.counters(), procs.cpu_s([gateway]), time.monotonic()
             mover = threading.Thread(target=self.move, args=(guests,))
             mover.start()
