@@ -64,6 +64,7 @@ static void store(struct fake *f, Parley__V1__Event *event)
         event->id = id;
         event->actor_id = (char *)"bob";
         fake_store(f, event);
+        event->id = NULL; /* it ends here, and the log has its own */
         fake_run(f);
 }
 
