@@ -20,7 +20,9 @@ def pytest_collection_modifyitems(items):
     """Against containers only those run that take the stack as it is."""
     for item in items if COMPOSE else ():
         fixtures = set(item.fixturenames)
-        if "stack" not in fixtures or fixtures & {"own_stack", "shared_stack"}:
+        if hasattr(item, "callspec") and "s3" in item.callspec.params.values():
+            fixtures.add("s3_stack")
+        if "stack" not in fixtures or fixtures & {"own_stack", "shared_stack", "s3_stack"}:
             item.add_marker(pytest.mark.skip(reason=LOCAL))
 
 

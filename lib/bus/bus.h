@@ -201,10 +201,13 @@ void bus_reader_free(struct bus_reader *reader); /* no callback comes after this
 /* --- buckets: subject $KV.<bucket>.<key>, stream KV_<bucket> --- */
 /* From the leader. msg.seq is the revision; a deleted key is BUS_E_NOT_FOUND. */
 int bus_kv_get(struct bus *bus, const char *bucket, const char *key, bus_reply_handler handler, void *userdata);
-/* expected: the revision that must be there (0: the key must not exist), or BUS_KV_ANY. BUS_E_CONFLICT otherwise. ack.seq is the new revision. */
+/* expected: the revision that must be there (0: the key must not exist), BUS_KV_NEVER (it must not have existed before, either: a deletion
+ * that the bucket still knows counts), or BUS_KV_ANY. BUS_E_CONFLICT otherwise. ack.seq is the new revision. */
 #define BUS_KV_ANY UINT64_MAX
+#define BUS_KV_NEVER (UINT64_MAX - 1)
 int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void *data, size_t len, uint64_t expected,
                bus_ack_handler handler, void *userdata);
-/* expected: the revision that must be there, or BUS_KV_ANY. BUS_E_CONFLICT otherwise. */
+/* expected: the revision that must be there, BUS_KV_NEVER (nothing, also no deletion: marks the key for those who put with it), or BUS_KV_ANY.
+ * BUS_E_CONFLICT otherwise. */
 int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, uint64_t expected, bus_ack_handler handler,
                   void *userdata);

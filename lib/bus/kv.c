@@ -55,15 +55,22 @@ int bus_kv_get(struct bus *bus, const char *bucket, const char *key, bus_reply_h
 
 /* --- put and delete --- */
 
+enum { REVISION_SIZE = 24 };
+
+static void kv_revision(uint64_t expected, char ret[REVISION_SIZE])
+{
+        (void)snprintf(ret, REVISION_SIZE, "%" PRIu64, expected == BUS_KV_NEVER ? 0 : expected);
+}
+
 static int put(struct bus *bus, const char *subject, const void *data, size_t len, uint64_t expected,
                bus_ack_handler handler, void *userdata)
 {
-        char revision[24];
+        char revision[REVISION_SIZE];
         struct conn_header headers[] = {{HEADER_EXPECTED_SUBJECT_SEQUENCE, expected != BUS_KV_ANY ? revision : NULL}};
         struct request r = {
                 .subject = subject, .headers = headers, .n_headers = ARRAY_SIZE(headers), .data = data, .len = len};
 
-        snprintf(revision, sizeof(revision), "%" PRIu64, expected);
+        kv_revision(expected, revision);
         return request_ack(bus, &r, handler, userdata);
 }
 
@@ -141,7 +148,7 @@ int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void 
 int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, uint64_t expected, bus_ack_handler handler,
                   void *userdata)
 {
-        char subject[SUBJECT_SIZE], stream[80], revision[24];
+        char subject[SUBJECT_SIZE], stream[80], revision[REVISION_SIZE];
         struct conn_header headers[] = {{HEADER_KV_OPERATION, KV_OPERATION_DELETE},
                                         {HEADER_EXPECTED_SUBJECT_SEQUENCE, expected != BUS_KV_ANY ? revision : NULL}};
         struct request r = {
@@ -149,6 +156,6 @@ int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, uint64_t
 
         if (kv_names(bucket, key, subject, stream) < 0)
                 return -EINVAL;
-        (void)snprintf(revision, sizeof(revision), "%" PRIu64, expected);
+        kv_revision(expected, revision);
         return request_ack(bus, &r, handler, userdata);
 }

@@ -21,7 +21,8 @@ int record_put_upload(struct env *env, const Parley__V1__PendingUpload *u, uint6
                       void *userdata);
 int record_put_file(struct env *env, const Parley__V1__StoredFile *f, uint64_t expected, record_done done,
                     void *userdata);
-/* expected: of bus_kv_delete */
+/* expected: of bus_kv_delete. Ids are never used again: a file is put with BUS_KV_NEVER, and deleting it with that, before there is one, says
+ * that there never will be. */
 int record_delete_upload(struct env *env, const char *id, uint64_t expected, record_done done, void *userdata);
 int record_delete_file(struct env *env, const char *id, uint64_t expected, record_done done, void *userdata);
 /* Reads the value of UPLOADS that a reader of the bucket gave. 0 or -EBADMSG */

@@ -48,6 +48,8 @@ struct rest_call {
         void (*held_then)(struct rest_call *c); /* once it is known not to be held back, too */
         Parley__V1__FileState state;            /* that it is to have */
         const struct rejection *why;            /* a completion was refused */
+        void (*barred)(struct rest_call *c);    /* of rest_bar */
+        void (*is_file)(struct rest_call *c);
 };
 typedef void (*rest_then)(struct rest_call *c);
 
@@ -80,6 +82,9 @@ void rest_plan_lower(char *s);
 /* Takes the thumbnail of c->upload, if it has one, out of the clients' reach, looks at it, and writes down in c->file what it is; then goes on
  * with `then`; or answers, or refuses the upload */
 void rest_thumbnail_check(struct rest_call *c, rest_then then);
+/* Sees to it that the upload never becomes a file, and goes on with `then`; or with `is_file`, and c->file, where it has become one; or
+ * answers. Nothing of an upload is removed before. */
+void rest_bar(struct rest_call *c, rest_then then, rest_then is_file);
 /* Removes the upload and answers why. why has to stay. */
 void rest_reject(struct rest_call *c, const struct rejection *why);
 /* The answer to a completion that was answered before, with c->file */

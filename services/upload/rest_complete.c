@@ -58,6 +58,29 @@ static const struct rejection wrong_type = {PARLEY_CONFLICT, "the content is not
 static const struct rejection type_refused = {PARLEY_FORBIDDEN,
                                               "files of the type that the content has are not taken here"};
 
+static void on_barred(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error == 0)
+                c->barred(c);
+        else if (error == BUS_E_CONFLICT) /* by another request before; or it is a file */
+                rest_file(c, c->is_file, c->barred);
+        else
+                rest_unavailable(c, "NATS", error);
+}
+
+void rest_bar(struct rest_call *c, rest_then then, rest_then is_file)
+{
+        int r;
+
+        c->barred = then;
+        c->is_file = is_file;
+        r = record_delete_file(c->rest->env, c->id, BUS_KV_NEVER, on_barred, c);
+        if (r != 0)
+                rest_unavailable(c, "NATS", r);
+}
+
 static void on_reject_released(int error, void *userdata)
 {
         struct rest_call *c = userdata;
@@ -93,13 +116,21 @@ static void on_reject_removed(int error, void *userdata)
                 rest_unavailable(c, "NATS", e);
 }
 
-void rest_reject(struct rest_call *c, const struct rejection *why)
+static void reject(struct rest_call *c)
 {
+        const struct rejection *why = c->why;
+
         metric_add(&metric_rejected, 1);
         log_info("an upload was refused", LOG_S("upload", c->id), LOG_S("user", c->claims.user_id),
                  LOG_S("why", why->text));
-        c->why = why;
         run_all(c, c->rest->env->store->ops->remove, on_reject_removed);
+}
+
+/* Another service may have completed it at the same time, with what it saw: then this is its object, and stays */
+void rest_reject(struct rest_call *c, const struct rejection *why)
+{
+        c->why = why;
+        rest_bar(c, reject, rest_answer_again);
 }
 
 /* --- the end, last step first --- */
@@ -172,9 +203,20 @@ static void commit(struct rest_call *c)
                 rest_unavailable(c, "NATS", r);
 }
 
+static void on_left_removed(int error, void *userdata)
+{
+        struct rest_call *c = userdata;
+
+        if (error)
+                rest_store_failed(c, error);
+        else
+                rest_problem(c, PARLEY_NOT_FOUND, "the upload was refused, or removed, or the file was deleted meanwhile");
+}
+
+/* No request can make a file of it any more: what was sealed here after the others had removed it is nobody's */
 static void gone_meanwhile(struct rest_call *c)
 {
-        rest_problem(c, PARLEY_NOT_FOUND, "the file was deleted meanwhile");
+        run_all(c, c->rest->env->store->ops->remove, on_left_removed);
 }
 
 static void on_recorded(int error, void *userdata)
@@ -199,7 +241,7 @@ static void on_published(int error, void *userdata)
                 return;
         }
         (void)FAILPOINT("upload.before_file");
-        e = record_put_file(c->rest->env, c->file, 0, on_recorded, c);
+        e = record_put_file(c->rest->env, c->file, BUS_KV_NEVER, on_recorded, c);
         if (e != 0)
                 rest_unavailable(c, "NATS", e);
 }

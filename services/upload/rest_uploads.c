@@ -364,9 +364,9 @@ static void remove_upload(struct rest_call *c)
         objects_run(env, &o, env->store->ops->remove, on_removed, c);
 }
 
-static void look_for_file(struct rest_call *c)
+static void bar(struct rest_call *c)
 {
-        rest_file(c, is_file, remove_upload);
+        rest_bar(c, remove_upload, is_file);
 }
 
 void rest_abort(struct http_request *rq, void *userdata)
@@ -374,5 +374,5 @@ void rest_abort(struct http_request *rq, void *userdata)
         struct rest_call *c = rest_begin(rq, userdata);
 
         if (c)
-                rest_upload(c, look_for_file, NULL);
+                rest_upload(c, bar, NULL);
 }

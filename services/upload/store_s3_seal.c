@@ -71,6 +71,7 @@ static void copy(struct s3_op *op)
         op_header(op, "x-amz-checksum-algorithm", "SHA256"); /* of the copy, which nobody but S3 has made */
         op_header(op, "if-none-match", "*");
         op->patient = true;
+        (void)FAILPOINT("upload.s3_copy");
         op_send(op, on_request_made);
 }
 

@@ -19,6 +19,7 @@ struct sweeper {
         struct bus_reader *reader; /* NULL: no look is under way */
         unsigned n_pending;        /* that are not over, in this look */
         bool stopping, last;       /* last: the batch ends with the newest entry there was */
+        bool barred;               /* the one that is looked at can become no file, or is one */
         Parley__V1__PendingUpload *found[BATCH];
         uint64_t revisions[BATCH];
         unsigned n_found, at;
@@ -109,6 +110,41 @@ static void on_removed(int error, void *userdata)
                 settle(s, QUOTA_RELEASE);
 }
 
+static int look_for_file(struct sweeper *s);
+
+static void remove_found(struct sweeper *s)
+{
+        struct objects o;
+
+        objects_of_upload(s->found[s->at], &o);
+        objects_run(s->env, &o, s->env->store->ops->remove, on_removed, s);
+}
+
+/* Nothing is removed before it is sure that nobody makes a file of it meanwhile */
+static void on_barred(int error, void *userdata)
+{
+        struct sweeper *s = userdata;
+        int r = error;
+
+        s->barred = true;
+        if (error == 0) {
+                remove_found(s);
+                return;
+        }
+        if (error == BUS_E_CONFLICT) /* it was barred before; or it is a file now */
+                r = look_for_file(s);
+        if (r != 0)
+                failed(s, "NATS", r);
+}
+
+static void bar(struct sweeper *s)
+{
+        int r = record_delete_file(s->env, s->found[s->at]->id, BUS_KV_NEVER, on_barred, s);
+
+        if (r != 0)
+                failed(s, "NATS", r);
+}
+
 static void on_file(int error, ProtobufCMessage *m, uint64_t revision, void *userdata)
 {
         struct sweeper *s = userdata;
@@ -121,10 +157,17 @@ static void on_file(int error, ProtobufCMessage *m, uint64_t revision, void *use
         objects_of_upload(s->found[s->at], &o);
         if (error == 0) /* it was completed: only the end of that is missing */
                 objects_run(s->env, &o, ops->forget, on_forgotten, s);
+        else if (error == BUS_E_NOT_FOUND && s->barred)
+                remove_found(s);
         else if (error == BUS_E_NOT_FOUND)
-                objects_run(s->env, &o, ops->remove, on_removed, s);
+                bar(s);
         else
                 failed(s, "NATS", error);
+}
+
+static int look_for_file(struct sweeper *s)
+{
+        return record_get_file(s->env, s->found[s->at]->id, on_file, s);
 }
 
 static void next(struct sweeper *s)
@@ -132,7 +175,8 @@ static void next(struct sweeper *s)
         int r;
 
         if (s->at < s->n_found && !s->stopping) {
-                r = record_get_file(s->env, s->found[s->at]->id, on_file, s);
+                s->barred = false;
+                r = look_for_file(s);
                 if (r == 0)
                         return;
                 s->stopping = s->stopping || r < 0;
