@@ -6,12 +6,13 @@ import pytest
 from support.client import Client
 from support.images import png
 from support.stack import Stack, wait_until
+from support.stores import STORES, store_of
 from support.uploads import Uploader
 
 
-@pytest.fixture(scope="module")
-def quick():
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_FILE_RELEASE_S=1)
+@pytest.fixture(scope="module", params=STORES)
+def quick(request):
+    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_FILE_RELEASE_S=1, PARLEY_UPLOAD_STORE=request.param)
     try:
         yield stack.up()
     finally:
@@ -34,7 +35,7 @@ def waiting(stack):
 
 
 def objects(stack):
-    return {p.name for p in (stack.run_dir / "upload" / "files").rglob("*") if p.is_file()}
+    return {p.name for p in (store_of(stack).folder / "files").rglob("*") if p.is_file()}
 
 
 async def test_a_deleted_message_removes_its_files(quick):

@@ -12,18 +12,18 @@ import pytest
 from support.client import Client
 from support.images import png
 from support.schema import upload_pb2
-from support.stack import ROOT, wait_until
+from support.stack import ROOT, Stack, wait_until
+from support.stores import STORES
 from support.uploads import Uploader
 
 EXAMPLES = ROOT / "examples"
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=STORES)
 def held(request):
     """A stack that holds files back"""
-    from support.stack import Stack
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_REQUIRE_SCAN="on")
+    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_REQUIRE_SCAN="on", PARLEY_UPLOAD_STORE=request.param)
     try:
         yield stack.up()
     finally:

@@ -7,11 +7,17 @@ import pytest
 from support.client import Client
 from support.images import jpeg, png, webp
 from support.stack import wait_until
+from support.stores import STORES, store_of
 from support.uploads import PART, Uploader, sha256
 
 
 def user():
     return "u" + uuid.uuid4().hex[:12]
+
+
+@pytest.fixture(params=STORES)
+def stack(request):
+    return request.getfixturevalue({"local": "plain_stack", "s3": "s3_stack"}[request.param])
 
 
 @pytest.fixture
@@ -40,14 +46,14 @@ def test_of_the_same_plan(stack, ann, image, kind):
     ann.sent(upload["put"], photo)
     assert "thumbnail" in problem(ann.complete(upload), 409, "conflict")  # not without it
     again = ann.state(upload).json()["thumbnail"]
-    assert "SHA-256" in problem(ann.send(again, bytes(len(image))), 400, "bad_request")
+    store_of(stack).refuses(ann.send(again, bytes(len(image))), 400)
     ann.sent(again, image)
     a = ann.completed(upload)["attachment"]
     assert (a["width"], a["height"], a["blurhash"]) == (3000, 2000, "LEHV6nWB2yk8pyo0adR*.7kCMdnj")
     t = a["thumbnail"]
     assert (t["contentType"], t["size"], t["width"], t["height"]) == (kind, len(image), 320, 200) and a["id"] in t["id"]
     assert ann.completed(upload)["attachment"] == a
-    problem(ann.send(again, image), 409, "conflict")  # out of reach
+    store_of(stack).too_late(ann.send(again, image))  # out of reach
     with Uploader(stack, "bob") as bob, Uploader(stack, user()) as eve:
         answer = bob.thumbnail(a["id"])
         assert answer.status_code == 302
@@ -88,13 +94,13 @@ def test_of_a_file_in_parts(stack, ann):
                                          (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "image/png"),
                                          (png(10, 10), "image/jpeg"), (b"\x89PNG\r\n\x1a\n" + bytes(50), "image/png"),
                                          (jpeg(10, 10)[:22], "image/jpeg")])
-def test_what_is_none(ann, image, kind):
+def test_what_is_none(stack, ann, image, kind):
     upload = ann.created("general", b"hello", thumbnail=of(image, kind))
     ann.sent(upload["put"], b"hello")
     ann.sent(upload["thumbnail"], image)
     assert "thumbnail" in problem(ann.complete(upload), 409, "conflict")
     problem(ann.complete(upload), 404, "not_found")  # all of it was removed
-    assert ann.send(upload["thumbnail"], image).status_code == 404
+    store_of(stack).too_late(ann.send(upload["thumbnail"], image))
     problem(ann.locate(upload["id"]), 404, "not_found")
 
 
@@ -118,9 +124,10 @@ def test_what_an_image_says_counts(ann):
         assert (a["width"], a["height"]) == kept, said
 
 
-def test_it_counts(own_stack):
+@pytest.mark.parametrize("store", STORES)
+def test_it_counts(own_stack, store):
     image = png(10, 10)
-    stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_QUOTA_BYTES=1000 + len(image), PARLEY_UPLOAD_SWEEP_S=1, PARLEY_UPLOAD_PENDING_TTL_S=10)
+    stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=store, PARLEY_UPLOAD_QUOTA_BYTES=1000 + len(image), PARLEY_UPLOAD_SWEEP_S=1, PARLEY_UPLOAD_PENDING_TTL_S=10)
     with Uploader(stack, "ann") as ann:
         problem(ann.create("general", size=1001, thumbnail=of(image)), 413, "too_large")
         upload = ann.created("general", size=1000, thumbnail=of(image))
@@ -131,8 +138,8 @@ def test_it_counts(own_stack):
         assert ann.delete(file_id).status_code == 204
         left = ann.created("general", size=1000, thumbnail=of(image))
         ann.sent(left["thumbnail"], image)
-        folder = stack.run_dir / "upload"
-        assert len(list((folder / "pending").iterdir())) == 2
-        wait_until(lambda: not list((folder / "pending").iterdir()), 30, "what was abandoned is removed")
-        assert not [p for p in (folder / "files").rglob("*") if p.is_file()] and not list((folder / "sealed").iterdir())
+        kept = store_of(stack)
+        assert "0-" + left["id"] in kept.pending()
+        wait_until(lambda: not {left["id"], "0-" + left["id"]} & kept.pending(), 30, "what was abandoned is removed")
+        assert not [p for p in kept.folder.rglob("*") if p.is_file() and (left["id"] in p.name or file_id in p.name)]
         assert ann.create("general", size=1000, thumbnail=of(image)).status_code == 201
