@@ -210,7 +210,8 @@ static void on_left_removed(int error, void *userdata)
         if (error)
                 rest_store_failed(c, error);
         else
-                rest_problem(c, PARLEY_NOT_FOUND, "the upload was refused, or removed, or the file was deleted meanwhile");
+                rest_problem(c, PARLEY_NOT_FOUND,
+                             "the upload was refused, or removed, or the file was deleted meanwhile");
 }
 
 /* No request can make a file of it any more: what was sealed here after the others had removed it is nobody's */
