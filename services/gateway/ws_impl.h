@@ -61,3 +61,5 @@ void ws_ping(void *connection);
 void ws_close_connection(void *connection, unsigned code, const char *reason);
 /* The library can take more; -1: end the connection */
 int ws_on_writeable(struct ws_connection *c);
+/* All is written; -1: end the connection with its close code */
+int ws_on_timer(struct ws_connection *c);

@@ -128,6 +128,8 @@ int ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
                 return 0;
         case LWS_CALLBACK_SERVER_WRITEABLE:
                 return ws_on_writeable(c);
+        case LWS_CALLBACK_TIMER:
+                return ws_on_timer(c);
         case LWS_CALLBACK_CLOSED:
                 connection_closed(c);
                 return 0;
