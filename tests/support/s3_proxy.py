@@ -66,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         length = answer.getheader("Content-Length")
         headers = [(n, v) for n, v in answer.getheaders() if n.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server")]
         server.close()
+        proxy.hold(self.command)
         if proxy.lose(self.command):
             self.close_connection = True
             return
@@ -78,6 +79,7 @@ class Proxy:
     def __init__(self, port):
         self.port, self.mode, self.failed, self.lost = port, None, 0, 0
         self.lock, self.plan, self.losing = threading.Lock(), [], ()
+        self.holding, self.held, self.go_on = None, threading.Event(), threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads, self.server.proxy = True, self
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -90,6 +92,20 @@ class Proxy:
         """The next request of one of these reaches the server, and its answer nobody"""
         with self.lock:
             self.losing, self.lost = methods, 0
+
+    def hold_next(self, method):
+        """The answer to the next request of this method waits, after `held` is set, for `go_on`"""
+        self.held.clear()
+        self.go_on.clear()
+        self.holding = method
+
+    def hold(self, method):
+        with self.lock:
+            if method != self.holding:
+                return
+            self.holding = None
+        self.held.set()
+        assert self.go_on.wait(30)
 
     def next_mode(self):
         with self.lock:
