@@ -151,8 +151,6 @@ def test_settings_that_the_chart_gives_exist():
     known = set(re.findall(r"^\| `(PARLEY_\w+)`", (ROOT / "docs/configuration.md").read_text(), re.M))
     edge = set(re.findall(r"PARLEY_EDGE_\w+", (ROOT / "deploy/edge/nginx.conf.in").read_text()))
     assert {"PARLEY_NATS_URL", "PARLEY_PROVISION"} <= known
-    if "PARLEY_UPLOAD_STORE" not in known:  # an upload that knows no bucket yet: what the chart tells it is not read
-        known |= {"PARLEY_UPLOAD_STORE", *(f"PARLEY_S3_{n}" for n in "ENDPOINT REGION BUCKET PATH_STYLE CA ACCESS_KEY_ID SECRET_ACCESS_KEY".split())}
     for case, flags in MATRIX.items():
         for name, spec in pod_specs(render(*flags)):
             if name.endswith(("-test", "-make-secrets")):
