@@ -66,12 +66,12 @@ void place_drop(struct place *p)
 
         if (p->by.n || p->held)
                 return;
-        typing_deaf(p);
-        wheel_disarm(&p->timer);
         if (p->asking && gate_cancel(&p->gate))
                 p->asking = false;
-        if (p->asking)
+        if (p->asking) /* it goes on listening: somebody may have it in focus again before the answer comes */
                 return;
+        typing_deaf(p);
+        wheel_disarm(&p->timer);
         place_empty(p);
         HASH_DEL(all->places, p);
         metric_set(&stat_places, HASH_COUNT(all->places));

@@ -285,6 +285,25 @@ static void test_focus(void **state)
         end(f);
 }
 
+/* Out of focus and in again while presence is still asked about the channel */
+static void test_focus_while_asked(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *b = fake_connect(f, "bob", ENCODING_PROTO);
+
+        (void)state;
+        f->silent = true;
+        focus(b, ROOM);
+        focus(b, NULL);
+        focus(b, ROOM);
+        f->silent = false;
+        fake_run(f);
+        signal_of(f, "ada", "", false);
+        fake_advance(f, 200);
+        assert_int_equal(fake_count(b, TYPING), 1);
+        end(f);
+}
+
 static void test_large_channel(void **state)
 {
         struct fake *f = world();
@@ -326,11 +345,12 @@ static void test_dropped_first(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_shown_and_over), cmocka_unit_test(test_ends),
-                cmocka_unit_test(test_threads),        cmocka_unit_test(test_rate),
-                cmocka_unit_test(test_crowd_writes),   cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_removed),        cmocka_unit_test(test_focus),
-                cmocka_unit_test(test_large_channel),  cmocka_unit_test(test_dropped_first),
+                cmocka_unit_test(test_shown_and_over),    cmocka_unit_test(test_ends),
+                cmocka_unit_test(test_threads),           cmocka_unit_test(test_rate),
+                cmocka_unit_test(test_crowd_writes),      cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_removed),           cmocka_unit_test(test_focus),
+                cmocka_unit_test(test_focus_while_asked), cmocka_unit_test(test_large_channel),
+                cmocka_unit_test(test_dropped_first),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
