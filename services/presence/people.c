@@ -345,8 +345,10 @@ void people_online(struct people *p, struct person *who, bool online,
 
 bool people_is_member(const struct person *who, const struct place *place)
 {
-        if (!who || !place)
+        if (!place)
                 return false;
+        if (!who)
+                return place->everyone;
         return has_entry(who, entry_of(place, false)) || (place->everyone && !has_entry(who, entry_of(place, true)));
 }
 
@@ -354,11 +356,11 @@ bool people_may_see(const struct people *p, const struct person *viewer, const s
 {
         uint32_t i = 0, k = 0;
 
-        if (!viewer || !who)
+        if (!who)
                 return false;
         if (viewer == who)
                 return true;
-        while (i < viewer->n_channels && k < who->n_channels) {
+        while (viewer && i < viewer->n_channels && k < who->n_channels) {
                 if (viewer->channels[i] < who->channels[k])
                         i++;
                 else if (viewer->channels[i] > who->channels[k])

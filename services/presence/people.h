@@ -81,8 +81,9 @@ int people_set_everyone(struct people *p, const char *channel_id, bool everyone)
 void people_online(struct people *p, struct person *who, bool online,
                    void (*changed)(struct place *place, void *userdata), void *userdata);
 
+/* who may be NULL: a user of whom nothing is known yet, as one who has just come, is in the channels that are open to everyone */
 bool people_is_member(const struct person *who, const struct place *place);
-/* Whether one may see the other: the one function that decides. NULL never may, nor may be seen. */
+/* Whether one may see the other: the one function that decides. viewer as above; nobody sees NULL. */
 bool people_may_see(const struct people *p, const struct person *viewer, const struct person *who);
 uint32_t people_members(const struct people *p, const struct place *place);
 uint32_t people_members_online(const struct people *p, const struct place *place);

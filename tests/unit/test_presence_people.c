@@ -33,6 +33,10 @@ static void test_sharing(void **state)
         assert_int_equal(roster_everyone(w.roster, "y", true), 0);
         assert_true(may_see(&w, "ada", "bob"));
         assert_false(may_see(&w, "ada", "sue")); /* who left it */
+        /* Who has just come, and is in no other channel, of whom nothing is known yet */
+        assert_true(people_may_see(&w.roster->people, NULL, world_person(&w, "ada")));
+        assert_false(people_may_see(&w.roster->people, NULL, world_person(&w, "sue")));
+        assert_false(people_may_see(&w.roster->people, world_person(&w, "ada"), NULL));
         assert_int_equal(roster_everyone(w.roster, "y", false), 0);
         assert_false(may_see(&w, "ada", "bob"));
         world_done(&w);
