@@ -81,7 +81,7 @@ async def handle(msg):
     try:
         await look(file)
     except urllib.error.HTTPError as error:
-        if error.code != 404:  # it was deleted meanwhile
+        if error.code not in (404, 409):  # deleted, or quarantined by another, meanwhile
             print(file.attachment.id, "again later:", error, flush=True)
             await msg.nak(delay=5)
             return

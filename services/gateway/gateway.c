@@ -194,8 +194,7 @@ static int gateway_build(struct gateway *g)
                 return r;
         r = bus_link_new(&g->link, &g->loop, g->config, &g->upstream);
         if (r) {
-                log_error("PARLEY_NATS_URL cannot be used", LOG_S("url", g->config->nats.url),
-                          LOG_S("error", strerror(-r)));
+                log_error("PARLEY_NATS_URL cannot be used", LOG_S("error", strerror(-r))); /* it may hold a password */
                 return r;
         }
         r = ws_new(&g->ws, &g->loop, g->config, &g->transport);

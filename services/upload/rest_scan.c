@@ -60,6 +60,11 @@ static void put(struct rest_call *c)
                 rest_empty(c, 204);
                 return;
         }
+        /* Scans come late and twice: one that found nothing does not take back what another one found */
+        if (c->file->state == PARLEY__V1__FILE_STATE__quarantined && !c->claims.admin) {
+                rest_problem(c, PARLEY_CONFLICT, "this file is quarantined: an administrator may release it");
+                return;
+        }
         f.state = c->state;
         f.reason = (char *)(b ? b->reason : "");
         r = record_put_file(c->rest->env, &f, c->revision, on_put, c);

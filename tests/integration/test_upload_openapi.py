@@ -72,7 +72,8 @@ def test_story(api, stack):
     assert api.call("quarantineFile", token=scan, path=path, body={"reason": "Eicar"}).status_code == 204
     assert api.call("getFile", user="ada", path=path).status_code == 404
     assert api.call("releaseFile", user="ada", path=path).status_code == 403
-    assert api.call("releaseFile", token=scan, path=path).status_code == 204
+    assert api.call("releaseFile", token=scan, path=path).status_code == 409
+    assert api.call("releaseFile", token=stack.token("root", admin=True), path=path).status_code == 204
     assert api.call("getFile", user="ada", path=path).status_code == 302
 
     large = api.call("createUpload", user="ada", body={**FILE, "size": (16 << 20) + 1}).json()

@@ -69,6 +69,7 @@ async def test_held_back_until_it_is_released(held):
         for answer in (ann.locate(file_id), bob.locate(file_id), bob.thumbnail(file_id), ann.describe(file_id, room)):
             problem(answer, 404, "not_found", "quarantined")
         problem(eve.locate(file_id), 404, "not_found", "no such file")  # strangers learn nothing
+        problem(judge.post(path + "/release"), 409, "conflict", "quarantined")  # a scan that comes late
         with scanner(held, admin=True) as admin:
             assert admin.post(path + "/release").status_code == 204
         assert bob.read(file_id).content == b"hello"
