@@ -368,7 +368,7 @@ def seen_in_absence(case, channel, user, since, to, left):
             yield f"{e.client} got {name(e.event)} after the removal at {left} was answered"
         elif e.kind == "sent" and e.channel == channel and not e.retry:
             sent[e.id] = e
-        elif e.kind == "ack" and e.asked in sent:
+        elif e.kind == "ack" and e.channel == channel and e.asked in sent:
             yield f"{e.client} was acked {e.channel}/{e.seq}, sent after his removal at {left} was answered"
 
 

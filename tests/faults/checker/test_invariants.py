@@ -353,6 +353,14 @@ def test_the_removed_must_not_be_acked_what_he_sends_then():
     assert "Z" in story.letters()
 
 
+def test_the_removed_may_use_an_id_again_where_he_is_a_member():
+    story = Story()
+    for channel in (C, "elsewhere"):
+        story.record.add("eve", 1, "sent", id="mE", channel=channel, retry=False)
+    story.record.add("eve", 1, "ack", id="mE", asked="mE", channel="elsewhere", seq=20, createdAt=T0, duplicate=False)
+    assert "Z" not in story.letters()
+
+
 def test_a_client_that_never_got_whole():
     story = Story()
     story.record.add("bob", 1, "view", channel=C, start=3, cursor=5, whole=False, applied=story.applied["bob"])
