@@ -9,8 +9,8 @@ import pytest
 
 from support.images import png
 from support.stack import wait_until
-from support.stores import STORES, store_of
-from support.uploads import PART, Uploader, composite, sha256
+from support.stores import STORES, shared_stack_of, store_of
+from support.uploads import PART, Uploader, composite, problem, sha256
 
 
 def user():
@@ -20,7 +20,7 @@ def user():
 @pytest.fixture(params=STORES)
 def stack(request):
     """All of these, in a folder and in S3"""
-    return request.getfixturevalue({"local": "plain_stack", "s3": "s3_stack"}[request.param])
+    return shared_stack_of(request)
 
 
 @pytest.fixture
@@ -39,12 +39,6 @@ def bob(stack):
 def room(stack, ann, bob):
     """A private channel of both, and what the upload service needs to know of it"""
     return stack.channel(ann.user, [bob.user])
-
-
-def problem(answer, status, code):
-    assert answer.status_code == status, answer.text
-    assert answer.json()["code"] == code, answer.text
-    return answer.json()["detail"]
 
 
 # --- the way of a file ---

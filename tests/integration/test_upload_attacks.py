@@ -5,11 +5,7 @@ import uuid
 import pytest
 from support.images import png
 from support.stores import STORES
-from support.uploads import Uploader
-
-
-def problem(answer, status, code):
-    assert answer.status_code == status and answer.json()["code"] == code, answer.text
+from support.uploads import Uploader, problem
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -8,7 +8,7 @@ import pytest
 from support.images import png
 from support.openapi import Api, bad_bodies, missing, operations
 from support.stack import wait_until
-from support.stores import STORES
+from support.stores import STORES, shared_stack_of
 
 SHA256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # of hello
 FILE = {"channelId": "general", "name": "a.txt", "size": 5, "contentType": "text/plain"}
@@ -16,7 +16,7 @@ FILE = {"channelId": "general", "name": "a.txt", "size": 5, "contentType": "text
 
 @pytest.fixture(scope="module", params=STORES)
 def stack(request):
-    return request.getfixturevalue({"local": "plain_stack", "s3": "s3_stack"}[request.param])
+    return shared_stack_of(request)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from support.images import png
 from support.schema import upload_pb2
 from support.stack import ROOT, Stack, wait_until
 from support.stores import STORES
-from support.uploads import Uploader
+from support.uploads import Uploader, problem
 
 EXAMPLES = ROOT / "examples"
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -33,10 +33,6 @@ def held(request):
 def scanner(stack, **claims):
     return httpx.Client(base_url=stack.base_url, headers={"Authorization": "Bearer " + stack.token("scanner", **(claims or {"scan": True}))},
                         timeout=20)
-
-
-def problem(answer, status, code, part):
-    assert answer.status_code == status and answer.json()["code"] == code and part in answer.json()["detail"], answer.text
 
 
 async def test_held_back_until_it_is_released(held):

@@ -7,8 +7,8 @@ import pytest
 from support.client import Client
 from support.images import jpeg, png, webp
 from support.stack import wait_until
-from support.stores import STORES, store_of
-from support.uploads import PART, Uploader, sha256
+from support.stores import STORES, shared_stack_of, store_of
+from support.uploads import PART, Uploader, problem, sha256
 
 
 def user():
@@ -17,19 +17,13 @@ def user():
 
 @pytest.fixture(params=STORES)
 def stack(request):
-    return request.getfixturevalue({"local": "plain_stack", "s3": "s3_stack"}[request.param])
+    return shared_stack_of(request)
 
 
 @pytest.fixture
 def ann(stack):
     with Uploader(stack, user()) as uploader:
         yield uploader
-
-
-def problem(answer, status, code):
-    assert answer.status_code == status, answer.text
-    assert answer.json()["code"] == code, answer.text
-    return answer.json()["detail"]
 
 
 def of(image, kind="image/png", **fields):

@@ -5,6 +5,11 @@ from pathlib import Path
 STORES = ("local", "s3")
 
 
+def shared_stack_of(request):
+    """The stack of all tests whose files are in the store that the fixture's parameter names"""
+    return request.getfixturevalue({"local": "plain_stack", "s3": "s3_stack"}[request.param])
+
+
 class Local:
     """Answers with problem documents of the service itself"""
 

@@ -121,3 +121,10 @@ class Uploader:
 
     def delete(self, file_id):
         return self.rest.delete(f"/api/files/{file_id}")
+
+
+def problem(answer, status, code, part=""):
+    """Asserts that it is this problem, with this in its detail; returns the detail"""
+    assert answer.status_code == status, answer.text
+    assert answer.json()["code"] == code and part in answer.json()["detail"], answer.text
+    return answer.json()["detail"]
