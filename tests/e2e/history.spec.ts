@@ -73,3 +73,21 @@ test('who reads further up is not moved by new messages, and can jump to them', 
   await expect(grace.message('something new')).toBeInViewport();
   await expect(grace.page.getByRole('button', { name: /Jump|new message/ })).toHaveCount(0);
 });
+
+test('who is at the end stays there when something grows in the moment of a scroll', async ({ enter, page, request }) => {
+  const owner = await demoSession(request, 'Ada Lovelace');
+  const channelId = await createChannel(request, owner, unique('growing'));
+  await page.goto('/plain.html?name=Seeder');
+  await seed(page, owner, channelId, Array.from({ length: 40 }, (_, i) => `line ${i}`));
+  const ada = await enter(owner, channelId);
+  await expect(ada.message('line 39')).toBeInViewport();
+  const list = ada.page.getByRole('region', { name: 'Messages' });
+  await list.evaluate((box) => {
+    const last = [...box.querySelectorAll<HTMLElement>('.message')].at(-1)!;
+    box.scrollTop -= 1; // tells of itself with the next frame, when the list is 100 pixels longer already
+    last.style.paddingBottom = '100px';
+    return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  });
+  await expect(ada.page.getByRole('button', { name: /Jump/ })).toHaveCount(0);
+  expect(await list.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight)).toBeLessThan(2);
+});

@@ -29,13 +29,21 @@ export function useScrollAnchor(): Scroll {
   const content = useRef<HTMLOListElement>(null);
   const anchor = useRef<Anchor | undefined>(undefined);
   const follow = useRef(true);
+  const height = useRef(0); // by how much the list could be scrolled when the place was kept last. Pixels.
   const [atEnd, setAtEnd] = useState(true);
 
-  const keep = () => restore(scroller.current, content.current, follow.current ? undefined : anchor.current);
+  const keep = () => {
+    const box = scroller.current;
+    if (!box) return;
+    restore(box, content.current, follow.current ? undefined : anchor.current);
+    height.current = box.scrollHeight - box.clientHeight;
+  };
   const onScroll = () => {
     const box = scroller.current;
     if (!box) return;
-    follow.current = box.scrollHeight - box.scrollTop - box.clientHeight < AT_END_PX;
+    // The event may tell of a scrolling before something grew, and comes before the observer: growing is no scrolling away from the end.
+    const end = Math.min(height.current, box.scrollHeight - box.clientHeight);
+    follow.current = end - box.scrollTop < AT_END_PX;
     anchor.current = findAnchor(box, content.current);
     setAtEnd(follow.current);
   };
@@ -69,13 +77,12 @@ function findAnchor(box: HTMLElement, list: HTMLElement | null): Anchor | undefi
   return item && { key: item.dataset.key!, offset: item.getBoundingClientRect().top - top };
 }
 
-function restore(box: HTMLElement | null, list: HTMLElement | null, anchor: Anchor | undefined): void {
-  if (!box || !list) return;
+function restore(box: HTMLElement, list: HTMLElement | null, anchor: Anchor | undefined): void {
   if (!anchor) {
     box.scrollTop = box.scrollHeight;
     return;
   }
-  const item = list.querySelector<HTMLElement>(`[data-key="${CSS.escape(anchor.key)}"]`);
+  const item = list?.querySelector<HTMLElement>(`[data-key="${CSS.escape(anchor.key)}"]`);
   if (!item) return;
   const moved = item.getBoundingClientRect().top - box.getBoundingClientRect().top - anchor.offset;
   if (Math.abs(moved) >= 1) box.scrollTop += moved;
