@@ -298,6 +298,7 @@ int local_seal(const struct local_dir *d, const struct store_object *o, char ret
 
         if (r < 0)
                 return r;
+        (void)FAILPOINT("upload.local_seal");
         r = out_of_reach(d, o->name);
         if (r < 0)
                 return r;

@@ -22,7 +22,11 @@ struct local_store {
         struct local_dir dir;
         struct local_transfer *transfers; /* by name and part */
         unsigned n_transfers;             /* with those that were given up and still have work on the pool */
+        struct local_job *holding;        /* work on the pool that no body of its object may meet */
 };
+
+/* Whether the object is being sealed or removed right now: a body that is opened meanwhile could be written into what was looked at already */
+bool local_store_held(const struct local_store *s, const char *name);
 
 /* Nobody's body for this object is written any more; false: a piece is on its way to the disk right now */
 bool local_transfers_stop(struct local_store *s, const char *name);

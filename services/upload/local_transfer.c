@@ -248,9 +248,14 @@ static bool read_address(struct http_request *rq, struct local_store *s, struct 
 }
 
 /* Room, and nobody else at the same part: whoever comes later wins, as the earlier one may be a connection that is long dead. */
-static bool admit(struct http_request *rq, struct local_store *s, const char *key)
+static bool admit(struct http_request *rq, struct local_store *s, const char *name, const char *key)
 {
         struct local_transfer *other;
+
+        if (local_store_held(s, name)) {
+                http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS, "the upload is being completed or removed; try again");
+                return false;
+        }
 
         HASH_FIND_STR(s->transfers, key, other);
         if (other) {
@@ -307,7 +312,7 @@ void local_put_begin(struct http_request *rq, struct local_store *s)
                 return;
         }
         (void)snprintf(key, sizeof(key), "%s/%u", put.name, put.part);
-        if (!admit(rq, s, key))
+        if (!admit(rq, s, put.name, key))
                 return;
         t = transfer_new(s, &put, key);
         if (!t) {

@@ -20,6 +20,13 @@ struct rejection {
         const char *text;
 };
 
+/* Why an upload could not be begun, while that is taken back */
+struct undone {
+        const char *what;
+        int error;
+        bool recorded;
+};
+
 struct rest {
         struct env *env;
         struct auth *auth;
@@ -48,7 +55,8 @@ struct rest_call {
         void (*held_then)(struct rest_call *c); /* once it is known not to be held back, too */
         Parley__V1__FileState state;            /* that it is to have */
         const struct rejection *why;            /* a completion was refused */
-        void (*barred)(struct rest_call *c);    /* of rest_bar */
+        struct undone undone;
+        void (*barred)(struct rest_call *c); /* of rest_bar */
         void (*is_file)(struct rest_call *c);
 };
 typedef void (*rest_then)(struct rest_call *c);
@@ -85,6 +93,9 @@ void rest_thumbnail_check(struct rest_call *c, rest_then then);
 /* Sees to it that the upload never becomes a file, and goes on with `then`; or with `is_file`, and c->file, where it has become one; or
  * answers. Nothing of an upload is removed before. */
 void rest_bar(struct rest_call *c, rest_then then, rest_then is_file);
+/* An upload that could not be begun, after it was reserved: takes back what counts and what is there of c->upload, and answers as rest_unavailable.
+ * recorded: there may be a record of it. what has to stay. */
+void rest_give_back(struct rest_call *c, bool recorded, const char *what, int error);
 /* Removes the upload and answers why. why has to stay. */
 void rest_reject(struct rest_call *c, const struct rejection *why);
 /* The answer to a completion that was answered before, with c->file */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "bus/bus.h"
 #include "upload/objects.h"
@@ -99,7 +100,7 @@ static void on_recorded(int error, void *userdata)
         struct rest_call *c = userdata;
 
         if (error) {
-                rest_unavailable(c, "NATS", error); /* the sweeper, or the reservation's end, clears up */
+                rest_give_back(c, true, "NATS", error);
                 return;
         }
         metric_add(&metric_begun, 1);
@@ -118,10 +119,12 @@ static bool keep_store_id(char **ret, const struct store_result *r)
 
 static void record(struct rest_call *c)
 {
-        int r = record_put_upload(c->rest->env, c->upload, 0, on_recorded, c);
+        int r = FAILPOINT("upload.record");
 
+        if (r == 0)
+                r = record_put_upload(c->rest->env, c->upload, 0, on_recorded, c);
         if (r != 0)
-                rest_unavailable(c, "NATS", r);
+                rest_give_back(c, false, "NATS", r);
 }
 
 static void on_thumbnail_begun(int error, const struct store_result *r, void *userdata)
@@ -129,11 +132,11 @@ static void on_thumbnail_begun(int error, const struct store_result *r, void *us
         struct rest_call *c = userdata;
 
         if (error)
-                rest_unavailable(c, "the store", error);
+                rest_give_back(c, false, "the store", error);
         else if (keep_store_id(&c->upload->thumbnail_store_id, r))
                 record(c);
         else
-                rest_unavailable(c, "memory", -ENOMEM);
+                rest_give_back(c, false, "memory", -ENOMEM);
 }
 
 static void on_begun(int error, const struct store_result *r, void *userdata)
@@ -144,16 +147,16 @@ static void on_begun(int error, const struct store_result *r, void *userdata)
         int e;
 
         if (error) {
-                rest_unavailable(c, "the store", error);
+                rest_give_back(c, false, "the store", error);
         } else if (!keep_store_id(&c->upload->store_id, r)) {
-                rest_unavailable(c, "memory", -ENOMEM);
+                rest_give_back(c, false, "memory", -ENOMEM);
         } else if (!c->upload->thumbnail) {
                 record(c);
         } else {
                 objects_of_upload(c->upload, &o);
                 e = env->store->ops->begin(env->store, &o.all[1], on_thumbnail_begun, c);
                 if (e != 0)
-                        rest_unavailable(c, "the store", e);
+                        rest_give_back(c, false, "the store", e);
         }
 }
 
@@ -168,7 +171,7 @@ static void on_reserved(int error, void *userdata)
         case 0:
                 r = env->store->ops->begin(env->store, &o, on_begun, c);
                 if (r != 0)
-                        rest_unavailable(c, "the store", r);
+                        rest_give_back(c, false, "the store", r);
                 break;
         case QUOTA_E_BYTES:
                 rest_problem(c, PARLEY_TOO_LARGE, "your files would pass %llu bytes together",
@@ -182,8 +185,8 @@ static void on_reserved(int error, void *userdata)
                 rest_problem(c, PARLEY_RATE_LIMITED, "you have begun %llu uploads: complete or remove some first",
                              (unsigned long long)env->config->max_pending);
                 break;
-        default:
-                rest_unavailable(c, "NATS", error);
+        default: /* perhaps it was reserved all the same */
+                rest_give_back(c, false, "NATS", error);
         }
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/ident.h"
 #include "upload/local_store.h"
@@ -10,7 +11,7 @@
 enum op { OP_BEGIN, OP_PARTS, OP_SEAL, OP_READ, OP_PUBLISH, OP_FORGET, OP_REMOVE, OP_LIST };
 
 /* One piece of work on the pool */
-struct job {
+struct local_job {
         uv_work_t work;
         struct local_store *store;
         enum op op;
@@ -23,6 +24,8 @@ struct job {
         struct store_entry *entries;
         bool published;
         char cursor[LOCAL_CURSOR_MAX + 1]; /* OP_LIST: of this page, then of the next */
+        bool holds;
+        struct local_job *prev, *next; /* in the store's list of those that hold */
         struct store_result result;
         uint8_t data[]; /* OP_READ */
 };
@@ -34,7 +37,7 @@ static struct local_store *of(const struct store *s)
 
 static void run(uv_work_t *work)
 {
-        struct job *j = (struct job *)((char *)work - offsetof(struct job, work));
+        struct local_job *j = (struct local_job *)((char *)work - offsetof(struct local_job, work));
         const struct local_dir *d = &j->store->dir;
 
         switch (j->op) {
@@ -77,10 +80,12 @@ static int meaning(int error)
 
 static void ran(uv_work_t *work, int status)
 {
-        struct job *j = (struct job *)((char *)work - offsetof(struct job, work));
+        struct local_job *j = (struct local_job *)((char *)work - offsetof(struct local_job, work));
         struct env *env = j->store->env;
         int error = status < 0 ? status : meaning(j->error);
 
+        if (j->holds)
+                DL_DELETE(j->store->holding, j);
         j->result.parts = j->parts;
         j->result.data = j->data;
         j->result.entries = j->entries;
@@ -92,9 +97,9 @@ static void ran(uv_work_t *work, int status)
         env_end(env);
 }
 
-static struct job *job_new(struct store *s, enum op op, store_handler handler, void *userdata)
+static struct local_job *job_new(struct store *s, enum op op, store_handler handler, void *userdata)
 {
-        struct job *j = calloc(1, sizeof(*j) + (op == OP_READ ? STORE_HEAD_BYTES : 0));
+        struct local_job *j = calloc(1, sizeof(*j) + (op == OP_READ ? STORE_HEAD_BYTES : 0));
 
         if (!j)
                 return NULL;
@@ -105,7 +110,7 @@ static struct job *job_new(struct store *s, enum op op, store_handler handler, v
         return j;
 }
 
-static int submit(struct job *j)
+static int submit(struct local_job *j)
 {
         struct env *env = j->store->env;
         int r = uv_queue_work(env->loop, &j->work, run, ran);
@@ -114,14 +119,24 @@ static int submit(struct job *j)
                 free(j);
                 return r;
         }
+        if (j->holds)
+                DL_APPEND(j->store->holding, j);
         env_begin(env);
         return 0;
+}
+
+bool local_store_held(const struct local_store *s, const char *name)
+{
+        for (const struct local_job *j = s->holding; j; j = j->next)
+                if (strcmp(j->name, name) == 0)
+                        return true;
+        return false;
 }
 
 static int start(struct store *s, enum op op, const struct store_object *o, store_handler handler, void *userdata)
 {
         size_t n = strlen(o->name);
-        struct job *j = n <= LOCAL_NAME_MAX ? job_new(s, op, handler, userdata) : NULL;
+        struct local_job *j = n <= LOCAL_NAME_MAX ? job_new(s, op, handler, userdata) : NULL;
 
         if (!j)
                 return n <= LOCAL_NAME_MAX ? -ENOMEM : -EINVAL;
@@ -129,6 +144,7 @@ static int start(struct store *s, enum op op, const struct store_object *o, stor
         memcpy(j->name, o->name, n + 1);
         j->object.name = j->name;
         j->object.store_id = j->object.content_type = "";
+        j->holds = op == OP_SEAL || op == OP_REMOVE;
         return submit(j);
 }
 
@@ -169,7 +185,7 @@ static int remove_object(struct store *s, const struct store_object *o, store_ha
 
 static int list(struct store *s, bool published, const char *cursor, store_handler handler, void *userdata)
 {
-        struct job *j = strlen(cursor) <= LOCAL_CURSOR_MAX ? job_new(s, OP_LIST, handler, userdata) : NULL;
+        struct local_job *j = strlen(cursor) <= LOCAL_CURSOR_MAX ? job_new(s, OP_LIST, handler, userdata) : NULL;
 
         if (!j)
                 return strlen(cursor) <= LOCAL_CURSOR_MAX ? -ENOMEM : -EINVAL;

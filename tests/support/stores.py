@@ -35,6 +35,9 @@ class Local:
     def pending(self):
         return {p.name for p in (self.folder / "pending").iterdir()}
 
+    def joining(self):
+        return set()  # parts are pending here
+
     def forgotten(self, upload_id):
         return upload_id not in self.pending()
 
@@ -66,6 +69,10 @@ class S3:
 
     def files(self):
         return self._names("files")
+
+    def joining(self):
+        """What the server keeps of uploads in parts"""
+        return {str(p) for p in self.folder.rglob("*") if ".sgwtmp" in str(p)}
 
     def _names(self, place):
         folder = Path(self.folder / place)
