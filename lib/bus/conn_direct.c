@@ -56,8 +56,7 @@ unsigned conn_direct_drain(struct conn *c)
 {
         unsigned n = 0;
 
-        for (struct conn_sub *s = c->subs; c->n_direct > 0 && s != NULL; s = s->next)
-                if (s->direct)
-                        n += drain(c, s);
+        for (struct conn_sub *s = c->directs; s != NULL; s = s->next)
+                n += drain(c, s);
         return n;
 }

@@ -30,12 +30,12 @@ struct conn {
         natsSubscription
                 *acks; /* to ack_prefix: without a thread. They also keep the memory of nc while the loop uses it. */
         struct loop_item answers_done;
-        struct conn_sub *subs;
+        struct conn_sub *subs,
+                *directs; /* with a thread of nats.c, and without (conn_direct.c): the latter are gone through often */
         natsMsg *trash[CONN_TRASH_MAX]; /* loop only: to be released */
         unsigned n_trash;
         size_t trash_bytes;
-        unsigned n_direct; /* of subs: conn_direct.c */
-        unsigned n_subs;   /* of which nats.c has not yet said that it is done */
+        unsigned n_subs; /* of both, of which nats.c has not yet said that it is done */
         uv_work_t work;
         bool working;
         int error; /* of connecting */
@@ -60,7 +60,7 @@ struct conn {
 struct conn_sub {
         struct loop_item done; /* posted after the last delivery */
         struct conn *conn;
-        struct conn_sub *next, **prev; /* in conn->subs */
+        struct conn_sub *next, **prev; /* in conn->subs or conn->directs */
         natsSubscription *sub;
         bus_handler handler; /* loop only; NULL: unsubscribed */
         bool direct;         /* conn_direct.c */

@@ -103,7 +103,6 @@ void conn_sub_done(struct loop_item *item, bool drop)
         *s->prev = s->next;
         natsSubscription_Destroy(s->sub);
         c->n_subs--;
-        c->n_direct -= s->direct;
         free(s);
         conn_settle(c);
 }
@@ -118,13 +117,14 @@ static void on_complete(void *closure)
 
 void conn_sub_link(struct conn *c, struct conn_sub *sub)
 {
-        sub->next = c->subs;
-        sub->prev = &c->subs;
+        struct conn_sub **list = sub->direct ? &c->directs : &c->subs;
+
+        sub->next = *list;
+        sub->prev = list;
         if (sub->next != NULL)
                 sub->next->prev = &sub->next;
-        c->subs = sub;
+        *list = sub;
         c->n_subs++;
-        c->n_direct += sub->direct;
 }
 
 int conn_subscribe(struct conn *c, const char *subject, const char *queue, bus_handler handler, void *userdata,
@@ -164,12 +164,18 @@ void conn_unsubscribe(struct conn_sub *sub)
                 inbox_post(sub->conn->options.inbox, &sub->done.inbox);
 }
 
-void conn_subs_release(struct conn *c)
+static void subs_release(struct conn_sub *list)
 {
-        for (struct conn_sub *s = c->subs; s != NULL; s = s->next) {
+        for (struct conn_sub *s = list; s != NULL; s = s->next) {
                 natsSubscription_Destroy(s->sub);
                 s->sub = NULL;
         }
+}
+
+void conn_subs_release(struct conn *c)
+{
+        subs_release(c->subs);
+        subs_release(c->directs);
 }
 
 /* --- answers --- */
