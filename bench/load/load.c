@@ -275,10 +275,12 @@ static void do_resume(struct control *c, const char *line)
         report_resume(&r, c->connected, start);
 }
 
-static void do_cut(struct control *c)
+static void do_cut(struct control *c, const char *line)
 {
-        order(c, (struct command){.phase = PHASE_CUT, .n = c->connected});
-        printf("{\"cut\":%u}\n", c->connected);
+        unsigned keep = (unsigned)argument(line, "keep", 0);
+
+        order(c, (struct command){.phase = PHASE_CUT, .n = c->connected, .keep = keep});
+        printf("{\"kept\":%u}\n", keep);
 }
 
 static void obey(struct control *c, const char *line)
@@ -288,7 +290,7 @@ static void obey(struct control *c, const char *line)
         else if (strncmp(line, "load ", 5) == 0)
                 do_load(c, line);
         else if (strncmp(line, "cut", 3) == 0)
-                do_cut(c);
+                do_cut(c, line);
         else if (strncmp(line, "resume ", 7) == 0)
                 do_resume(c, line);
         else

@@ -44,7 +44,7 @@ static const char help[] =
         "of JSON:\n"
         "  connect n=N                      until the first N clients are ready\n"
         "  load rate=R seconds=S [warmup=S] [senders=N] [edits=0..1] [settle=S]    open loop; latency counts from when a message was meant to be sent\n"
-        "  cut                              closes all connections at once\n"
+        "  cut [keep=N]                     closes all connections at once, or all but those of the first N clients\n"
         "  resume expect=N [timeout=S]      reconnects all at once, until each client has N missed events in each of its rooms\n"
         "\n"
         "  --speak=json|proto|text   Parley's subprotocols, with chains verified, or texts from templates (text)\n"

@@ -23,6 +23,7 @@ struct command {
         unsigned senders; /* load: the first of the plan */
         unsigned edits;   /* load: of 1000 messages */
         uint8_t run;      /* load: tells its messages from those of others */
+        unsigned keep;    /* cut: clients that stay, the first of the plan */
         unsigned expect;  /* resume: events that each room of each client has missed */
 };
 

@@ -154,7 +154,7 @@ static void begin(struct worker *w)
         else if (w->c.phase == PHASE_RESUME)
                 begin_resume(w);
         else if (w->c.phase == PHASE_CUT)
-                for (unsigned i = 0; i < w->begun; i++)
+                for (unsigned i = share(w, w->c.keep); i < w->begun; i++)
                         session_cut(&w->sessions[i]);
 }
 

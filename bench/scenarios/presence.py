@@ -20,6 +20,7 @@ HELP = "10,000 connections that watch 50 users each, 10 % come and go a minute, 
 QUICK = True
 CLIENTS, WATCHED, BLOCK = 10000, 50, 100
 RATE, GRACE_MS = 5000, 1000
+LEAD_S, STEP_S = 4, 0.2  # until what somebody does is told to all; between two steps of those who come and go
 SETTLED_S, BYTES_A_USER = 5, 512
 MANY = 5000   # users, below which what the service takes once, whoever comes, is most of its memory
 COUNTERS = ("reports", "tidings", "queries", "changes")
@@ -32,13 +33,14 @@ def people(n):
 
 
 class Side:
-    """The same stack with watchers, or without."""
+    """The same stack with watchers, or without. Of all clients as many come during a load as leave, so that their number stays."""
 
     def __init__(self, ctx, system, ready, watch, moving):
         self.ctx, self.system, self.stack, self.name = ctx, system, system.stack, "parley-watching" if watch else "parley"
+        self.n, self.moving, self.runs, self.shares = len(ready) - 2 * moving, moving, [], []
         self.load = ctx.load_ready(system, ready, procs=2, name=self.name, watch=watch)
-        self.guests = ctx.load_ready(system, ready[-moving:], name=f"{self.name}-guests")
-        self.n, self.moving, self.runs, self.shares = len(ready) - moving, moving, [], []
+        # whom they watch goes by their place in the plan, from which the first are connected
+        self.leaving, self.coming = (ctx.load_ready(system, ready[-k * moving:] + ready[:-k * moving], name=f"{self.name}-{k}", watch=watch) for k in (2, 1))
 
     def counters(self):
         return {c: self.stack.metric("presence", f"parley_presence_{c}_total") for c in COUNTERS}
@@ -54,27 +56,35 @@ class Side:
             time.sleep(2 * GRACE_MS / 1000)  # a poll with an end
         self.system.settle()
 
-    def move(self, guests):
-        """They are there for half of the load."""
-        guests.connect()
-        time.sleep(self.ctx.args.seconds / 2)
-        guests.ask("cut")
+    def move(self, leaving, coming, seconds):
+        """One comes and one leaves at a time, evenly."""
+        began, told = time.monotonic(), 0
+        while told < self.moving:
+            time.sleep(STEP_S)
+            told = min(self.moving, round(self.moving * (time.monotonic() - began) / seconds))
+            coming.connect(max(1, told))
+            leaving.ask("cut", keep=self.moving - told)
 
     def run(self):
-        """All come, talk while guests come and go, and leave."""
-        ctx, gateway = self.ctx, self.stack.pid("gateway")
-        with self.load as load, self.guests as guests:
+        """All come, talk while some come and go, and leave. Who comes is told with some delay: coming and going begin before the load."""
+        ctx, gateway, seconds = self.ctx, self.stack.pid("gateway"), self.ctx.args.seconds
+        with self.load as load, self.leaving as leaving, self.coming as coming:
             load.connect(self.n)
+            leaving.connect(self.moving)
             self.calm()
-            told, cpu, began = self.counters(), procs.cpu_s([gateway]), time.monotonic()
-            mover = threading.Thread(target=self.move, args=(guests,))
+            mover = threading.Thread(target=self.move, args=(leaving, coming, LEAD_S + seconds))
             mover.start()
-            found = load.run(RATE, ctx.args.seconds, senders=2)
-            mover.join()
+            time.sleep(LEAD_S)
+            told, cpu, began = self.counters(), procs.cpu_s([gateway]), time.monotonic()
+            frames = self.stack.metric("gateway", "parley_gateway_presence_frames_total")
+            found = load.run(RATE, seconds, senders=2)
             spent, took = procs.cpu_s([gateway]) - cpu, time.monotonic() - began
+            frames = self.stack.metric("gateway", "parley_gateway_presence_frames_total") - frames
             told = {c: v - told[c] for c, v in self.counters().items()}
+            mover.join()
         assert flawless(found), f"{self.name}: {flaws(found)}"
-        ctx.say(f"{self.name}: p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms, gateway {spent:.2f} s of CPU in {took:.1f} s, {self.moving} came and left; "
+        ctx.say(f"{self.name}: p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms, gateway {spent:.2f} s of CPU in {took:.1f} s, "
+                f"{frames / took:.0f} frames of presence a second; "
                 f"on NATS {told['changes']:.0f} changes, {told['reports']:.0f} reports of gateways, {told['tidings']:.0f} tidings, {told['queries']:.0f} questions")
         self.shares.append(spent / found["delivered"] * 1e6)
         self.runs.append(dataclasses.replace(to_result("presence", self.system, found), system=self.name, cpu_us_per_msg=self.shares[-1]))
@@ -103,7 +113,7 @@ async def see_storm(ctx, system, ready, load, n):
 
 def run(ctx):
     n = ctx.args.conns[0] if ctx.args.conns else 300 if ctx.quick else CLIENTS
-    moving = max(2, int(n * ctx.args.seconds / 600))
+    moving = max(2, int(n * (LEAD_S + ctx.args.seconds) / 600))
     with contextlib.ExitStack() as stack:
         system = stack.enter_context(ctx.started(ctx.systems["parley"](PARLEY_PRESENCE_GRACE_MS=GRACE_MS)))
         before = procs.rss_kb(system.stack.pid("presence"))
