@@ -44,6 +44,13 @@ void objects_of_file(const Parley__V1__StoredFile *f, struct objects *ret)
                 add_thumbnail(ret, "", a->thumbnail->content_type, a->thumbnail->size);
 }
 
+void objects_of_id(const char *id, struct objects *ret)
+{
+        ret->all[0] = (struct store_object){.name = id, .store_id = "", .content_type = "", .n_parts = 1};
+        ret->n = 1;
+        add_thumbnail(ret, "", "", 0);
+}
+
 uint64_t objects_bytes(const struct objects *o)
 {
         uint64_t bytes = 0;

@@ -17,6 +17,8 @@ struct objects {
 };
 
 void objects_of_upload(const Parley__V1__PendingUpload *u, struct objects *ret);
+/* Of what may have been a file with this id, of which nothing is known */
+void objects_of_id(const char *id, struct objects *ret);
 void objects_of_file(const Parley__V1__StoredFile *f, struct objects *ret);
 /* ret: OBJECTS_NAME_MAX + 1 bytes */
 void objects_thumbnail_name(const char *id, char *ret);

@@ -11,11 +11,35 @@ static void drop(Parley__V1__UserFiles *u, size_t i)
         u->reservations[i] = u->reservations[--u->n_reservations];
 }
 
-static void drop_overdue(Parley__V1__UserFiles *u, uint64_t now_ms)
+/* Those that are over are kept for a while, the latest QUOTA_KEPT_MAX of them */
+static void drop_old(Parley__V1__UserFiles *u, uint64_t now_ms)
 {
-        for (size_t i = u->n_reservations; i-- > 0;)
-                if (u->reservations[i]->expires_at_ms <= now_ms)
-                        drop(u, i);
+        size_t oldest, n_over;
+
+        do {
+                oldest = n_over = 0;
+                for (size_t i = 0; i < u->n_reservations; i++) {
+                        if (u->reservations[i]->expires_at_ms > now_ms)
+                                continue;
+                        if (n_over++ == 0 || u->reservations[i]->expires_at_ms < u->reservations[oldest]->expires_at_ms)
+                                oldest = i;
+                }
+                if (n_over == 0 ||
+                    (n_over <= QUOTA_KEPT_MAX && u->reservations[oldest]->expires_at_ms + QUOTA_KEEP_MS > now_ms))
+                        return;
+                drop(u, oldest);
+        } while (true);
+}
+
+static void forget_freed(Parley__V1__UserFiles *u, uint64_t now_ms)
+{
+        size_t n = 0;
+
+        while (n < u->n_freed && (u->freed[n]->until_ms <= now_ms || u->n_freed - n >= QUOTA_FREED_MAX))
+                protobuf_c_message_free_unpacked(&u->freed[n++]->base, NULL);
+        u->n_freed -= n;
+        if (n)
+                memmove(u->freed, u->freed + n, u->n_freed * sizeof(*u->freed));
 }
 
 /* The index, or n_reservations */
@@ -28,15 +52,19 @@ static size_t find(const Parley__V1__UserFiles *u, const char *id)
         return i;
 }
 
-static int within(const Parley__V1__UserFiles *u, uint64_t size, const struct quota_limits *limits)
+static int within(const Parley__V1__UserFiles *u, uint64_t size, const struct quota_limits *limits, uint64_t now_ms)
 {
-        uint64_t bytes = u->bytes;
+        uint64_t bytes = u->bytes, n_pending = 0;
 
-        for (size_t i = 0; i < u->n_reservations; i++)
+        for (size_t i = 0; i < u->n_reservations; i++) {
+                if (u->reservations[i]->expires_at_ms <= now_ms)
+                        continue;
                 bytes += u->reservations[i]->size;
-        if (u->n_reservations >= limits->max_pending)
+                n_pending++;
+        }
+        if (n_pending >= limits->max_pending)
                 return QUOTA_E_PENDING;
-        if (limits->max_files && u->files + u->n_reservations >= limits->max_files)
+        if (limits->max_files && u->files + n_pending >= limits->max_files)
                 return QUOTA_E_FILES;
         if (limits->max_bytes && (size > limits->max_bytes || bytes > limits->max_bytes - size))
                 return QUOTA_E_BYTES;
@@ -67,17 +95,65 @@ static int reserve(Parley__V1__UserFiles *u, const struct quota_change *change)
         return 0;
 }
 
+static bool was_freed(const Parley__V1__UserFiles *u, const char *id)
+{
+        for (size_t i = 0; i < u->n_freed; i++)
+                if (strcmp(u->freed[i]->id, id) == 0)
+                        return true;
+        return false;
+}
+
+static int note_freed(Parley__V1__UserFiles *u, const char *id, uint64_t now_ms)
+{
+        Parley__V1__UserFiles__Freed *one = malloc(sizeof(*one)),
+                                     **all = realloc(u->freed, (u->n_freed + 1) * sizeof(*all));
+        char *copy = strdup(id);
+
+        if (all)
+                u->freed = all;
+        if (!one || !all || !copy) {
+                free(one);
+                free(copy);
+                return -ENOMEM;
+        }
+        parley__v1__user_files__freed__init(one);
+        one->id = copy;
+        one->until_ms = now_ms + QUOTA_FREED_MS;
+        all[u->n_freed++] = one;
+        return 0;
+}
+
+/* i: its reservation. Where there is one it is not counted yet, and a commit that comes later finds nothing to count. */
+static int take_off(Parley__V1__UserFiles *u, const struct quota_change *change, size_t i, uint64_t now_ms)
+{
+        int r;
+
+        if (was_freed(u, change->id))
+                return 0;
+        r = note_freed(u, change->id, now_ms);
+        if (r < 0)
+                return r;
+        if (i < u->n_reservations) {
+                drop(u, i);
+                return 0;
+        }
+        u->bytes -= change->size < u->bytes ? change->size : u->bytes;
+        u->files -= u->files > 0;
+        return 0;
+}
+
 int quota_apply(Parley__V1__UserFiles *u, const struct quota_change *change, const struct quota_limits *limits,
                 uint64_t now_ms)
 {
         size_t i;
         int r;
 
-        drop_overdue(u, now_ms);
+        drop_old(u, now_ms);
+        forget_freed(u, now_ms);
         i = find(u, change->id);
         switch (change->kind) {
         case QUOTA_RESERVE:
-                r = within(u, change->size, limits);
+                r = within(u, change->size, limits, now_ms);
                 return r ? r : reserve(u, change);
         case QUOTA_COMMIT:
                 if (i == u->n_reservations)
@@ -91,14 +167,7 @@ int quota_apply(Parley__V1__UserFiles *u, const struct quota_change *change, con
                         drop(u, i);
                 return 0;
         case QUOTA_FREE:
-                if (i <
-                    u->n_reservations) { /* not counted yet; then a commit that comes later finds nothing to count */
-                        drop(u, i);
-                        return 0;
-                }
-                u->bytes -= change->size < u->bytes ? change->size : u->bytes;
-                u->files -= u->files > 0;
-                return 0;
+                return take_off(u, change, i, now_ms);
         }
         return -EINVAL;
 }

@@ -13,19 +13,25 @@ struct quota_limits {
 
 enum quota_error { QUOTA_E_BYTES = 1, QUOTA_E_FILES, QUOTA_E_PENDING };
 
+/* A reservation that is over counts no more, but is kept for so long: a completion that is ended late, by the sweeper, finds it and is counted. ms */
+#define QUOTA_KEEP_MS (UINT64_C(7) * 86400 * 1000)
+#define QUOTA_KEPT_MAX 1000u /* of those; and so many files that were freed are remembered, each for QUOTA_FREED_MS */
+#define QUOTA_FREED_MAX 200u
+#define QUOTA_FREED_MS (UINT64_C(2) * 86400 * 1000)
+
 struct quota_change {
         enum quota_kind {
                 QUOTA_RESERVE, /* an upload begins */
-                QUOTA_COMMIT, /* it became a file. Counts it also when the reservation is over; a second time does nothing only while it is there */
+                QUOTA_COMMIT, /* it became a file. Counts where there is a reservation, also one that is over, and drops that: once */
                 QUOTA_RELEASE, /* it was given up */
-                QUOTA_FREE,    /* a file of this size is gone */
+                QUOTA_FREE,    /* a file of this size is gone; once, as long as it is remembered */
         } kind;
         const char *id;
         uint64_t size;
         uint64_t expires_at_ms; /* RESERVE */
 };
 
-/* Applies a change to u, whose reservations that are over it drops. Everything of u is malloc'ed, as protobuf-c unpacks it.
- * 0, QUOTA_E_*, -ENOMEM; u is only changed by what is over unless 0 */
+/* Applies a change to u, from which it drops what need not be kept any longer. Everything of u is malloc'ed, as protobuf-c unpacks it.
+ * 0, QUOTA_E_*, -ENOMEM; u is only changed by what was dropped unless 0 */
 int quota_apply(Parley__V1__UserFiles *u, const struct quota_change *change, const struct quota_limits *limits,
                 uint64_t now_ms);

@@ -1,11 +1,17 @@
+/* In this order, so that whoever comes after a death at any point goes on, by the record alone:
+ *
+ *   FILES     the file is removing: gone for everybody
+ *   objects
+ *   quota     counts it no more, once
+ *   FILES     the record is gone */
 #include "upload/removal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/ident.h"
-#include "base/log.h"
 #include "bus/bus.h"
 #include "upload/objects.h"
 #include "upload/quota.h"
@@ -36,33 +42,25 @@ static void end(struct removal *m, int error, const char *what)
         env_end(env);
 }
 
-static void on_freed(int error, void *userdata)
-{
-        struct removal *m = userdata;
-
-        if (error)
-                log_warn("the quota of a user counts a file that is gone", LOG_S("user", m->file->user_id),
-                         LOG_S("file", m->id), LOG_I("error", error));
-        end(m, 0, NULL);
-}
-
 static void on_unrecorded(int error, void *userdata)
 {
         struct removal *m = userdata;
-        struct quota_change change = {.kind = QUOTA_FREE, .id = m->id};
-        struct objects o;
         int r = error;
 
         if (error == BUS_E_CONFLICT && ++m->tries < TRIES_MAX)
                 r = look(m);
-        else if (error == 0) {
-                objects_of_file(m->file, &o);
-                change.size = objects_bytes(&o);
-                r = quota_run(m->env->quota, m->file->user_id, &change, on_freed, m);
-                if (r != 0)
-                        on_freed(r, m);
-                return;
-        }
+        if (r != 0 || error == 0)
+                end(m, r, "NATS");
+}
+
+static void on_freed(int error, void *userdata)
+{
+        struct removal *m = userdata;
+        int r = error;
+
+        (void)FAILPOINT("upload.removal_freed");
+        if (r == 0)
+                r = record_delete_file(m->env, m->id, m->revision, on_unrecorded, m);
         if (r != 0)
                 end(m, r, "NATS");
 }
@@ -70,27 +68,71 @@ static void on_unrecorded(int error, void *userdata)
 static void on_removed(int error, void *userdata)
 {
         struct removal *m = userdata;
-        int r = error ? error : record_delete_file(m->env, m->id, m->revision, on_unrecorded, m);
+        struct quota_change change = {.kind = QUOTA_FREE, .id = m->id};
+        struct objects o;
+        int r = error;
 
+        (void)FAILPOINT("upload.removal_removed");
+        if (r == 0) {
+                objects_of_file(m->file, &o);
+                change.size = objects_bytes(&o);
+                r = quota_run(m->env->quota, m->file->user_id, &change, on_freed, m);
+        }
         if (r != 0)
                 end(m, r, error ? "the store" : "NATS");
+}
+
+/* Read again: for its revision */
+static void on_marked(int error, void *userdata)
+{
+        struct removal *m = userdata;
+        int r = error;
+
+        (void)FAILPOINT("upload.removal_marked");
+        if (error == 0 || (error == BUS_E_CONFLICT && m->tries < TRIES_MAX))
+                r = look(m);
+        if (r != 0)
+                end(m, r, "NATS");
+}
+
+static void on_nothing_left(int error, void *userdata)
+{
+        end(userdata, error, "the store");
+}
+
+/* Whether there never was such a file, or its record was lost with what NATS had last: no id is used twice, so what has this name may go. */
+static void remove_unrecorded(struct removal *m)
+{
+        struct objects o;
+
+        objects_of_id(m->id, &o);
+        objects_run(m->env, &o, m->env->store->ops->remove, on_nothing_left, m);
 }
 
 static void on_file(int error, ProtobufCMessage *message, uint64_t revision, void *userdata)
 {
         struct removal *m = userdata;
         struct objects o;
+        int r = 0;
 
         if (m->file)
                 protobuf_c_message_free_unpacked(&m->file->base, NULL);
         m->file = (Parley__V1__StoredFile *)message;
         m->revision = revision;
-        if (error || !m->file->attachment) {
-                end(m, error == BUS_E_NOT_FOUND ? 0 : error ? error : -EBADMSG, "NATS");
-                return;
+        if (error == BUS_E_NOT_FOUND) {
+                remove_unrecorded(m);
+        } else if (error || !m->file->attachment) {
+                end(m, error ? error : -EBADMSG, "NATS");
+        } else if (m->file->state == PARLEY__V1__FILE_STATE__removing) {
+                objects_of_file(m->file, &o);
+                objects_run(m->env, &o, m->env->store->ops->remove, on_removed, m);
+        } else {
+                m->tries++;
+                m->file->state = PARLEY__V1__FILE_STATE__removing;
+                r = record_put_file(m->env, m->file, revision, on_marked, m);
         }
-        objects_of_file(m->file, &o);
-        objects_run(m->env, &o, m->env->store->ops->remove, on_removed, m);
+        if (r != 0)
+                end(m, r, "NATS");
 }
 
 static int look(struct removal *m)

@@ -1,5 +1,5 @@
-/* Removing a file for good: its objects, its record, what counts for its owner's quota, in this order, so that what a death leaves behind is still
- * known. */
+/* Removing a file for good. From the first step on nobody reads it any more; a removal that was interrupted leaves a record in the state removing, and
+ * whoever asks for it again goes on. Of an id without a record the objects are removed all the same. */
 #pragma once
 
 #include "upload/env.h"

@@ -304,7 +304,7 @@ static void on_file(int error, ProtobufCMessage *m, uint64_t revision, void *use
         c->revision = revision;
         if (error && error != BUS_E_NOT_FOUND)
                 rest_unavailable(c, "NATS", error);
-        else if (m && c->file->attachment)
+        else if (m && c->file->attachment && (c->file->state != PARLEY__V1__FILE_STATE__removing || c->removing_too))
                 g.then(c);
         else if (g.absent)
                 g.absent(c);

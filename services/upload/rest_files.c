@@ -239,6 +239,8 @@ void rest_delete_file(struct http_request *rq, void *userdata)
 {
         struct rest_call *c = rest_begin(rq, userdata);
 
-        if (c)
-                rest_file(c, remove_file, NULL);
+        if (!c)
+                return;
+        c->removing_too = true; /* whoever was interrupted goes on */
+        rest_file(c, remove_file, NULL);
 }

@@ -1,23 +1,11 @@
 """Uploads that could not be begun: nothing of them counts for the quota, and nothing stays in the store."""
 
-import nats
 import pytest
-from support.schema import upload_pb2
 from support.stack import wait_until
 from support.stores import STORES, store_of
-from support.uploads import PART, Uploader
+from support.uploads import PART, Uploader, counted
 
 GIB = 1 << 30
-
-
-async def counted(stack, user):
-    nc = await nats.connect(stack.nats_url)
-    try:
-        value = await (await nc.jetstream().key_value("FILES")).get(f"user.{user}")
-        files = upload_pb2.UserFiles.FromString(value.value or b"")
-        return files.bytes, files.files, len(files.reservations)
-    finally:
-        await nc.close()
 
 
 async def test_s3_was_away(shared_stack):

@@ -3,11 +3,9 @@ that does not count."""
 
 from concurrent.futures import ThreadPoolExecutor
 
-import nats
 import pytest
 from support.s3_proxy import Proxy
-from support.schema import upload_pb2
-from support.uploads import Uploader
+from support.uploads import Uploader, counted
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +22,6 @@ def proxied(stack):
         yield proxy
     stack.stop("upload")
     stack.start("upload")
-
-
-async def counted(stack, user):
-    nc = await nats.connect(stack.nats_url)
-    try:
-        value = await (await nc.jetstream().key_value("FILES")).get(f"user.{user}")
-        files = upload_pb2.UserFiles.FromString(value.value or b"")
-        return files.bytes, files.files, len(files.reservations)
-    finally:
-        await nc.close()
 
 
 @pytest.mark.parametrize("user", ["gives-up", "deletes"])

@@ -3,6 +3,9 @@
 import hashlib
 
 import httpx
+import nats
+
+from .schema import upload_pb2
 
 PART = 16 << 20
 
@@ -121,6 +124,17 @@ class Uploader:
 
     def delete(self, file_id):
         return self.rest.delete(f"/api/files/{file_id}")
+
+
+async def counted(stack, user):
+    """What counts for his quota: bytes and number of files, and how many uploads that were begun"""
+    nc = await nats.connect(stack.nats_url)
+    try:
+        value = await (await nc.jetstream().key_value("FILES")).get(f"user.{user}")
+        files = upload_pb2.UserFiles.FromString(value.value or b"")  # empty: nothing counts
+        return files.bytes, files.files, len(files.reservations)
+    finally:
+        await nc.close()
 
 
 def problem(answer, status, code, part=""):

@@ -254,12 +254,60 @@ static void test_quota(void **state)
         assert_int_equal(change(u, QUOTA_COMMIT, "c", 1, 20), 0);
         assert_int_equal(change(u, QUOTA_RESERVE, "f", 1, 20), QUOTA_E_FILES);
         assert_int_equal(change(u, QUOTA_RESERVE, "f", 38, 70), 0); /* the others are over */
-        assert_int_equal(u->n_reservations, 1);
+        assert_int_equal(change(u, QUOTA_RESERVE, "g", 1, 70), 0);
+        assert_int_equal(change(u, QUOTA_RESERVE, "h", 1, 70), QUOTA_E_FILES); /* two files, two that are pending */
         assert_int_equal(change(u, QUOTA_FREE, "a", 60, 70), 0);
         assert_true(u->bytes == 1 && u->files == 1);
-        assert_int_equal(change(u, QUOTA_FREE, "c", 999, 70), 0);
-        assert_int_equal(change(u, QUOTA_FREE, "c", 999, 70), 0);
-        assert_true(u->bytes == 0 && u->files == 0);
+        protobuf_c_message_free_unpacked(&u->base, NULL);
+}
+
+/* A completion that was ended when its reservation was over counts all the same, for a week */
+static void test_quota_late(void **state)
+{
+        Parley__V1__UserFiles *u = files_new();
+
+        (void)state;
+        assert_int_equal(change(u, QUOTA_RESERVE, "a", 60, 0), 0);
+        assert_int_equal(change(u, QUOTA_RESERVE, "b", 7, 0), 0);
+        assert_int_equal(change(u, QUOTA_RESERVE, "c", 8, 0), 0);
+        assert_int_equal(change(u, QUOTA_RELEASE, "c", 8, 60), 0);
+        assert_int_equal(change(u, QUOTA_COMMIT, "c", 8, 60), 0); /* given up: never counts */
+        assert_int_equal(change(u, QUOTA_COMMIT, "a", 60, 49 + QUOTA_KEEP_MS), 0);
+        assert_true(u->bytes == 60 && u->files == 1 && u->n_reservations == 1);
+        assert_int_equal(change(u, QUOTA_COMMIT, "b", 7, 50 + QUOTA_KEEP_MS), 0);
+        assert_true(u->bytes == 60 && u->files == 1 && u->n_reservations == 0);
+        protobuf_c_message_free_unpacked(&u->base, NULL);
+}
+
+/* Removals are repeated: only the first one takes off */
+static void test_quota_freed(void **state)
+{
+        Parley__V1__UserFiles *u = files_new();
+        char id[] = "000";
+
+        (void)state;
+        u->bytes = 1000;
+        u->files = 1000;
+        assert_int_equal(change(u, QUOTA_FREE, "a", 10, 0), 0);
+        assert_int_equal(change(u, QUOTA_FREE, "b", 20, 0), 0);
+        assert_int_equal(change(u, QUOTA_FREE, "a", 10, QUOTA_FREED_MS - 1), 0);
+        assert_true(u->bytes == 970 && u->files == 998 && u->n_freed == 2);
+        assert_int_equal(change(u, QUOTA_FREE, "c", UINT64_MAX, QUOTA_FREED_MS), 0); /* never below nothing */
+        assert_true(u->bytes == 0 && u->files == 997 && u->n_freed == 1);
+        /* before it was counted */
+        assert_int_equal(change(u, QUOTA_RESERVE, "d", 5, QUOTA_FREED_MS), QUOTA_E_FILES);
+        u->files = 1;
+        assert_int_equal(change(u, QUOTA_RESERVE, "d", 5, QUOTA_FREED_MS), 0);
+        assert_int_equal(change(u, QUOTA_FREE, "d", 5, QUOTA_FREED_MS), 0);
+        assert_int_equal(change(u, QUOTA_COMMIT, "d", 5, QUOTA_FREED_MS), 0);
+        assert_int_equal(change(u, QUOTA_FREE, "d", 5, QUOTA_FREED_MS), 0);
+        assert_true(u->bytes == 0 && u->files == 1 && u->n_reservations == 0);
+        for (unsigned i = 0; i < 2 * QUOTA_FREED_MAX; i++) {
+                (void)snprintf(id, sizeof(id), "%03u", i);
+                assert_int_equal(change(u, QUOTA_FREE, id, 1, QUOTA_FREED_MS), 0);
+        }
+        assert_int_equal(u->n_freed, QUOTA_FREED_MAX);
+        assert_string_equal(u->freed[QUOTA_FREED_MAX - 1]->id, id);
         protobuf_c_message_free_unpacked(&u->base, NULL);
 }
 
@@ -332,10 +380,12 @@ static void test_settings(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_plan),           cmocka_unit_test(test_names), cmocka_unit_test(test_types),
-                cmocka_unit_test(test_disposition),    cmocka_unit_test(test_range), cmocka_unit_test(test_images),
-                cmocka_unit_test(test_addresses),      cmocka_unit_test(test_quota), cmocka_unit_test(test_settings),
-                cmocka_unit_test(test_settings_of_s3),
+                cmocka_unit_test(test_plan),       cmocka_unit_test(test_names),
+                cmocka_unit_test(test_types),      cmocka_unit_test(test_disposition),
+                cmocka_unit_test(test_range),      cmocka_unit_test(test_images),
+                cmocka_unit_test(test_addresses),  cmocka_unit_test(test_quota),
+                cmocka_unit_test(test_quota_late), cmocka_unit_test(test_quota_freed),
+                cmocka_unit_test(test_settings),   cmocka_unit_test(test_settings_of_s3),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
