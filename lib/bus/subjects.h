@@ -37,6 +37,7 @@ void subject_msg_id(char *ret, const char *channel_id, const char *actor_id, con
 #define RPC_HISTORY_EVENTS "rpc.history.events"
 #define RPC_HISTORY_LOOKUP "rpc.history.lookup"
 #define RPC_HISTORY_EVENT "rpc.history.event"
+#define RPC_HISTORY_FILES "rpc.history.files"
 #define RPC_UPLOAD_RELEASE "rpc.upload.release"
 #define SUBJECT_GATEWAY_MEMBERSHIP "gateway.membership"
 #define SUBJECT_GATEWAY_ALIVE "gateway.alive"

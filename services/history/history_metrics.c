@@ -46,6 +46,10 @@ struct metric metric_log_deletions = COUNTER("parley_history_log_deletions_total
 struct metric metric_log_deletions_waiting = GAUGE(
         "parley_history_log_deletions_waiting",
         "Deleted messages that must still be removed from the log (at most one batch is counted).");
+struct metric metric_releases_waiting = GAUGE("parley_history_file_releases_waiting",
+                                              "Files of deleted messages that upload should have removed by now.");
+struct metric metric_releases_age = GAUGE("parley_history_file_releases_oldest_seconds",
+                                          "How long the oldest of these should have been removed.");
 struct metric metric_trims = COUNTER("parley_history_log_trims_total", "Times that the log was trimmed by age.");
 struct metric metric_early_trims = COUNTER("parley_history_log_early_trims_total",
                                            "Times that the log was trimmed before its time because it was filling up.");
@@ -91,6 +95,8 @@ void history_metrics_register(void)
                 &metric_bucket_writes,
                 &metric_log_deletions,
                 &metric_log_deletions_waiting,
+                &metric_releases_waiting,
+                &metric_releases_age,
                 &metric_trims,
                 &metric_early_trims,
                 &metric_digests,

@@ -1,4 +1,5 @@
-/* Asks upload to remove the files whose last message was deleted, PARLEY_FILE_RELEASE_S ago: until it has answered that they are gone. One instance
+/* Asks upload to remove the files whose last message was deleted, PARLEY_FILE_RELEASE_S ago: until it has answered that they are gone. Only while everything
+ * is ingested that was acknowledged: a message with such a file may be what is missing. One instance
  * does it: the one that works on shard 0. */
 #pragma once
 

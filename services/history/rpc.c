@@ -12,6 +12,7 @@
 #include "bus/subjects.h"
 #include "history/access.h"
 #include "history/channel_rows.h"
+#include "history/files.h"
 #include "history/history_metrics.h"
 #include "history/lookup.h"
 #include "history/pages.h"
@@ -23,7 +24,7 @@ enum { RUNNING_MAX = 1000, ANSWER_MAX = 1000 << 10, EVENTS_MAX_BYTES = 512 << 10
 
 struct rpc {
         struct env *env;
-        struct bus_sub *events, *lookup, *event;
+        struct bus_sub *events, *lookup, *event, *files;
         unsigned running;
 };
 
@@ -88,6 +89,7 @@ static void set_error(Parley__V1__RpcError *e, enum parley_code code, const char
 DEFINE_FAIL(fail_events, Parley__V1__EventsResponse, PARLEY__V1__EVENTS_RESPONSE__INIT)
 DEFINE_FAIL(fail_lookup, Parley__V1__LookupResponse, PARLEY__V1__LOOKUP_RESPONSE__INIT)
 DEFINE_FAIL(fail_event, Parley__V1__EventResponse, PARLEY__V1__EVENT_RESPONSE__INIT)
+DEFINE_FAIL(fail_files, Parley__V1__FilesResponse, PARLEY__V1__FILES_RESPONSE__INIT)
 
 static const char unavailable[] = "the database cannot be asked now";
 
@@ -214,6 +216,28 @@ static void start_event(struct call *c, const Parley__V1__EventRequest *rq)
                 fail_event(c, PARLEY_UNAVAILABLE, unavailable);
 }
 
+/* --- files --- */
+
+static void on_files(int error, const Parley__V1__FilesResponse *response, void *userdata)
+{
+        struct call *c = userdata;
+
+        if (error)
+                fail_files(c, PARLEY_UNAVAILABLE, "the database or the log cannot be asked now");
+        else
+                answer(c, &response->base);
+}
+
+static void start_files(struct call *c, const Parley__V1__FilesRequest *rq)
+{
+        const char *wrong = files_wrong(rq);
+
+        if (wrong)
+                fail_files(c, PARLEY_BAD_REQUEST, wrong);
+        else if (files_run(c->rpc->env, rq, on_files, c) != 0)
+                fail_files(c, PARLEY_UNAVAILABLE, unavailable);
+}
+
 /* --- requests --- */
 
 static struct call *call_new(struct rpc *rpc, const struct bus_msg *msg)
@@ -267,6 +291,7 @@ static ProtobufCMessage *decode(const struct bus_msg *msg, const ProtobufCMessag
 HANDLER(on_events_request, EventsRequest, events_request, fail_events, start_events)
 HANDLER(on_lookup_request, LookupRequest, lookup_request, fail_lookup, start_lookup)
 HANDLER(on_event_request, EventRequest, event_request, fail_event, start_event)
+HANDLER(on_files_request, FilesRequest, files_request, fail_files, start_files)
 
 /* --- life --- */
 
@@ -299,6 +324,7 @@ void rpc_connected(struct rpc *rpc)
         subscribe(rpc, RPC_HISTORY_EVENTS, on_events_request, &rpc->events);
         subscribe(rpc, RPC_HISTORY_LOOKUP, on_lookup_request, &rpc->lookup);
         subscribe(rpc, RPC_HISTORY_EVENT, on_event_request, &rpc->event);
+        subscribe(rpc, RPC_HISTORY_FILES, on_files_request, &rpc->files);
 }
 
 void rpc_stop(struct rpc *rpc)
@@ -308,5 +334,6 @@ void rpc_stop(struct rpc *rpc)
         bus_unsubscribe(rpc->events);
         bus_unsubscribe(rpc->lookup);
         bus_unsubscribe(rpc->event);
-        rpc->events = rpc->lookup = rpc->event = NULL;
+        bus_unsubscribe(rpc->files);
+        rpc->events = rpc->lookup = rpc->event = rpc->files = NULL;
 }

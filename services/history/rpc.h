@@ -1,4 +1,4 @@
-/* rpc.history.*: backfill and identities for the gateways, over NATS. */
+/* rpc.history.*: backfill and identities for the gateways, and for upload what files messages carry, over NATS. */
 #pragma once
 
 #include "history/env.h"

@@ -34,7 +34,7 @@
       (include "parley.js" (dict "calls" $read "streams" (list "KV_MEMBERS" "KV_CHANNELS" "KV_PRESENCE")) | fromJsonArray))
     "subscribe" (list "presence.>" "gateway.alive" "rpc.presence.>" "_INBOX.>"))
   (dict "name" "upload"
-    "publish" (concat (list "upload.completed" "dlq.upload" "_INBOX.>" "$KV.UPLOADS.>" "$KV.FILES.>" "$JS.API.INFO")
+    "publish" (concat (list "upload.completed" "dlq.upload" "rpc.history.files" "_INBOX.>" "$KV.UPLOADS.>" "$KV.FILES.>" "$JS.API.INFO")
       (include "parley.js" (dict "calls" $read "streams" (list "KV_UPLOADS" "KV_FILES")) | fromJsonArray)
       (include "parley.js" (dict "calls" $get "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray))
     "subscribe" (list "rpc.upload.>" "_INBOX.>"))
