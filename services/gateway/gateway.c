@@ -19,6 +19,7 @@
 #include "gateway/stats.h"
 #include "gateway/ws.h"
 #include "gateway/ws_door.h"
+#include "gateway/ws_tls.h"
 #include "http/http.h"
 
 #define TICK_MS 50
@@ -41,8 +42,9 @@ struct gateway {
         struct transport transport;
         struct bus_link *link;
         struct ws *ws;
+        struct ws_tls *tls; /* NULL: without */
         struct core *core;
-        struct door *door;
+        struct door *door, *tls_door;
         struct http_server *admin;
         bool stopping;
 };
@@ -83,6 +85,14 @@ static void on_turn(double seconds, void *userdata)
 
 static void gateway_stop(struct gateway *g);
 
+/* Nobody comes in any more */
+static void gateway_shut(struct gateway *g)
+{
+        door_close(g->door);
+        door_close(g->tls_door);
+        g->door = g->tls_door = NULL;
+}
+
 static void on_tick(uv_timer_t *handle)
 {
         struct gateway *g = handle->data;
@@ -102,8 +112,7 @@ static void on_signal(uv_signal_t *handle, int signum)
         log_info("stopping", LOG_S("signal", strsignal(signum)), LOG_U("connections", g->core->n_sessions));
         core_time(g->core);
         core_drain(g->core);
-        door_close(g->door);
-        g->door = NULL;
+        gateway_shut(g);
 }
 
 /* --- keys --- */
@@ -152,6 +161,9 @@ static bool gateway_ready(struct buf *out, void *userdata)
             buf_append_str(out, core->everyone_known ? "\"channels\":true," : "\"channels\":false,") ||
             buf_append_str(out, core->draining ? "\"accepting\":false" : "\"accepting\":true"))
                 return false;
+        if (g->tls && buf_append_str(out, ws_tls_not_after(g->tls) > core_wall_s(core) ? ",\"certificate\":true"
+                                                                                       : ",\"certificate\":false"))
+                return false; /* what has run out is said, and alerted of: sessions go on with it */
         for (uint32_t i = 0; i < g->config->shards; i++)
                 if (*core->shards[i].trouble && http_ready_text(out, "shard", i, core->shards[i].trouble))
                         break; /* there are more than the answer has room for */
@@ -185,9 +197,28 @@ static int gateway_core(struct gateway *g)
         return core_new(&g->core, &options);
 }
 
+/* With TLS there are two: what stands between clients and gateway on the same machine needs none */
+static int gateway_doors(struct gateway *g)
+{
+        struct door_options plain = {.setting = "PARLEY_LISTEN", .listen = g->config->listen};
+        struct door_options tls = {.setting = "PARLEY_TLS_LISTEN", .listen = g->config->tls_listen};
+        char error[512];
+        int r = 0;
+
+        if (g->config->tls_cert_file)
+                r = ws_tls_new(&g->tls, &g->loop, g->core, error, sizeof(error));
+        tls.tls = g->tls;
+        if (r == 0 && g->tls)
+                r = door_new(&g->tls_door, &g->loop, g->core, g->ws, &tls, error, sizeof(error));
+        if (r == 0)
+                r = door_new(&g->door, &g->loop, g->core, g->ws, &plain, error, sizeof(error));
+        if (r)
+                log_error(error);
+        return r;
+}
+
 static int gateway_build(struct gateway *g)
 {
-        char error[256];
         int r = gateway_auth(g);
 
         if (r)
@@ -207,11 +238,9 @@ static int gateway_build(struct gateway *g)
                 return r;
         }
         ws_start(g->ws, g->core);
-        r = door_new(&g->door, &g->loop, g->core, g->ws, error, sizeof(error));
-        if (r) {
-                log_error(error);
+        r = gateway_doors(g);
+        if (r)
                 return r;
-        }
         return gateway_admin(g);
 }
 
@@ -233,12 +262,12 @@ static void on_admin_closed(void *userdata)
 static void gateway_stop(struct gateway *g)
 {
         g->stopping = true;
-        door_close(g->door);
-        g->door = NULL;
+        gateway_shut(g);
         if (g->admin)
                 http_server_close(g->admin, ADMIN_GRACE_MS, on_admin_closed, g);
         if (g->ws)
                 ws_close(g->ws);
+        ws_tls_close(g->tls);
         if (g->link)
                 bus_link_close(g->link, on_link_closed, g);
         if (g->jwks)
@@ -273,7 +302,7 @@ static void gateway_handles_start(struct gateway *g)
 static void gateway_descriptors(const struct gateway_config *config)
 {
         struct rlimit limit;
-        rlim_t want = config->max_connections + 4096;
+        rlim_t want = config->max_connections * (config->tls_cert_file ? 3 : 1) + 4096; /* a socket, and a pair */
 
         if (getrlimit(RLIMIT_NOFILE, &limit))
                 return;
@@ -306,6 +335,7 @@ int gateway_run(const struct gateway_config *config)
         }
         uv_run(&g.loop, UV_RUN_DEFAULT);
         ws_free(g.ws);
+        ws_tls_free(g.tls);
         core_free(g.core);
         bus_link_free(g.link);
         auth_free(g.auth);

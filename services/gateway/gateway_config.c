@@ -11,6 +11,11 @@
 const struct config_item gateway_config_items[] = {
         STRING("PARLEY_LISTEN", listen, "127.0.0.1:8081", "Address and port for WebSocket connections."),
         STRING("PARLEY_ADMIN_LISTEN", admin_listen, "127.0.0.1:9081", "Address and port for health and metrics."),
+        STRING("PARLEY_TLS_CERT_FILE", tls_cert_file, NULL,
+               "File with a certificate and its chain (PEM): the gateway speaks TLS at PARLEY_TLS_LISTEN, too. It is read again when it changes."),
+        STRING("PARLEY_TLS_KEY_FILE", tls_key_file, NULL, "File with its private key (PEM, without a passphrase)."),
+        STRING("PARLEY_TLS_LISTEN", tls_listen, "127.0.0.1:8443",
+               "Address and port for WebSocket connections over TLS 1.2 or later, where there is a certificate."),
         STRING("PARLEY_GATEWAY_ID", gateway_id, NULL, "Name of this gateway among all; random when unset."),
         STRING("PARLEY_LOG_LEVEL", log_level, "info", "The lowest level that is logged: debug, info, warn or error."),
         STRING("PARLEY_ALLOWED_ORIGINS", allowed_origins, "*",
@@ -121,6 +126,12 @@ int gateway_config_check(const struct gateway_config *config, char *ret_error, s
         const struct message_limits limits = gateway_config_message(config);
         int r = message_limits_check(&limits, config->max_event_bytes, ret_error, n_error);
 
+        if (r == 0 && !config->tls_cert_file != !config->tls_key_file) {
+                (void)snprintf(ret_error, n_error, "%s is set and %s is not: TLS needs both",
+                               config->tls_cert_file ? "PARLEY_TLS_CERT_FILE" : "PARLEY_TLS_KEY_FILE",
+                               config->tls_cert_file ? "PARLEY_TLS_KEY_FILE" : "PARLEY_TLS_CERT_FILE");
+                r = -EINVAL;
+        }
         if (r == 0)
                 r = attachment_secret_check(config->upload_secret, ret_error, n_error);
         if (r == 0 && config->max_frame_bytes < message_event_max(&limits)) {

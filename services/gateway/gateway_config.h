@@ -15,7 +15,8 @@
 
 struct gateway_config {
         char *listen, *admin_listen;
-        char *gateway_id; /* NULL: random */
+        char *tls_cert_file, *tls_key_file, *tls_listen; /* the first two are NULL: no TLS */
+        char *gateway_id;                                /* NULL: random */
         char *log_level;
         char *allowed_origins; /* comma separated, or "*" */
         char *trusted_proxies;

@@ -50,6 +50,11 @@
         X(shed, COUNTER, "parley_gateway_shed_total", NULL,                                                            \
           "Sessions closed as slow because too much waited for all together")                                          \
         X(refused, COUNTER, "parley_gateway_refused_total", NULL, "Connections refused before the upgrade")            \
+        X(tls_not_after, GAUGE, "parley_gateway_tls_not_after_seconds", NULL,                                          \
+          "When the certificate of PARLEY_TLS_CERT_FILE ends, in seconds since 1970; 0: no TLS here")                  \
+        X(tls_failed, COUNTER, "parley_gateway_tls_failed_total", NULL, "TLS handshakes that failed")                  \
+        X(tls_reload_failed, COUNTER, "parley_gateway_tls_reloads_failed_total", NULL,                                 \
+          "Changes of the certificate or its key that could not be used")                                              \
         X(watch_edges, GAUGE, "parley_gateway_watched", NULL, "Users that sessions watch, counted for each session")   \
         X(seen, GAUGE, "parley_gateway_seen_users", NULL,                                                              \
           "Users whose presence is kept: watched, or members of a channel in focus")                                   \

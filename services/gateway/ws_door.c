@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "gateway/stats.h"
 #include "gateway/ws_listen.h"
+#include "gateway/ws_tls.h"
 #include "http/peer.h"
 
 #define ACCEPT_AT_ONCE 64
@@ -24,6 +25,7 @@ struct door {
         uv_loop_t *loop;
         struct core *core;
         struct ws *ws;
+        struct ws_tls *tls; /* NULL: without */
         struct http_trusted *trusted;
         struct visitor *visitors;
         unsigned n_visitors;
@@ -83,6 +85,17 @@ static void visitor_refuse(struct visitor *v, unsigned status, const char *probl
             send(v->fd, answer.data, answer.len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
                 shutdown(v->fd, SHUT_WR);
         buf_done(&answer);
+        visitor_end(v);
+}
+
+/* Who is not admitted at all. With TLS an answer would cost us the handshake. */
+static void visitor_turn_away(struct visitor *v)
+{
+        if (!v->door->tls) {
+                visitor_refuse(v, 429, "too many connections from this address", 1);
+                return;
+        }
+        metric_add(&stat_refused, 1);
         visitor_end(v);
 }
 
@@ -202,6 +215,10 @@ static void door_enter(struct door *door, int fd, const struct sockaddr *peer)
 {
         struct visitor *v = calloc(1, sizeof(*v));
 
+        if (door->tls && ws_tls_wrap(door->tls, fd, &fd)) {
+                free(v);
+                return;
+        }
         if (!v || uv_poll_init(door->loop, &v->poll, fd)) {
                 free(v);
                 close(fd);
@@ -220,7 +237,7 @@ static void door_enter(struct door *door, int fd, const struct sockaddr *peer)
         wheel_arm(door->core->wheel, &v->deadline, door->core->now_ms + door->core->config->handshake_timeout_ms,
                   visitor_timeout);
         if (!visitor_admit(v))
-                visitor_refuse(v, 429, "too many connections from this address", 1);
+                visitor_turn_away(v);
         else if (uv_poll_start(&v->poll, UV_READABLE, visitor_readable))
                 visitor_end(v);
 }
@@ -273,7 +290,8 @@ static void door_listen(struct door *door)
         uv_poll_start(&door->poll, UV_READABLE, door_readable);
 }
 
-int door_new(struct door **ret_door, uv_loop_t *loop, struct core *core, struct ws *ws, char *ret_error, size_t n_error)
+int door_new(struct door **ret_door, uv_loop_t *loop, struct core *core, struct ws *ws,
+             const struct door_options *options, char *ret_error, size_t n_error)
 {
         struct door *door = calloc(1, sizeof(*door));
         int r = door ? 0 : -ENOMEM;
@@ -288,7 +306,8 @@ int door_new(struct door **ret_door, uv_loop_t *loop, struct core *core, struct 
         door->loop = loop;
         door->core = core;
         door->ws = ws;
-        r = door_socket(core->config->listen, &door->fd, ret_error, n_error);
+        door->tls = options->tls;
+        r = door_socket(options->setting, options->listen, &door->fd, ret_error, n_error);
         if (r == 0 && (r = uv_poll_init(loop, &door->poll, door->fd)) != 0)
                 close(door->fd);
         if (r) {

@@ -5,9 +5,16 @@
 #include "gateway/ws.h"
 
 struct door;
+struct ws_tls;
 
-/* listen: "127.0.0.1:8081", "[::]:8081", ":8081". 0; -EADDRINUSE and other negative errno; ret_error: one line for the log */
-int door_new(struct door **ret_door, uv_loop_t *loop, struct core *core, struct ws *ws, char *ret_error,
-             size_t n_error);
+struct door_options {
+        const char *setting; /* the name of what listen was set by, for errors */
+        const char *listen;  /* "127.0.0.1:8081", "[::]:8081", ":8081" */
+        struct ws_tls *tls;  /* NULL: without; outlives the door */
+};
+
+/* 0; -EADDRINUSE and other negative errno; ret_error: one line for the log. The options are copied. */
+int door_new(struct door **ret_door, uv_loop_t *loop, struct core *core, struct ws *ws,
+             const struct door_options *options, char *ret_error, size_t n_error);
 /* No new connections; those that have not finished their request are dropped. Frees itself on the loop. */
 void door_close(struct door *door);

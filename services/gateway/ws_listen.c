@@ -50,7 +50,7 @@ static int open_socket(const struct addrinfo *ai, int *ret_fd)
         return r;
 }
 
-int door_socket(const char *listen, int *ret_fd, char *ret_error, size_t n_error)
+int door_socket(const char *setting, const char *listen, int *ret_fd, char *ret_error, size_t n_error)
 {
         struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
                                  .ai_family = AF_UNSPEC,
@@ -60,12 +60,12 @@ int door_socket(const char *listen, int *ret_fd, char *ret_error, size_t n_error
         int r = split(listen, host, sizeof(host), port, sizeof(port));
 
         if (r || getaddrinfo(host[0] ? host : NULL, port, &hints, &list) || !list) {
-                snprintf(ret_error, n_error, "PARLEY_LISTEN=%s: expected address:port", listen);
+                snprintf(ret_error, n_error, "%s=%s: expected address:port", setting, listen);
                 return -EINVAL;
         }
         r = open_socket(list, ret_fd);
         freeaddrinfo(list);
         if (r)
-                snprintf(ret_error, n_error, "cannot listen on %s: %s", listen, strerror(-r));
+                snprintf(ret_error, n_error, "%s=%s: cannot listen there: %s", setting, listen, strerror(-r));
         return r;
 }

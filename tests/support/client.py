@@ -41,7 +41,7 @@ class Channel:
 
 
 class Client:
-    def __init__(self, stack, user, url=None, protocol="parley.v1.json", token=None, reconnect=False, from_start=False, hello=None):
+    def __init__(self, stack, user, url=None, protocol="parley.v1.json", token=None, reconnect=False, from_start=False, hello=None, ssl=None):
         self.stack, self.user = stack, user
         self.urls = url if isinstance(url, list) else [url or stack.ws_url]  # several: one after the other
         self.connected_to = None
@@ -50,6 +50,7 @@ class Client:
         self.reconnect = reconnect
         self.from_start = from_start   # begin each channel at cursor 0: see everything
         self.hello_extra = hello or {}
+        self.ssl = {"ssl": ssl} if ssl else {}  # the context of wss://
         self.channels = {}
         self.frames = []               # all frames that are no events
         self.acks = {}                 # message id -> ack
@@ -122,7 +123,7 @@ class Client:
         url = self.urls[self.attempts % len(self.urls)]
         self.attempts += 1
         async with websockets.connect(url, subprotocols=[self.protocol] if self.protocol else None, max_size=None,
-                                      open_timeout=5, close_timeout=2, ping_interval=None, compression=None) as ws:
+                                      open_timeout=5, close_timeout=2, ping_interval=None, compression=None, **self.ssl) as ws:
             self._ws = ws
             self.connected_to = url
             self.connections += 1
