@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items):
         fixtures = set(item.fixturenames)
         if hasattr(item, "callspec") and "s3" in item.callspec.params.values():
             fixtures.add("s3_stack")
-        if "stack" not in fixtures or fixtures & {"own_stack", "shared_stack", "s3_stack"}:
+        if not fixtures & {"stack", "stack_with"} or fixtures & {"own_stack", "shared_stack", "s3_stack"}:
             item.add_marker(pytest.mark.skip(reason=LOCAL))
 
 
@@ -39,6 +39,24 @@ def plain_stack():
 def stack(plain_stack):
     """One stack for all tests that do not break it."""
     return plain_stack
+
+
+@pytest.fixture(scope="module")
+def stack_with():
+    """Starts a stack with settings that containers can have as well, for all tests of a module: stack_with(PARLEY_X=1)."""
+    started = {}
+
+    def start(**env):
+        key = tuple(sorted(env.items()))
+        if key not in started:
+            n = len(started) + 1
+            started[key] = ComposeStack(f"parley-test-{n}", f"10.231.{77 + n}.0/24", **env) if COMPOSE else Stack(**env)
+            started[key].up()
+        return started[key]
+
+    yield start
+    for s in started.values():
+        s.down()
 
 
 @pytest.fixture(scope="session")
