@@ -74,11 +74,11 @@ int ws_write(void *connection, uint8_t *data, size_t n, bool binary, size_t *ret
 void ws_ping(void *connection)
 {
         struct ws_connection *c = connection;
-        uint8_t room[LWS_PRE + 1];
+        uint8_t room[LWS_PRE + 1] = {0}; /* one byte: of an empty pong libwebsockets tells nobody */
 
         if (c->dead || c->close_code || lws_partial_buffered(c->wsi))
                 return; /* it is not silent, it does not read: the queue's limit is for that */
-        if (lws_write(c->wsi, room + LWS_PRE, 0, LWS_WRITE_PING) < 0)
+        if (lws_write(c->wsi, room + LWS_PRE, 1, LWS_WRITE_PING) < 0)
                 ws_kill(c);
 }
 
