@@ -1,7 +1,8 @@
 """Looks at every file that is uploaded to Parley, and quarantines or releases it: python scanner.py
 
 CLAMD: where clamd is, host:port or the path of its socket; without it a stand-in finds the EICAR test file. PARLEY_URL: the API.
-PARLEY_SCAN_TOKEN: a token with the claim `scan`.
+PARLEY_SCAN_TOKEN: a token with the claim `scan`. PARLEY_NATS_URL: where NATS is, with user and password where it asks for them
+(nats://scanner:PASSWORD@nats:4222, whose rights are those that this program needs).
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from parley.v1.upload_pb2 import StoredFile
 
 API = os.environ.get("PARLEY_URL", "http://127.0.0.1:8080")
 PIECE = 64 << 10
+INBOX = b"_INBOX.scanner"  # where answers come: NATS' user `scanner` may hear no others
 EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"  # in two, so that scanners leave this page alone
 
 
@@ -93,9 +95,9 @@ async def handle(msg):
 
 
 async def main():
-    nc = await nats.connect(os.environ.get("PARLEY_NATS_URL", "nats://127.0.0.1:8422"))
+    nc = await nats.connect(os.environ.get("PARLEY_NATS_URL", "nats://127.0.0.1:8422"), inbox_prefix=INBOX)
     config = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=600, max_ack_pending=1)
-    sub = await nc.jetstream().pull_subscribe("upload.completed", durable="scanner", stream="SYSTEM", config=config)
+    sub = await nc.jetstream().pull_subscribe("upload.completed", durable="scanner", stream="SYSTEM", config=config, inbox_prefix=INBOX + b".")
     while True:
         try:
             batch = await sub.fetch(1, timeout=5)

@@ -4,13 +4,16 @@ import asyncio
 import os
 import socket
 import subprocess
+import sys
+from pathlib import Path
 
 import nats
 import pytest
+from support.schema import upload_pb2
 from support_chart import MATRIX, ROOT, render
 
 NOBODYS = "of.nobody"
-USERS = ("gateway", "history", "presence", "upload", "setup", "integration", "routes")
+USERS = ("gateway", "history", "presence", "upload", "setup", "scanner", "integration", "routes")
 
 
 def free_port():
@@ -83,6 +86,11 @@ PUBLISH = [
      ["chat.0.general", "$KV.MEMBERS.ada", "$JS.API.STREAM.DELETE.KV_FILES", "live.user.ada", "rpc.history.events"]),
     ("setup", ["$JS.API.STREAM.CREATE.CHAT_0", "$JS.API.STREAM.UPDATE.CHAT_0", "$JS.API.STREAM.INFO.KV_FILES"],
      ["$JS.API.STREAM.DELETE.CHAT_0", "$JS.API.STREAM.PURGE.CHAT_0", "chat.0.general", "$KV.MEMBERS.ada"]),
+    ("scanner", ["$JS.API.CONSUMER.INFO.SYSTEM.scanner", "$JS.API.CONSUMER.CREATE.SYSTEM.scanner.upload.completed", "$JS.API.CONSUMER.DURABLE.CREATE.SYSTEM.scanner",
+                 "$JS.API.CONSUMER.MSG.NEXT.SYSTEM.scanner", "$JS.ACK.SYSTEM.scanner.1.2.3.4.5"],
+     ["chat.0.general", "upload.completed", "$JS.API.CONSUMER.CREATE.SYSTEM.scanner.dlq.history", "$JS.API.CONSUMER.CREATE.SYSTEM.other.upload.completed",
+      "$JS.API.CONSUMER.DELETE.SYSTEM.scanner", "$JS.API.CONSUMER.CREATE.CHAT_0.scanner.upload.completed", "$JS.API.STREAM.INFO.SYSTEM", "$JS.API.STREAM.MSG.GET.SYSTEM",
+      "$JS.API.STREAM.DELETE.SYSTEM", "$JS.ACK.SYSTEM.other.1.2.3.4.5", "$KV.FILES.file.x"]),
     ("integration", [], ["chat.0.general", "live.0.general", "rpc.history.events", "$JS.API.STREAM.INFO.CHAT_0", "$KV.MEMBERS.ada"]),
 ]
 SUBSCRIBE = [
@@ -91,6 +99,7 @@ SUBSCRIBE = [
     ("presence", ["presence.gw.*", "gateway.alive", "rpc.presence.query"], ["live.0.>", "chat.0.>", "rpc.history.events", ">"]),
     ("upload", ["rpc.upload.release"], ["live.0.>", "chat.0.>", "presence.changes"]),
     ("setup", ["_INBOX.x.>"], ["live.0.>", "chat.0.>"]),
+    ("scanner", ["_INBOX.scanner.x.*"], ["_INBOX.>", "_INBOX.x.*", "upload.completed", "live.0.>", "dlq.>", "$KV.FILES.>"]),
     ("integration", ["live.0.>", "live.1.general", "presence.user.ada"], ["live.user.ada", "live.>", "chat.0.>", "_INBOX.>", "$KV.MEMBERS.>"]),
 ]
 
@@ -107,6 +116,29 @@ async def test_what_a_user_may_subscribe(server, user, may, may_not):
     session = await connect(server, user)
     assert await session.refused(session.nc.subscribe, [*may, *may_not]) == may_not
     await session.nc.close()
+
+
+async def test_the_example_of_a_scanner_needs_no_more(server, tmp_path):
+    """With nobody to ask about files it tries again later: it made its consumer, was given a file, and gave it back, which comes again then"""
+    setup, upload = await connect(server, "setup"), await connect(server, "upload")
+    await setup.nc.jetstream().add_stream(name="SYSTEM", subjects=["upload.completed", "dlq.>"])
+    await upload.nc.publish("upload.completed", upload_pb2.StoredFile(attachment={"id": "f1"}).SerializeToString())
+    await upload.nc.flush()
+    env = {**os.environ, "PARLEY_URL": f"http://127.0.0.1:{free_port()}", "PARLEY_SCAN_TOKEN": "none", "PYTHONPATH": str(Path(upload_pb2.__file__).parents[2]),
+           "PARLEY_NATS_URL": server.replace("//", "//scanner:pscanner@")}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-u", ROOT / "examples/python/scanner.py"], env=env, stdout=log, stderr=log)
+    try:
+        deadline = asyncio.get_running_loop().time() + 30
+        while (text := (tmp_path / "log").read_text()).count("f1 again later") < 2:
+            assert process.poll() is None and asyncio.get_running_loop().time() < deadline, text
+            await asyncio.sleep(0.1)  # the interval of a poll with a deadline
+        assert "ermission" not in text, text
+    finally:
+        process.kill()
+        process.wait()
+    await setup.nc.close()
+    await upload.nc.close()
 
 
 async def test_nobody_comes_without_a_password(server):

@@ -41,6 +41,10 @@
   (dict "name" "setup"
     "publish" (list "_INBOX.>" "$JS.API.INFO" "$JS.API.STREAM.INFO.*" "$JS.API.STREAM.CREATE.*" "$JS.API.STREAM.UPDATE.*")
     "subscribe" (list "_INBOX.>"))
+  (dict "name" "scanner"
+    "publish" (concat (include "parley.js" (dict "calls" (list "CONSUMER.INFO" "CONSUMER.MSG.NEXT" "CONSUMER.DURABLE.CREATE") "streams" (list "SYSTEM.scanner")) | fromJsonArray)
+      (list "$JS.API.CONSUMER.CREATE.SYSTEM.scanner.upload.completed" "$JS.ACK.SYSTEM.scanner.>"))
+    "subscribe" (list "_INBOX.scanner.>"))
   (dict "name" "integration" "publish" (list) "subscribe" (concat $live (list "presence.user.>" "upload.completed")))
 -}}
 {{- range $users }}
