@@ -45,7 +45,7 @@ static void run_all(struct rest_call *c, objects_call call, objects_handler then
 void rest_store_failed(struct rest_call *c, int error)
 {
         if (error == STORE_E_BUSY)
-                rest_problem(c, PARLEY_UNAVAILABLE, "a body is still being written; try again");
+                rest_problem(c, PARLEY_UNAVAILABLE, "the upload is being written or ended right now; try again");
         else
                 rest_unavailable(c, "the store", error);
 }

@@ -55,7 +55,7 @@ struct store_result {
         uint32_t *parts;                 /* parts: the numbers of those that are there, ascending; borrowed */
         uint32_t n_parts;
         uint64_t size;               /* seal */
-        char sum[STORE_SUM_MAX + 1]; /* seal: see struct above; "": the store does not know it */
+        char sum[STORE_SUM_MAX + 1]; /* seal: see struct above; "" where the size is not the planned one */
         const uint8_t *data;         /* read; borrowed */
         size_t n;
         const struct store_entry *entries; /* list; borrowed */

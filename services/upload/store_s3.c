@@ -90,8 +90,13 @@ static int parts(struct store *s, const struct store_object *o, store_handler ha
         return 0;
 }
 
+/* All that there is of it: what is cut off is no reason to say what it is */
 static void on_read(struct s3_op *op, int error)
 {
+        uint64_t whole = op->object.size < STORE_HEAD_BYTES ? op->object.size : STORE_HEAD_BYTES;
+
+        if (error == 0 && op->x.answer.len != whole)
+                error = STORE_E_UNAVAILABLE;
         op->result.data = op->x.answer.data;
         op->result.n = op->x.answer.len;
         op_end(op, error);
@@ -313,6 +318,7 @@ static void on_second(uv_timer_t *timer)
                 return;
         s->probing = true;
         op_request(op, "HEAD", "");
+        op->probe = true;
         op_send(op, on_probed);
 }
 

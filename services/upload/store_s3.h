@@ -37,6 +37,13 @@ struct store_s3 {
 /* What a request came to, besides 0 and STORE_E_* */
 enum { S3_E_EXISTS = 100 }; /* its condition was not met */
 
+/* A checksum that is being computed */
+struct s3_sum {
+        struct mac_hash *part, *all;
+        uint64_t n, total; /* bytes of this part, of all */
+        uint8_t digest[MAC_LEN];
+};
+
 /* One operation of the interface, from its call to its handler: requests one after the other */
 struct s3_op {
         struct store_s3 *store;
@@ -51,7 +58,9 @@ struct s3_op {
         struct s3_request rq;
         char key[S3_KEY_MAX + 1], text[STORE_CURSOR_MAX + 1]; /* text: a value of the query */
         struct buf source, body;
-        bool patient; /* it may take long */
+        bool patient;                     /* it may take long */
+        bool probe;                       /* what is refused says that S3 cannot be used, not only this object */
+        int (*restart)(struct s3_op *op); /* NULL, or called before each try */
         bool once; /* a second one would do more than the first: not sent again when nobody knows whether it was done */
         size_t max_head; /* above 0: so many bytes of the answer are enough, and are no XML */
         void (*then)(struct s3_op *op, int error);
@@ -60,6 +69,8 @@ struct s3_op {
         unsigned tries;
         int failure; /* to be told in the next turn */
 
+        struct s3_sum sum;
+        void (*summed)(struct s3_op *op, int error);
         void (*listed)(struct s3_op *op, int error);
         size_t n_listed;
         struct s3_answer answer; /* gathers over requests */
@@ -83,5 +94,7 @@ void op_send(struct s3_op *op, void (*then)(struct s3_op *op, int error));
 int s3_seal(struct store *s, const struct store_object *o, store_handler handler, void *userdata);
 /* Every part that is there; then as op_send's */
 void s3_list_parts(struct s3_op *op, void (*then)(struct s3_op *op, int error));
+/* store_s3_sum.c: op->result.sum of the sealed object, as large as it was planned; then as op_send's */
+void s3_sum(struct s3_op *op, void (*then)(struct s3_op *op, int error));
 /* Whether it is as it was planned */
 bool s3_part_fits(const struct store_object *o, const struct s3_part *p);

@@ -70,8 +70,10 @@ void op_request(struct s3_op *op, const char *method, const char *key)
 {
         op->rq = (struct s3_request){.method = method, .key = key};
         op->body.len = 0;
-        op->patient = op->once = false;
+        op->patient = op->once = op->probe = false;
         op->max_head = 0;
+        op->restart = NULL;
+        op->x.piece = NULL;
 }
 
 void op_query(struct s3_op *op, const char *name, const char *value)
@@ -157,7 +159,8 @@ static bool overloaded(const struct s3_op *op)
 {
         static const char *const codes[] = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout"};
 
-        if (op->x.status == 429 || op->x.status >= 500)
+        /* 409: another request for the same key was under way */
+        if (op->x.status == 429 || op->x.status == 409 || op->x.status >= 500)
                 return true;
         for (unsigned i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
                 if (strcmp(op->answer.code, codes[i]) == 0)
@@ -168,7 +171,7 @@ static bool overloaded(const struct s3_op *op)
 /* Whether nothing can have been done */
 static bool surely_not_done(const struct s3_op *op, int error)
 {
-        return error == -ECONNREFUSED || op->x.status == 429 || op->x.status == 503;
+        return error == -ECONNREFUSED || op->x.status == 429 || op->x.status == 503 || op->x.status == 409;
 }
 
 static bool again(struct s3_op *op, int error)
@@ -216,7 +219,7 @@ static int verdict(struct s3_op *op)
                 return 0;
         if (status == 404 && strcmp(op->answer.code, "NoSuchBucket") != 0)
                 return STORE_E_MISSING;
-        if (status == 412 || status == 409)
+        if (status == 412)
                 return S3_E_EXISTS;
         /* Of joining: a part went missing, or was sent again, since they were listed */
         if (strcmp(op->answer.code, "InvalidPart") == 0 || strcmp(op->answer.code, "InvalidPartOrder") == 0)
@@ -237,12 +240,14 @@ static void on_done(struct s3_exchange *x, int error)
                         return;
                 if (r == -EBADMSG)
                         op->x.text = "the answer is no XML, or larger than any";
-                note(op->store, false, op);
+                if (r < 0 || op->x.status != 409)
+                        note(op->store, false, op);
                 refused(op);
-                op->then(op, STORE_E_UNAVAILABLE);
+                op->then(op, r == 0 && op->x.status == 409 ? STORE_E_BUSY : STORE_E_UNAVAILABLE);
         } else {
                 r = verdict(op);
-                note(op->store, r != STORE_E_UNAVAILABLE, op);
+                if (r != STORE_E_UNAVAILABLE || op->probe) /* one object that is refused says nothing of the others */
+                        note(op->store, r != STORE_E_UNAVAILABLE, op);
                 op->then(op, r);
         }
 }
@@ -260,7 +265,9 @@ static void try_once(struct s3_op *op)
 
         op->tries++;
         op->url.len = op->headers.len = 0;
-        r = s3_sign(&s->site, &op->rq, op->body.data, op->body.len, env_wall_s(), &op->url, &op->headers);
+        r = op->restart ? op->restart(op) : 0;
+        if (r == 0)
+                r = s3_sign(&s->site, &op->rq, op->body.data, op->body.len, env_wall_s(), &op->url, &op->headers);
         if (r == 0) {
                 op->x.method = op->rq.method;
                 op->x.url = (const char *)op->url.data;

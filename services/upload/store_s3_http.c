@@ -186,15 +186,25 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *userda
 
 /* --- one exchange --- */
 
+static bool well(const struct s3_exchange *x)
+{
+        long status = 0;
+
+        (void)curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+        return status / 100 == 2;
+}
+
+/* What it returns other than wanted ends the exchange. An answer that ends where there is no more room is whole: its connection stays. */
 static size_t on_data(char *data, size_t size, size_t n, void *userdata)
 {
         struct s3_exchange *x = userdata;
         size_t room = x->answer.max - x->answer.len, wanted = size * n;
 
+        if (x->piece && well(x))
+                return x->piece(x, data, wanted) == 0 ? wanted : 0;
         if (buf_append(&x->answer, data, wanted < room ? wanted : room) != 0)
                 return 0;
-        return wanted <= room && !(x->cut && x->answer.len == x->answer.max) ? wanted
-                                                                             : 0; /* other than wanted ends it */
+        return wanted <= room ? wanted : 0;
 }
 
 static int add_line(struct s3_exchange *x, const char *line)
@@ -248,6 +258,7 @@ static CURLcode set_terms(struct s3_http *h, struct s3_exchange *x, long timeout
 
         c = c ? c : curl_easy_setopt(x->easy, CURLOPT_PROTOCOLS_STR, tls ? "https" : "http");
         c = c ? c : curl_easy_setopt(x->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+        c = c ? c : curl_easy_setopt(x->easy, CURLOPT_PATH_AS_IS, 1L); /* as it was signed */
         c = c ? c : curl_easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
         c = c ? c
               : curl_easy_setopt(x->easy, CURLOPT_QUICK_EXIT,

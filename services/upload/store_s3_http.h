@@ -27,6 +27,8 @@ struct s3_exchange {
         uint64_t deadline_ms; /* of the loop's clock: also of what waits */
         struct buf answer;    /* its maximum is the caller's; released by the caller */
         bool cut;             /* a longer answer is cut; else it is an error */
+        /* NULL, or given the body of a 2xx answer as it comes, instead of `answer`; other than 0 ends it with -EMSGSIZE */
+        int (*piece)(struct s3_exchange *x, const void *data, size_t n);
         /* error: 0, then status is set; -ETIMEDOUT, -EMSGSIZE (longer than answer can be), -ECONNREFUSED (no connection came about: nothing was
          * asked), -EIO; text says more */
         void (*done)(struct s3_exchange *x, int error);

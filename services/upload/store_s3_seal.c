@@ -34,11 +34,16 @@ static void take_sum(struct s3_op *op)
 /* Also where another made it at the same time */
 static void on_made(struct s3_op *op, int error)
 {
+        if (error == 0 && op->x.length == UINT64_MAX)
+                error = STORE_E_UNAVAILABLE; /* it does not say how large it is: that is no size */
         if (error == 0) {
                 take_sum(op);
                 op->result.size = op->x.length;
         }
-        op_end(op, error);
+        if (error == 0 && !*op->result.sum && op->result.size == op->object.size)
+                s3_sum(op, op_end);
+        else
+                op_end(op, error);
 }
 
 static void on_request_made(struct s3_op *op, int error)
@@ -70,6 +75,9 @@ static void copy(struct s3_op *op)
         op_header(op, "x-amz-copy-source", (const char *)op->source.data);
         op_header(op, "x-amz-checksum-algorithm", "SHA256"); /* of the copy, which nobody but S3 has made */
         op_header(op, "if-none-match", "*");
+        /* What else the client has said of its body is not taken over: an encoding would have others see other bytes than were looked at */
+        op_header(op, "x-amz-metadata-directive", "REPLACE");
+        op_header(op, "content-type", op->content_type);
         op->patient = true;
         (void)FAILPOINT("upload.s3_copy");
         op_send(op, on_request_made);

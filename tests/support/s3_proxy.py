@@ -17,7 +17,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
+        if "content-length" not in self.server.proxy.without:
+            self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
@@ -29,6 +30,12 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(500, ERROR.format("InternalError").encode())
         elif mode == "slowdown":
             self.answer(503, ERROR.format("SlowDown").encode())
+        elif mode == "conflict":
+            self.answer(409, ERROR.format("ConditionalRequestConflict").encode())
+        elif mode == "denied":
+            self.answer(403, ERROR.format("AccessDenied").encode())
+        elif mode == "empty":
+            self.answer(206, b"")
         elif mode == "reset":
             self.close_connection = True
         elif self.command == "HEAD":
@@ -52,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
     def serve(self):
         proxy = self.server.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        mode = proxy.next_mode()
+        mode = proxy.next_mode(self.command)
         if mode:
             self.broken(mode)
             return
@@ -64,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
         answer = server.getresponse()
         data = answer.read()
         length = answer.getheader("Content-Length")
-        headers = [(n, v) for n, v in answer.getheaders() if n.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server")]
+        headers = [(n, v) for n, v in answer.getheaders() if n.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server", *proxy.without)]
         server.close()
         proxy.hold(self.command)
         if proxy.lose(self.command):
@@ -79,6 +86,8 @@ class Proxy:
     def __init__(self, port):
         self.port, self.mode, self.failed, self.lost = port, None, 0, 0
         self.lock, self.plan, self.losing = threading.Lock(), [], ()
+        self.only = None   # the method that `mode` and `fail_next` are for; None: all
+        self.without = ()  # headers that answers do not have, in lower case
         self.holding, self.held, self.go_on = None, threading.Event(), threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads, self.server.proxy = True, self
@@ -107,8 +116,10 @@ class Proxy:
         self.held.set()
         assert self.go_on.wait(30)
 
-    def next_mode(self):
+    def next_mode(self, method):
         with self.lock:
+            if self.only not in (None, method):
+                return None
             if self.plan:
                 self.failed += 1
                 return self.plan.pop()
