@@ -26,6 +26,7 @@ WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition 
 
 def hinder(stack, action):
     with stack.postgres() as pg:
+        pg.autocommit = True  # one lock at a time: services go through these tables in another order
         pg.execute("SET lock_timeout = '10s'")
         pg.execute(HINDER.format(action=action))
         for (table,) in pg.execute(TABLES).fetchall():
@@ -49,7 +50,10 @@ def hindered(stack):
 
 def unhinder(stack):
     with stack.postgres() as pg:
-        pg.execute("DROP FUNCTION IF EXISTS fault_at_commit() CASCADE")
+        pg.autocommit = True
+        for (table,) in pg.execute(TABLES).fetchall():
+            pg.execute(f"DROP TRIGGER IF EXISTS fault_at_commit ON {table}")
+        pg.execute("DROP FUNCTION IF EXISTS fault_at_commit()")
         pg.execute("DROP SEQUENCE IF EXISTS fault_commits")
 
 
