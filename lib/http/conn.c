@@ -130,9 +130,12 @@ void http_conn_make_room(struct http_server *s, const struct http_conn *newest)
 
         if (s->n_conns < s->max_connections)
                 return;
-        for (struct http_conn *c = s->conns; c; c = c->next)
+        for (struct http_conn *c = s->conns; c; c = c->next) {
+                if (c->cut && !(c->rq && c->rq->suspended))
+                        return; /* its room is on its way: each end would cut one more, and at last who has just come */
                 if (c != newest && !c->cut && conn_incoming(c) && (!oldest || c->phase_ms <= oldest->phase_ms))
                         oldest = c;
+        }
         if (oldest)
                 conn_overdue(oldest);
 }

@@ -234,17 +234,17 @@ static void test_rate(void **state)
         uint64_t begin;
 
         start_at(w, "/set", 0);
+        begin = uv_now(&w->loop); /* the pace counts from one beginning to the next */
         for (int i = 0; i < 100; i++)
                 jwks_refresh(w->jwks); /* one is running */
         run(w, 1);
-        begin = uv_hrtime();
         for (unsigned n = 2; n <= 4; n++) {
                 for (int i = 0; i < 100; i++)
                         jwks_refresh(w->jwks);
                 run(w, n);
         }
         assert_int_equal(w->n_requests, 4);
-        assert_true((uv_hrtime() - begin) / 1000000 >= 3 * PACE_MS - 5);
+        assert_true(uv_hrtime() / 1000000 - begin >= 3 * PACE_MS);
 }
 
 static void test_interval(void **state)
