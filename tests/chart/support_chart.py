@@ -29,6 +29,7 @@ MATRIX = {
                'networkPolicy.metricsFrom=[{"ipBlock":{"cidr":"10.0.0.0/8"}}]'],
     "own-claims": ["--set", "bus.url=nats://nats:4222,upload.persistence.existingClaim=files,secrets.existing=mine,setup.enabled=false,networkPolicy.enabled=false,"
                    "podDisruptionBudget.enabled=false,topologySpread.enabled=false,image.pullSecrets={one},fullnameOverride=chat"],
+    "gateway-tls": ["--set", "bus.url=nats://nats:4222,gateway.tls.existingSecret=chat-tls"],
     "shards": ["-f", CHART / "values-trial.yaml", "--set", "shards=3,auth.jwksUrl=https://x.example/keys"],
 }
 

@@ -4,10 +4,10 @@
 {{- $own := index $v .name -}}
 {{- $c := dict -}}
 {{- if eq .name "web" -}}
-{{- range $s, $port := dict "gateway" 8081 "history" 8082 "presence" 8083 "upload" 8084 -}}
+{{- range $s, $port := omit (include "parley.allPorts" . | fromYaml) "web" -}}
 {{- $_ := set $c (printf "PARLEY_EDGE_%s" (upper $s)) (printf "%s-%s:%d" (include "parley.fullname" $.root) $s (int $port)) -}}
 {{- end -}}
-{{- $_ := set $c "PARLEY_EDGE_LISTEN" "0.0.0.0:8080" -}}
+{{- $_ := set $c "PARLEY_EDGE_LISTEN" (printf "0.0.0.0:%d" (get (include "parley.allPorts" . | fromYaml) "web" | int)) -}}
 {{- else -}}
 {{- $port := get (include "parley.ports" . | fromYaml) "main" | int -}}
 {{- $_ := set $c "PARLEY_LISTEN" (printf "0.0.0.0:%d" $port) -}}
@@ -26,6 +26,11 @@
 {{- if has .name (list "history" "upload") -}}
 {{- $_ := set $c "PARLEY_STREAM_REPLICAS" ($v.bus.replicas | int | toString) -}}
 {{- $_ := set $c "PARLEY_PROVISION" (ternary "off" "on" $v.setup.enabled) -}}
+{{- end -}}
+{{- if include "parley.hasTls" . -}}
+{{- $_ := set $c "PARLEY_TLS_LISTEN" (printf "0.0.0.0:%d" (get (include "parley.ports" . | fromYaml) "tls" | int)) -}}
+{{- $_ := set $c "PARLEY_TLS_CERT_FILE" "/run/secrets/tls/tls.crt" -}}
+{{- $_ := set $c "PARLEY_TLS_KEY_FILE" "/run/secrets/tls/tls.key" -}}
 {{- end -}}
 {{- if and (eq .name "upload") (eq $v.upload.store "volume") -}}{{- $_ := set $c "PARLEY_UPLOAD_DIR" "/var/lib/parley/upload" -}}{{- end -}}
 {{- if and (eq .name "upload") (eq $v.upload.store "s3") -}}{{- $c = merge $c (include "parley.config.s3" . | fromYaml) -}}{{- end -}}
@@ -78,10 +83,27 @@ PGSSLROOTCERT: /etc/parley/ca/postgres/{{ $v.database.tls.caKey }}
 {{- end }}
 {{- end -}}
 
+{{/* Where each takes requests: the one place for these */}}
+{{- define "parley.allPorts" -}}
+gateway: 8081
+history: 8082
+presence: 8083
+upload: 8084
+web: 8080
+{{- end -}}
+
+{{/* Of one: main, admin, and the gateway's with TLS */}}
 {{- define "parley.ports" -}}
-{{- $main := get (dict "gateway" 8081 "history" 8082 "presence" 8083 "upload" 8084 "web" 8080) .name -}}
+{{- $main := get (include "parley.allPorts" . | fromYaml) .name | int -}}
 main: {{ $main }}
-admin: {{ if eq .name "web" }}8080{{ else }}{{ add $main 1000 }}{{ end }}
+admin: {{ if eq .name "web" }}{{ $main }}{{ else }}{{ add $main 1000 }}{{ end }}
+{{- if eq .name "gateway" }}
+tls: 8443
+{{- end }}
+{{- end -}}
+
+{{- define "parley.hasTls" -}}
+{{- if and (eq .name "gateway") .root.Values.gateway.tls.existingSecret -}}yes{{- end -}}
 {{- end -}}
 
 {{/* Secrets: a YAML map of setting -> key of the Secret */}}
@@ -97,6 +119,7 @@ admin: {{ if eq .name "web" }}8080{{ else }}{{ add $main 1000 }}{{ end }}
 {{- if and (eq .name "upload") (eq $v.upload.store "s3") -}}
 {{- $_ := set $c "PARLEY_S3_ACCESS_KEY_ID" "s3-access-key-id" -}}
 {{- $_ := set $c "PARLEY_S3_SECRET_ACCESS_KEY" "s3-secret-access-key" -}}
+{{- if $v.objectStore.sessionToken -}}{{- $_ := set $c "PARLEY_S3_SESSION_TOKEN" "s3-session-token" -}}{{- end -}}
 {{- end -}}
 {{- toYaml $c -}}
 {{- end -}}
@@ -127,6 +150,9 @@ admin: {{ if eq .name "web" }}8080{{ else }}{{ add $main 1000 }}{{ end }}
 {{- if include "parley.hasCa" . }}
 - {name: ca, mountPath: /etc/parley/ca, readOnly: true}
 {{- end }}
+{{- if include "parley.hasTls" . }}
+- {name: tls, mountPath: /run/secrets/tls, readOnly: true}
+{{- end }}
 {{- end -}}
 
 {{/* Only the keys that this one needs */}}
@@ -141,6 +167,13 @@ admin: {{ if eq .name "web" }}8080{{ else }}{{ add $main 1000 }}{{ end }}
       {{- range $key := values . | sortAlpha }}
       - {key: {{ $key }}, path: {{ $key }}}
       {{- end }}
+{{- end }}
+{{- if include "parley.hasTls" . }}
+- name: tls
+  secret:
+    secretName: {{ $v.gateway.tls.existingSecret }}
+    defaultMode: 0440
+    items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]
 {{- end }}
 {{- if include "parley.hasCa" . }}
 - name: ca

@@ -69,6 +69,9 @@ spec:
           env: {{- include "parley.env" (merge (dict "config" $config) .) | nindent 12 }}
           ports:
             - {name: {{ ternary "ws" "http" (eq .name "gateway") }}, containerPort: {{ $ports.main }}}
+            {{- if include "parley.hasTls" . }}
+            - {name: wss, containerPort: {{ $ports.tls }}}
+            {{- end }}
             {{- if ne .name "web" }}
             - {name: admin, containerPort: {{ $ports.admin }}}
             {{- end }}
