@@ -14,9 +14,14 @@
 #define NGINX "/usr/sbin/nginx"
 #define ARGUMENTS_MAX 16
 
+/* Only this one may be empty: files are in the pages' own origin then. */
 static const char *environment(const char *name)
 {
-        return getenv(name);
+        const char *v = getenv(name);
+
+        if (strcmp(name, "PARLEY_EDGE_FILES_ORIGIN") == 0)
+                return v ? v : "";
+        return v && *v ? v : NULL;
 }
 
 static int template_read(char *text)

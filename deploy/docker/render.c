@@ -19,7 +19,7 @@ static int replace(FILE *out, const char *name, size_t n, const char *(*value)(c
         memcpy(text, name, n);
         text[n] = 0;
         v = value(text);
-        if (!v || !*v) {
+        if (!v) {
                 (void)snprintf(error, size, "%s is not set", text);
                 return -ENOENT;
         }

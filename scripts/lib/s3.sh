@@ -36,6 +36,24 @@ launch_s3() {
     --cors-allow-origin "http://127.0.0.1:${PORT[nginx]}" posix --sidecar "$S3_DATA/meta" "$S3_DATA/data"
 }
 
+# Prints where browsers find files when that is not the edge: an origin, or nothing.
+files_origin() {
+  local at=${PARLEY_S3_PUBLIC_ENDPOINT:-${PARLEY_S3_ENDPOINT:-}}
+  if [[ -n ${PARLEY_EDGE_FILES_ORIGIN:-} ]]; then
+    at=$PARLEY_EDGE_FILES_ORIGIN
+  elif [[ ${PARLEY_UPLOAD_STORE:-} != s3 ]]; then
+    at=''
+  elif private_s3; then
+    at=http://127.0.0.1:${PORT[versitygw]}
+  elif [[ ${PARLEY_S3_PATH_STYLE:-on} == off ]]; then
+    at=${at/:\/\//:\/\/${PARLEY_S3_BUCKET:-}.}
+  fi
+  # It stands in a header of nginx' configuration.
+  [[ -z $at || $at =~ ^https?://[A-Za-z0-9.:[-]+]?(:[0-9]+)?$ ]] ||
+    die "the origin of files is '$at': takes http:// or https://, a host, and a port where it is not the scheme's own"
+  printf '%s' "$at"
+}
+
 # Prints the settings of upload that lead there.
 s3_settings() {
   printf '%s\n' "PARLEY_S3_ENDPOINT=http://127.0.0.1:${PORT[versitygw]}" "PARLEY_S3_BUCKET=$S3_BUCKET" \

@@ -33,6 +33,8 @@ async function imageOf(page: Page, name: string, width = 900, height = 600): Pro
 }
 
 const choose = (page: Page, files: string | Choice | Choice[]) => page.locator('input[type=file]').setInputFiles(files);
+/** The API's, and bodies, wherever they go (a bucket's addresses begin with its name). */
+const isOfFiles = (url: URL) => /^\/(api\/(uploads|files)|parley\/)/.test(url.pathname);
 const upload = (page: Page, name: string) => page.locator('.upload').filter({ hasText: name });
 
 /** A channel of its own with two people in it. */
@@ -114,7 +116,7 @@ test('a large upload goes on after a reload with the part that is missing', asyn
     const [first, second] = [await enter(ada, id), await enter(grace, id)];
     const puts: string[] = [];
     let hold = true;
-    await first.page.route((url) => /^\/api\/(uploads|files)/.test(url.pathname), async (route) => {
+    await first.page.route(isOfFiles, async (route) => {
       if (route.request().method() !== 'PUT') return route.fallback();
       puts.push(route.request().url());
       if (hold && puts.length === 3) return; // never answered: the reload comes first
@@ -153,7 +155,7 @@ test('an upload can be cancelled, fails with advice, and is tried again', async 
   const { page, messages } = await enter(ada, id);
   let mode: 'hold' | 'fail' | 'go' = 'hold';
   const gone: string[] = [];
-  await page.route((url) => /^\/api\/(uploads|files)/.test(url.pathname), async (route) => {
+  await page.route(isOfFiles, async (route) => {
     if (route.request().method() === 'DELETE') gone.push(route.request().url());
     if (mode === 'fail' && route.request().method() === 'POST') {
       return route.fulfill({ status: 413, contentType: 'application/problem+json', body: '{"code":"too_large","detail":"at most 5 GiB"}' });

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
-const PORTS = [8080, 8081, 8082, 8083, 8084, 9081, 9082, 9083, 9084, 8422, 8432];
+const PORTS = [8080, 8081, 8082, 8083, 8084, 9081, 9082, 9083, 9084, 8422, 8432, 8433];
 
 /** Settles where the stack is, in the environment, which the workers inherit. Returns the address of its edge. */
 export async function chooseStack(): Promise<string> {

@@ -8,6 +8,7 @@
 {{- $_ := set $c (printf "PARLEY_EDGE_%s" (upper $s)) (printf "%s-%s:%d" (include "parley.fullname" $.root) $s (int $port)) -}}
 {{- end -}}
 {{- $_ := set $c "PARLEY_EDGE_LISTEN" (printf "0.0.0.0:%d" (get (include "parley.allPorts" . | fromYaml) "web" | int)) -}}
+{{- if eq $v.upload.store "s3" -}}{{- $_ := set $c "PARLEY_EDGE_FILES_ORIGIN" (include "parley.filesOrigin" .root) -}}{{- end -}}
 {{- else -}}
 {{- $port := get (include "parley.ports" . | fromYaml) "main" | int -}}
 {{- $_ := set $c "PARLEY_LISTEN" (printf "0.0.0.0:%d" $port) -}}
@@ -67,6 +68,13 @@ PARLEY_S3_PATH_STYLE: {{ ternary "on" "off" $s3.pathStyle | quote }}
 {{- if $s3.tls.caSecret }}
 PARLEY_S3_CA: /etc/parley/ca/s3/{{ $s3.tls.caKey }}
 {{- end }}
+{{- end -}}
+
+{{/* What signed addresses begin with, as services/upload/s3_site.c makes them */}}
+{{- define "parley.filesOrigin" -}}
+{{- $s3 := .Values.objectStore -}}
+{{- $at := $s3.publicEndpoint | default $s3.endpoint -}}
+{{- if $s3.pathStyle }}{{ $at }}{{ else }}{{ replace "://" (printf "://%s." $s3.bucket) $at }}{{ end -}}
 {{- end -}}
 
 {{/* Of history and of the Job that makes streams: the same for both */}}
