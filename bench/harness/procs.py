@@ -8,8 +8,17 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def rss_kb(pid):
+    return _memory(pid, "VmRSS:")
+
+
+def peak_kb(pid):
+    """The most that it ever had"""
+    return _memory(pid, "VmHWM:")
+
+
+def _memory(pid, which):
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(which):
             return int(line.split()[1])
     raise ProcessLookupError(f"process {pid} has no memory any more")
 

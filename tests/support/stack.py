@@ -32,7 +32,7 @@ def wait_until(condition, timeout=20.0, what="condition", interval=0.02):
 
 def take_offset():
     """A port offset at which none of the stack's ports is taken, and a socket that keeps it from other tests until it is closed."""
-    base = (8080, 8081, 8082, 8083, 8084, 8085, 9081, 9082, 9083, 9084, 9085, 8422, 8432)
+    base = (8080, 8081, 8082, 8083, 8084, 8085, 9081, 9082, 9083, 9084, 9085, 8422, 8432, 8433)
     first = os.environ.get("PARLEY_PORT_OFFSET")  # who sets it wants to know where the stacks are
     # below the ports that outgoing connections get
     for offset in range(int(first), int(first) + 900, 20) if first else range(5000 + os.getpid() % 300 * 20, 23000, 20):
