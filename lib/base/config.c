@@ -278,6 +278,27 @@ int config_load(const struct config_item *items, size_t n_items, void *conf,
         return 0;
 }
 
+/* Addresses may hold a user and a password: nats://user:password@host. Up to the last @, for not everybody encodes what a password may
+ * not hold; rather a path is hidden than a part of one shown. */
+static void print_text(FILE *out, const char *text)
+{
+        const char *scheme;
+
+        while ((scheme = strstr(text, "://"))) {
+                const char *host = scheme + 3, *end = host + strcspn(host, ", ");
+
+                fprintf(out, "%.*s", (int)(host - text), text);
+                text = host;
+                for (const char *at = end; at > host; at--)
+                        if (at[-1] == '@') {
+                                fputs("(hidden)@", out);
+                                text = at;
+                                break;
+                        }
+        }
+        fputs(text, out);
+}
+
 void config_print(const struct config_item *items, size_t n_items, const void *conf, FILE *out)
 {
         for (size_t i = 0; i < n_items; i++) {
@@ -288,7 +309,9 @@ void config_print(const struct config_item *items, size_t n_items, const void *c
                 switch (item->type) {
                 case CONFIG_STRING:
                         text = text_of(item, conf);
-                        fprintf(out, "%s=%s\n", item->name, text ? text : "");
+                        fprintf(out, "%s=", item->name);
+                        print_text(out, text ? text : "");
+                        fputc('\n', out);
                         break;
                 case CONFIG_SECRET:
                         fprintf(out, "%s=%s\n", item->name, text_of(item, conf) ? "(set)" : "(unset)");

@@ -37,7 +37,7 @@ struct config_item {
 int config_load(const struct config_item *items, size_t n_items, void *conf,
                 const char *(*get)(const char *name, void *userdata), void *userdata, char *ret_error, size_t n_error);
 void config_done(const struct config_item *items, size_t n_items, void *conf);
-/* NAME=value lines; secrets as "(set)" or "(unset)" */
+/* NAME=value lines; secrets as "(set)" or "(unset)", and what stands before the @ of an address as "(hidden)" */
 void config_print(const struct config_item *items, size_t n_items, const void *conf, FILE *out);
 /* The Markdown table of one service */
 void config_print_docs(const struct config_item *items, size_t n_items, const char *title, FILE *out);

@@ -8,6 +8,8 @@
 #include <curl/curl.h>
 #include <uv.h>
 
+#include "upload/upload_metrics.h"
+
 struct s3_http {
         uv_loop_t *loop;
         CURLM *multi;
@@ -65,6 +67,19 @@ static void take_head(struct s3_exchange *x)
                 memcpy(x->sha256, header->value, strlen(header->value) + 1);
 }
 
+static void count(const struct s3_http *h)
+{
+        metric_set(&metric_s3_running, h->n_running);
+        metric_set(&metric_s3_waiting, h->n_waiting);
+}
+
+static void count_end(const struct s3_exchange *x, int error)
+{
+        unsigned outcome = error == 0 && x->status != 429 && x->status < 500 ? 0 : error == 0 ? 1 : 2;
+
+        metric_add(&metric_s3[outcome], 1);
+}
+
 static void drop(struct s3_exchange *x)
 {
         curl_easy_cleanup(x->easy);
@@ -86,6 +101,7 @@ static void finish(struct s3_http *h, CURL *easy, CURLcode code)
         (void)curl_multi_remove_handle(h->multi, easy);
         drop(x);
         h->n_running--;
+        count_end(x, error);
         x->done(x, error);
 }
 
@@ -309,15 +325,19 @@ static void pump(struct s3_http *h)
                 r = begin(h, x);
                 if (r < 0) {
                         drop(x);
+                        count_end(x, r);
                         x->done(x, r);
                 }
         }
+        count(h);
 }
 
 int s3_http_start(struct s3_http *h, struct s3_exchange *x)
 {
-        if (h->n_running >= h->options.max_requests && h->n_waiting >= h->options.max_waiting)
+        if (h->n_running >= h->options.max_requests && h->n_waiting >= h->options.max_waiting) {
+                metric_add(&metric_s3_full, 1);
                 return -EAGAIN;
+        }
         x->http = h;
         x->next = NULL;
         x->status = 0;
@@ -326,6 +346,7 @@ int s3_http_start(struct s3_http *h, struct s3_exchange *x)
         *h->last = x;
         h->last = &x->next;
         h->n_waiting++;
+        count(h);
         /* From the timer, so that done is never called from here */
         if (h->n_running < h->options.max_requests)
                 (void)uv_timer_start(&h->timer, on_timer, 0, 0);

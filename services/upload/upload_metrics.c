@@ -15,6 +15,12 @@
                 .name = "parley_upload_http_requests_total", .help = "Answers to requests by class of status.",        \
                 .type = METRIC_COUNTER, .labels = (l)                                                                  \
         }
+#define S3(outcome_)                                                                                                   \
+        {                                                                                                              \
+                .name = "parley_upload_s3_requests_total",                                                             \
+                .help = "Requests to the S3 server, each try: answered, refused (429, 5xx) or failed (no answer).",    \
+                .type = METRIC_COUNTER, .labels = "outcome=\"" outcome_ "\""                                           \
+        }
 
 struct metric metric_http[6] = {
         HTTP("status=\"other\""), HTTP("status=\"1xx\""), HTTP("status=\"2xx\""),
@@ -35,6 +41,11 @@ struct metric metric_released = COUNTER("parley_upload_released_total",
 struct metric metric_transfers = GAUGE("parley_upload_transfers", "Bodies that the local store is taking in.");
 struct metric metric_received = COUNTER("parley_upload_received_bytes_total",
                                         "Bytes of bodies that the local store took in.");
+struct metric metric_s3[3] = {S3("answered"), S3("refused"), S3("failed")};
+struct metric metric_s3_running = GAUGE("parley_upload_s3_running", "Requests to the S3 server that are under way.");
+struct metric metric_s3_waiting = GAUGE("parley_upload_s3_waiting", "Requests that wait for one of these to end.");
+struct metric metric_s3_full = COUNTER("parley_upload_s3_full_total",
+                                       "Requests that were not made, because PARLEY_S3_MAX_WAITING waited.");
 struct metric metric_turn_max = GAUGE("parley_upload_loop_turn_max_seconds",
                                       "The longest turn of the event loop since the start.");
 struct metric_histogram metric_http_seconds = {
@@ -46,7 +57,9 @@ void upload_metrics_register(void)
 {
         struct metric *const all[] = {&metric_begun,       &metric_pending,  &metric_completed,     &metric_rejected,
                                       &metric_quarantined, &metric_released, &metric_file_releases, &metric_swept,
-                                      &metric_transfers,   &metric_received, &metric_turn_max};
+                                      &metric_transfers,   &metric_received, &metric_turn_max,      &metric_s3[0],
+                                      &metric_s3[1],       &metric_s3[2],    &metric_s3_running,    &metric_s3_waiting,
+                                      &metric_s3_full};
 
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
                 metric_register(all[i]);

@@ -7,5 +7,7 @@ extern struct metric metric_http[6], metric_begun, metric_pending, metric_swept,
         metric_quarantined, metric_released, metric_file_releases, metric_transfers, metric_received;
 extern struct metric_histogram metric_http_seconds;
 extern struct metric metric_turn_max;
+/* answered, refused, failed */
+extern struct metric metric_s3[3], metric_s3_running, metric_s3_waiting, metric_s3_full;
 
 void upload_metrics_register(void);

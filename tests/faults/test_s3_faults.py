@@ -49,6 +49,26 @@ def complete_fails(ann, upload):
     unavailable(ann.complete(upload), begun)
 
 
+def asked(stack, outcome):
+    lines = httpx.get(stack.admin_url("upload") + "/metrics").text.splitlines()
+    return next(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f'parley_upload_s3_requests_total{{outcome="{outcome}"}}'))
+
+
+def test_what_the_server_answers_is_counted(proxied, stack):
+    with Uploader(stack, "counted") as ann:
+        answered, refused, failed = (asked(stack, o) for o in ("answered", "refused", "failed"))
+        ann.uploaded("general", b"hello")
+        assert asked(stack, "answered") > answered and asked(stack, "refused") == refused
+        upload = ann.created("general", b"hello")
+        ann.sent(upload["put"], b"hello")
+        for mode, outcome, before in (("503", "refused", refused), ("reset", "failed", failed)):
+            proxied.mode = mode
+            complete_fails(ann, upload)
+            assert asked(stack, outcome) > before, mode
+        proxied.mode = None
+        assert stack.metric("upload", "parley_upload_s3_waiting") == 0
+
+
 def test_server_ended(stack):
     stack.stop("upload")
     stack.start("upload", **SETTINGS)

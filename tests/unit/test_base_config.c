@@ -348,6 +348,34 @@ static char *printed(const struct conf *conf)
         return text;
 }
 
+static void test_print_no_password(void **state)
+{
+        static const char *const cases[][2] = {
+                {"nats://ann:pass@host:4222", "nats://(hidden)@host:4222"},
+                {"nats://token@host", "nats://(hidden)@host"},
+                {"nats://a:b@one:1,tls://c:d@two:2, host:3", "nats://(hidden)@one:1,tls://(hidden)@two:2, host:3"},
+                {"nats://a:p@ss@host/x@y", "nats://(hidden)@y"},
+                {"nats://a:p/w@host", "nats://(hidden)@host"},
+                {"https://host/path?to=a", "https://host/path?to=a"},
+                {"://", "://"},
+                {"a@b", "a@b"},
+        };
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                char expected[128];
+                struct conf conf;
+                char *text;
+
+                assert_int_equal(load_with(&conf, "PARLEY_T_URL", cases[i][0]), 0);
+                text = printed(&conf);
+                snprintf(expected, sizeof(expected), "PARLEY_T_URL=%s\n", cases[i][1]);
+                assert_memory_equal(text, expected, strlen(expected));
+                free(text);
+                config_done(items, N_ITEMS, &conf);
+        }
+}
+
 static void test_print(void **state)
 {
         struct conf conf;
@@ -412,6 +440,7 @@ int main(void)
                 cmocka_unit_test(test_secret_file_missing),
                 cmocka_unit_test(test_no_file_for_others),
                 cmocka_unit_test(test_print),
+                cmocka_unit_test(test_print_no_password),
                 cmocka_unit_test(test_print_docs),
                 cmocka_unit_test(test_bad_default),
         };
