@@ -136,6 +136,21 @@ bool changes_removed(const struct core *core, const char *user_id, const char *c
         return false;
 }
 
+void changes_left(const struct core *core, uint64_t within_ms,
+                  void (*found)(void *userdata, const char *user_id, const char *channel_id), void *userdata)
+{
+        const struct change_log *log = core->changes;
+
+        for (unsigned i = 0; log && i < log->n; i++) {
+                const struct change *change = &log->ring[(log->next + CHANGES_MAX - 1 - i) % CHANGES_MAX];
+
+                if (core->now_ms - change->at_ms > within_ms)
+                        return;
+                if (change->role == PARLEY__V1__ROLE__none)
+                        found(userdata, change->user_id, change->channel_id);
+        }
+}
+
 void changes_free(struct change_log *log)
 {
         free(log);

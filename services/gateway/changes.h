@@ -19,4 +19,7 @@ void changes_joined(struct core *core, const Parley__V1__MembershipChange *messa
 void changes_replay(struct core *core, struct user *u);
 /* He was removed from this channel, or left it, within CHANGES_LATE_MS: what is heard of him there now may be older */
 bool changes_removed(const struct core *core, const char *user_id, const char *channel_id);
+/* Calls for each removal from a channel within this time, the newest first; he may be a member again */
+void changes_left(const struct core *core, uint64_t within_ms,
+                  void (*found)(void *userdata, const char *user_id, const char *channel_id), void *userdata);
 void changes_free(struct change_log *log);

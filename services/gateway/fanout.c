@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "gateway/backlog.h"
+#include "gateway/look.h"
 #include "gateway/pack.h"
 #include "gateway/session.h"
 #include "gateway/stats.h"
@@ -229,6 +230,8 @@ bool core_flush(struct core *core, unsigned max_writes)
 
                 if (!s)
                         continue;
+                if (s->look && s->n_queue)
+                        look_ride(s->look);
                 s->dirty_index = 0;
                 core->dirty[i] = NULL;
                 session_flush(s, &budget);

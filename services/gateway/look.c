@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/codes.h"
+#include "gateway/changes.h"
 #include "gateway/channel.h"
 #include "gateway/session.h"
 #include "gateway/stats.h"
@@ -30,7 +31,9 @@ static struct looks *looks_get(struct core *core)
         all->core = core;
         all->generation = 1;
         gate_init(&all->gate, GATE_PLACES);
-        ring_init(&all->telling);
+        all->epoch = 1;
+        calendar_init(&all->telling);
+        ring_init(&all->all);
         ring_init(&all->queue);
         ring_init(&all->later);
         core->looks = all;
@@ -50,7 +53,10 @@ struct look *look_get(struct session *s)
         if (!l)
                 return NULL;
         l->session = s;
+        l->news_first = UINT32_MAX;
+        l->epoch = all->epoch;
         s->look = l;
+        ring_add(&all->all, &l->all);
         all->n++;
         return l;
 }
@@ -125,22 +131,57 @@ static void edges_release(struct looks *all, struct watch_edge *edges, uint32_t 
         free(edges);
 }
 
-/* What is known of those who were watched before stays known */
+struct fresh_edges {
+        struct look *look;
+        struct watch_edge *edges;
+        uint32_t n;
+};
+
+/* Presence may not have heard of it yet */
+static void on_left(void *userdata, const char *user_id, const char *channel_id)
+{
+        struct fresh_edges *fresh = userdata;
+        struct looks *all = fresh->look->session->core->looks;
+        const struct seen *who = seen_find(all, user_id);
+
+        (void)channel_id;
+        if (strcmp(user_id, fresh->look->session->user->id) == 0) {
+                for (uint32_t i = 0; i < fresh->n; i++)
+                        fresh->edges[i].flags = EDGE_LATER | EDGE_DOUBT;
+        } else if (who && who->mark == all->mark) {
+                fresh->edges[who->slot].flags = EDGE_LATER | EDGE_DOUBT;
+        }
+}
+
+/* What is known of those who were watched before stays known, and a doubt stays a doubt */
 static void edges_keep(struct look *l, struct watch_edge *edges, uint32_t n)
 {
         const uint32_t mark = l->session->core->looks->mark;
+        struct fresh_edges fresh = {.look = l, .edges = edges, .n = n};
 
         for (uint32_t i = 0; i < n; i++)
                 edges[i].flags = EDGE_ASK;
+        changes_left(l->session->core, LOOK_LATER_MS, on_left, &fresh);
         for (uint32_t i = 0; i < l->n_edges; i++) {
                 const struct watch_edge *was = &l->edges[i];
                 struct watch_edge *e = was->seen->mark == mark ? &edges[was->seen->slot] : NULL;
 
+                if (e && was->flags & EDGE_LATER)
+                        e->flags = EDGE_LATER | EDGE_DOUBT;
                 if (!e || was->sight == SIGHT_UNKNOWN || was->flags & ~EDGE_NEWS)
                         continue;
                 e->sight = was->sight;
                 e->flags = 0;
         }
+}
+
+/* Those who may not be asked yet */
+static bool edges_wait(const struct look *l)
+{
+        for (uint32_t i = 0; i < l->n_edges; i++)
+                if (l->edges[i].flags & EDGE_LATER)
+                        return true;
+        return false;
 }
 
 static void edges_install(struct look *l, struct watch_edge *edges, uint32_t n)
@@ -154,6 +195,8 @@ static void edges_install(struct look *l, struct watch_edge *edges, uint32_t n)
         l->n_edges = n;
         l->generation++;
         l->pending = 0;
+        l->news_first = UINT32_MAX;
+        l->news_last = 0;
         for (uint32_t i = 0; i < n; i++) {
                 edges[i].seen->holds--;
                 edges[i].at = refs_add(&edges[i].seen->by, l, i);
@@ -180,10 +223,12 @@ int look_watch(struct look *l, char *const *user_ids, size_t n)
         }
         edges_install(l, edges, n_edges);
         l->snapshot_due = true;
+        if (edges_wait(l))
+                look_ask_later(l);
         if (l->pending)
                 look_ask(l);
         else
-                look_news(l);
+                look_soon(l);
         return 0;
 }
 
@@ -229,6 +274,20 @@ static int focus_prepare(struct looks *all, struct channel *const *channels, siz
         return 0;
 }
 
+/* What was told of it counts on: it is described again, but not sooner than if it had stayed */
+static void focus_keep(struct look *l, const struct focus_edge *was)
+{
+        for (uint32_t i = 0; i < l->n_focus; i++) {
+                struct focus_edge *e = &l->focus[i];
+
+                if (e->place != was->place)
+                        continue;
+                e->told = was->told;
+                e->told_ms = was->told_ms;
+                e->begun = was->begun;
+        }
+}
+
 static void focus_install(struct look *l, struct focus_edge *focus, uint32_t n)
 {
         struct focus_edge *former = l->focus;
@@ -241,6 +300,8 @@ static void focus_install(struct look *l, struct focus_edge *focus, uint32_t n)
                 focus[i].at = refs_add(&focus[i].place->by, l, i);
                 focus[i].due = true;
         }
+        for (uint32_t i = 0; i < n_former; i++)
+                focus_keep(l, &former[i]);
         for (uint32_t i = 0; i < n_former; i++)
                 focus_leave(&former[i]);
         free(former);
@@ -279,7 +340,7 @@ int look_focus(struct look *l, struct channel *const *channels, size_t n)
                 if (focus[i].place->kind == PLACE_UNKNOWN)
                         place_ask(focus[i].place, 0);
         }
-        look_news(l);
+        look_soon(l);
         return 0;
 }
 
@@ -341,7 +402,8 @@ void look_free(struct session *s)
 
         if (!l)
                 return;
-        ring_remove(&l->telling);
+        look_forget(l);
+        ring_remove(&l->all);
         ring_remove(&l->asking);
         ring_remove(&l->later);
         edges_drop(l, l->edges, l->n_edges);
@@ -367,6 +429,8 @@ void looks_free(struct core *core)
                 p->asking = false; /* nothing calls back any more */
                 place_drop(p);
         }
+        shared_clear(all);
+        free(all->found);
         free(all->asking);
         free(all);
         core->looks = NULL;

@@ -4,7 +4,8 @@
  * has an edge to him, which knows whether the watcher may see him; that, presence decides (look_ask.c). A channel in focus is a
  * `place`, with its members where it is small, its count else, and those who write there (typing.c).
  *
- * Nobody is told at once: look_tell.c collects what has changed for a session, and tells it once a second. */
+ * Nobody is told at once: look_tell.c collects what has changed for a session, and tells it once a second; look_frame.c makes what is told,
+ * once for all who get the same. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include "base/ident.h"
 #include "base/wheel.h"
 #include "gateway/core.h"
+#include "gateway/frame.h"
 #include "gateway/gate.h"
 #include "parley/v1/presence.pb-c.h"
 
@@ -82,7 +84,7 @@ struct seen {
         uint32_t generation;        /* which life; 0: no state is known */
         uint32_t mark, slot;        /* in a pass over many: seen in it, and where */
         uint32_t holds;             /* he is about to be watched */
-        bool fresh;                 /* nothing of him can have been missed */
+        uint32_t fresh;             /* looks->epoch: nothing of him can have been missed */
         struct seen_state state;
         char id[];
 };
@@ -107,10 +109,12 @@ struct place {
         uint32_t members, online;
         uint32_t changes; /* counts changes of residents */
         uint8_t kind;
-        bool asking;                 /* behind the gate, or under way */
-        bool unsure;                 /* to be asked again once the answer is there */
-        bool held;                   /* its looks are being gone through */
-        uint64_t asked_ms, moved_ms; /* the last question; the last change of membership */
+        bool asking;                      /* behind the gate, or under way */
+        bool failed;                      /* there was no answer to the last question */
+        bool unsure;                      /* to be asked again once the answer is there */
+        bool held;                        /* its looks are being gone through */
+        struct frame *shown[_ENCODING_N]; /* its description, for all but the invisible; NULL: to be made */
+        uint64_t asked_ms, moved_ms;      /* the last question; the last change of membership */
         struct gate_item gate;
         struct wheel_timer timer; /* the next question */
         struct bus_sub *typing_sub;
@@ -118,6 +122,9 @@ struct place {
 };
 
 enum sight { SIGHT_UNKNOWN, SIGHT_HIDDEN, SIGHT_VISIBLE };
+
+/* For a change of membership to have reached presence */
+enum { LOOK_LATER_MS = 1500 };
 
 enum {
         EDGE_ASK = 1,   /* to be asked */
@@ -146,15 +153,46 @@ struct focus_edge {
 /* What one session looks at */
 struct look {
         struct session *session;
-        struct ring telling, asking, later; /* in those of `looks` */
+        struct ring all, telling, asking, later; /* in those of `looks` */
+        uint64_t due_tick;                       /* in `telling`: when it is looked at */
         struct watch_edge *edges;
         struct focus_edge *focus;
         uint32_t n_edges, n_focus;
-        uint32_t generation; /* of `edges` */
-        uint32_t pending;    /* edges whose sight is unknown */
+        uint32_t generation;            /* of `edges` */
+        uint32_t pending;               /* edges whose sight is unknown */
+        uint32_t epoch;                 /* of `looks`: everything was asked again then */
+        uint32_t news_first, news_last; /* edges with EDGE_NEWS are among these; first above last: none */
         bool snapshot_due;
-        uint64_t told_ms, later_ms;
+        uint64_t told_ms, news_ms, later_ms; /* the last `presence`; the first news since, 0: none */
+        uint64_t described_ms; /* so many descriptions of channels were told that this would be the time */
         size_t bytes;
+};
+
+/* Some users in the order of their addresses, and what is told of them */
+enum { SHARED_USERS = 8, SHARED_FRAMES = 64 };
+struct shared_frame {
+        struct frame *frame; /* NULL: none */
+        uint64_t stamp;      /* looks->stamp then */
+        uint8_t n, encoding;
+        const struct seen *users[SHARED_USERS];
+};
+
+/* Somebody who is in a frame that is being made */
+struct found {
+        struct seen *who;
+        bool hidden;
+};
+
+/* When looks are told: at a tick, or as soon as it is their turn (look_tell.c) */
+enum { TELL_TICK_MS = 50, TELL_TICKS = 128 };
+struct calendar {
+        struct ring ticks[TELL_TICKS], due;
+        uint64_t tick; /* the last that is over */
+        unsigned n;    /* looks in it */
+        struct wheel_timer timer;
+        /* how much there is to tell: news a second, by the last seconds, and since `since_ms` */
+        uint64_t since_ms;
+        unsigned news, per_s;
 };
 
 /* All of a gateway */
@@ -165,14 +203,21 @@ struct looks {
         struct place *places;
         size_t bytes;
         uint32_t mark;
+        uint32_t epoch;      /* counts how often everything was asked again */
         uint32_t generation; /* of the source */
         char source[IDENT_MAX + 1];
-        uint64_t counter; /* last heard */
-        bool heard;       /* of `source` */
-        bool failed;      /* a question about a channel was, since something was heard */
+        uint64_t counter;  /* last heard */
+        bool heard;        /* of `source` */
+        bool resync_again; /* something was missed while everything was being asked again */
+        bool failed;       /* a question about a channel was, since something was heard */
         struct bus_sub *sub;
-        struct ring telling, queue, later; /* looks with news, with something to ask, with something to ask later */
-        struct wheel_timer tell_timer, later_timer, retry_timer, resync_timer;
+        struct calendar telling;
+        struct ring all, queue, later; /* looks: each, with something to ask, with something to ask later */
+        struct wheel_timer later_timer, retry_timer, resync_timer;
+        struct found *found; /* scratch */
+        size_t cap_found;
+        uint64_t stamp; /* counts changes of what anybody is seen as */
+        struct shared_frame shared[SHARED_FRAMES];
         struct ask *asking; /* the question under way */
         uint64_t resynced_ms, moved_ms;
         struct gate gate; /* questions about places */
@@ -208,9 +253,18 @@ struct shown_user {
         Parley__V1__Device devices[4];
         Google__Protobuf__Timestamp status_until, last_seen;
 };
+static inline bool state_is_online(const struct seen_state *state)
+{
+        return state->availability != PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline;
+}
+static inline bool seen_is_online(const struct seen *who)
+{
+        return state_is_online(&who->state);
+}
 /* As the viewer sees him; texts belong to `who` */
 void seen_show(const struct seen *who, const char *viewer_id, struct shown_user *ret);
 
+bool place_has(const struct place *p, const struct seen *who);
 struct place *place_get(struct looks *all, struct channel *c); /* NULL: no memory */
 void place_drop(struct place *p);
 /* Presence says who is there. 0, -ENOMEM (what was known stays) */
@@ -237,5 +291,28 @@ size_t look_query(struct core *core, const Parley__V1__PresenceQuery *q);
 Parley__V1__PresenceAnswer *look_answer(int error, const struct bus_msg *msg);
 
 /* --- telling sessions (look_tell.c) --- */
-/* There is something to tell, within the second */
+void calendar_init(struct calendar *telling);
+/* One of the watched users has changed, or a member of a channel in focus: to be told within a second, or some when there is much to tell */
+void look_news_of(struct look *l, uint32_t index);
 void look_news(struct look *l);
+/* There is something else to tell: a snapshot, the description of a channel */
+void look_soon(struct look *l);
+/* Something leaves for this session now: its news may go with it */
+void look_ride(struct look *l);
+void look_forget(struct look *l); /* it is not told any more */
+/* True: nothing is told of this edge before it was asked again */
+static inline bool edge_doubted(const struct watch_edge *e)
+{
+        return e->flags & EDGE_DOUBT;
+}
+
+/* --- what is told (look_frame.c) --- */
+/* Room for n; NULL: no memory */
+struct found *looks_found(struct looks *all, size_t n);
+/* A `presence` of these to the session, which may be closed by it. -ENOMEM: it is to be tried again */
+int frame_users(struct look *l, const struct found *found, size_t n, bool snapshot);
+/* A `channelPresence`; likewise */
+int frame_place(struct look *l, struct place *p);
+/* What is seen of somebody, or who is somewhere, has changed */
+void place_stale(struct place *p);
+void shared_clear(struct looks *all);

@@ -11,15 +11,8 @@
 #include "gateway/stats.h"
 #include "gateway/user.h"
 
-/* ASK_PAIRS, ASK_USERS: in one question; what presence takes. LATER_MS: for a change of membership to have reached presence. */
-enum {
-        ASK_PAIRS = 4096,
-        ASK_USERS = 500,
-        RETRY_MS = 1000,
-        LATER_MS = 1500,
-        LATER_TICK_MS = 500,
-        MESSAGE_MAX = 1000 << 10
-};
+/* ASK_PAIRS, ASK_USERS: in one question; what presence takes. */
+enum { ASK_PAIRS = 4096, ASK_USERS = 500, RETRY_MS = 1000, LATER_TICK_MS = 500, MESSAGE_MAX = 1000 << 10 };
 
 struct ask_pair {
         uint64_t session;
@@ -51,7 +44,7 @@ static bool ask_add_edge(struct ask *a, struct look *l, uint32_t index)
 {
         struct watch_edge *e = &l->edges[index];
         struct seen *who = e->seen;
-        bool state = !who->fresh && who->mark != a->mark;
+        bool state = who->fresh != l->session->core->looks->epoch && who->mark != a->mark;
 
         if (a->n_pairs == ASK_PAIRS || (state && a->n_users == ASK_USERS))
                 return false;
@@ -195,15 +188,12 @@ static void edge_answer(struct look *l, struct watch_edge *e, bool visible)
                 return; /* something has changed since it was asked */
         e->flags &= (uint8_t)~EDGE_DOUBT;
         e->sight = visible && e->seen->generation ? SIGHT_VISIBLE : SIGHT_HIDDEN;
-        if (was == SIGHT_UNKNOWN) {
-                if (--l->pending == 0)
-                        look_news(l); /* the snapshot */
-                return;
-        }
-        if (was != e->sight)
-                e->flags |= EDGE_NEWS;
-        if (e->flags & EDGE_NEWS)
-                look_news(l);
+        if (was == SIGHT_UNKNOWN)
+                l->pending--;
+        else if (was != e->sight || e->flags & EDGE_NEWS)
+                look_news_of(l, (uint32_t)(e - l->edges));
+        if (l->snapshot_due && !l->pending)
+                look_soon(l);
 }
 
 static void sights_take(struct looks *all, const struct ask *a, const Parley__V1__PresenceAnswer *answer)
@@ -259,7 +249,7 @@ static void on_later(struct wheel_timer *t, uint64_t now_ms)
         while (all->later.next != &all->later) {
                 struct look *l = RING_OWNER(all->later.next, struct look, later);
 
-                if (now_ms - l->later_ms < LATER_MS) { /* the others came behind it */
+                if (now_ms - l->later_ms < LOOK_LATER_MS) { /* the others came behind it */
                         wheel_arm(all->core->wheel, t, now_ms + LATER_TICK_MS, on_later);
                         return;
                 }

@@ -13,39 +13,65 @@
 
 /* RESYNC_MS: everything is not asked again more often. PLACE_MS, COUNT_MS: nor a channel with a list, or a count. MOVED_MS: so long after
  * a change of its members is a channel asked again when presence says that somebody's memberships have changed. FAILED_MS: until
- * a channel is asked again for which there was no answer; when presence is heard of, that is sooner. */
-enum { RESYNC_MS = 2000, PLACE_MS = 1000, COUNT_MS = 5000, MOVED_MS = 30000, FAILED_MS = 5000 };
+ * a channel is asked again for which there was no answer; when presence is heard of, that is sooner. RESYNC_EDGES: in one turn of the loop. */
+enum { RESYNC_MS = 2000, PLACE_MS = 1000, COUNT_MS = 5000, MOVED_MS = 30000, FAILED_MS = 5000, RESYNC_EDGES = 20000 };
 
 /* --- everything again --- */
+
+/* Those who were not asked again since the epoch stand in front. A turn takes some of them. */
+static bool resync_some(struct looks *all)
+{
+        uint32_t edges = 0;
+
+        while (all->all.next != &all->all && edges < RESYNC_EDGES) {
+                struct look *l = RING_OWNER(all->all.next, struct look, all);
+
+                if (l->epoch == all->epoch)
+                        return false;
+                l->epoch = all->epoch;
+                ring_remove(&l->all);
+                ring_add(&all->all, &l->all);
+                for (uint32_t i = 0; i < l->n_edges; i++)
+                        l->edges[i].flags |= EDGE_ASK;
+                if (l->n_edges)
+                        ring_add(&all->queue, &l->asking);
+                edges += l->n_edges + 1;
+        }
+        return all->all.next != &all->all;
+}
+
+static void on_resync_more(struct wheel_timer *t, uint64_t now_ms)
+{
+        struct looks *all = RING_OWNER(t, struct looks, resync_timer);
+
+        if (resync_some(all))
+                wheel_arm(all->core->wheel, t, now_ms, on_resync_more);
+        else if (all->resync_again)
+                looks_resync(all);
+        look_ask_go(all);
+}
 
 static void on_resync(struct wheel_timer *t, uint64_t now_ms)
 {
         struct looks *all = RING_OWNER(t, struct looks, resync_timer);
-        struct seen *who, *tmp;
         struct place *p, *tmp_p;
 
         all->resynced_ms = now_ms;
+        all->resync_again = false;
+        all->epoch++;
         metric_add(&stat_presence_resyncs, 1);
-        HASH_ITER (hh, all->seen, who, tmp)
-                who->fresh = false;
-        HASH_ITER (hh, all->seen, who, tmp) {
-                for (uint32_t i = 0; i < who->by.n; i++) {
-                        struct look *l = who->by.refs[i].look;
-
-                        l->edges[who->by.refs[i].index].flags |= EDGE_ASK;
-                        ring_add(&all->queue, &l->asking);
-                }
-        }
-        look_ask_go(all);
         HASH_ITER (hh, all->places, p, tmp_p)
                 place_ask(p, 0);
+        on_resync_more(t, now_ms);
 }
 
 void looks_resync(struct looks *all)
 {
         uint64_t now_ms = all->core->now_ms, due_ms = all->resynced_ms + RESYNC_MS;
 
-        if (!wheel_armed(&all->resync_timer))
+        if (wheel_armed(&all->resync_timer)) /* of which a part may be done already */
+                all->resync_again = true;
+        else
                 wheel_arm(all->core->wheel, &all->resync_timer, due_ms > now_ms ? due_ms : now_ms, on_resync);
 }
 
@@ -104,6 +130,17 @@ static void places_regrouped(struct looks *all)
         }
 }
 
+/* Presence is there again: those that it did not answer of */
+static void places_again(struct looks *all)
+{
+        struct place *p, *tmp;
+
+        HASH_ITER (hh, all->places, p, tmp) {
+                if (p->failed)
+                        place_ask(p, 0);
+        }
+}
+
 static void count_take(struct looks *all, const Parley__V1__ChannelCount *count)
 {
         const struct channel *c = channel_find(all->core, count->channel_id);
@@ -123,8 +160,10 @@ static void on_changes(const struct bus_msg *msg, void *userdata)
                 return;
         }
         metric_add(&stat_presence_changes, (double)m->n_changes);
-        if (looks_source(all, m->source, m->counter, true) || all->failed)
+        if (looks_source(all, m->source, m->counter, true))
                 looks_resync(all);
+        else if (all->failed)
+                places_again(all);
         all->failed = false;
         for (size_t i = 0; i < m->n_changes; i++)
                 if (seen_take(all, m->changes[i]))
@@ -157,7 +196,8 @@ void looks_deaf(struct looks *all)
         wheel_disarm(&all->resync_timer);
         wheel_disarm(&all->later_timer);
         wheel_disarm(&all->retry_timer);
-        wheel_disarm(&all->tell_timer);
+        wheel_disarm(&all->telling.timer);
+        shared_clear(all);
 }
 
 /* --- who of a channel is there --- */
@@ -183,8 +223,8 @@ static void on_place(int error, const struct bus_msg *msg, void *userdata)
 
         if (fine && looks_source(all, answer->source, answer->counter, false))
                 looks_resync(all);
-        if (!fine)
-                all->failed = true;
+        p->failed = !answer; /* one that is refused (nobody is known to be in it yet) is asked again without haste */
+        all->failed |= p->failed;
         if (fine && p->by.n)
                 fine = place_take(p, answer) == 0;
         place_answered(p, fine);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "bus/subjects.h"
+#include "gateway/changes.h"
 #include "gateway/channel.h"
 #include "gateway/look.h"
 #include "gateway/stats.h"
@@ -73,6 +74,7 @@ void place_drop(struct place *p)
         typing_deaf(p);
         wheel_disarm(&p->timer);
         place_empty(p);
+        place_stale(p);
         HASH_DEL(all->places, p);
         metric_set(&stat_places, HASH_COUNT(all->places));
         p->channel->place = NULL;
@@ -83,11 +85,12 @@ void place_drop(struct place *p)
 
 void place_due(struct place *p)
 {
+        place_stale(p);
         for (uint32_t i = 0; i < p->by.n; i++) {
                 struct look *l = p->by.refs[i].look;
 
                 l->focus[p->by.refs[i].index].due = true;
-                look_news(l);
+                look_soon(l);
         }
 }
 
@@ -105,7 +108,7 @@ void place_remove(struct place *p, struct seen *who)
         for (struct resident *r = who->residents; r; r = r->next) {
                 if (r->place != p)
                         continue;
-                if (p->online && who->state.availability != PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline)
+                if (p->online && seen_is_online(who))
                         p->online--;
                 if (p->members)
                         p->members--;
@@ -117,7 +120,7 @@ void place_remove(struct place *p, struct seen *who)
 
 /* --- what presence says --- */
 
-static bool place_has(const struct place *p, const struct seen *who)
+bool place_has(const struct place *p, const struct seen *who)
 {
         for (const struct resident *r = who->residents; r; r = r->next)
                 if (r->place == p)
@@ -199,9 +202,19 @@ static uint32_t place_online(const struct place *p)
         for (uint32_t i = 0; i < p->n_residents; i++) {
                 const struct seen *who = p->residents[i].seen;
 
-                n += who && who->state.availability != PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline;
+                n += who && seen_is_online(who);
         }
         return n;
+}
+
+/* Presence may not have heard of it when it answered */
+static void on_left(void *userdata, const char *user_id, const char *channel_id)
+{
+        struct place *p = userdata;
+        struct seen *who = strcmp(channel_id, p->channel->id) == 0 ? seen_find(p->core->looks, user_id) : NULL;
+
+        if (who && place_has(p, who) && changes_removed(p->core, user_id, channel_id))
+                place_remove(p, who);
 }
 
 int place_take(struct place *p, const Parley__V1__PresenceAnswer *answer)
@@ -222,7 +235,10 @@ int place_take(struct place *p, const Parley__V1__PresenceAnswer *answer)
                 (void)seen_take(p->core->looks, answer->users[i]); /* else he is asked for again with all */
         p->members = answer->members;
         p->online = answer->counted ? answer->online : place_online(p);
+        place_stale(p);
         if (!same)
                 place_due(p);
+        if (p->moved_ms && p->core->now_ms - p->moved_ms <= CHANGES_LATE_MS)
+                changes_left(p->core, CHANGES_LATE_MS, on_left, p);
         return 0;
 }

@@ -63,6 +63,7 @@ void seen_drop(struct looks *all, struct seen *who)
         if (who->by.n || who->residents || who->holds)
                 return;
         HASH_DEL(all->seen, who);
+        all->stamp++; /* another one may get his address */
         metric_set(&stat_seen, HASH_COUNT(all->seen));
         free(who->by.refs);
         free(who->state.text);
@@ -109,17 +110,14 @@ static bool state_same(const struct seen_state *a, const struct seen_state *b)
 static void seen_news(struct seen *who)
 {
         for (uint32_t i = 0; i < who->by.n; i++) {
-                struct look *l = who->by.refs[i].look;
-                struct watch_edge *e = &l->edges[who->by.refs[i].index];
+                const struct look_ref *ref = &who->by.refs[i];
 
-                if (e->sight != SIGHT_VISIBLE)
-                        continue;
-                e->flags |= EDGE_NEWS;
-                if (!(e->flags & EDGE_DOUBT))
-                        look_news(l);
+                if (ref->look->edges[ref->index].sight == SIGHT_VISIBLE)
+                        look_news_of(ref->look, ref->index);
         }
         for (struct resident *r = who->residents; r; r = r->next) {
                 r->changed = ++r->place->changes;
+                place_stale(r->place);
                 for (uint32_t i = 0; i < r->place->by.n; i++)
                         look_news(r->place->by.refs[i].look);
         }
@@ -137,11 +135,6 @@ static void seen_appears(struct looks *all, struct seen *who)
                 e->flags |= EDGE_ASK;
                 ring_add(&all->queue, &l->asking);
         }
-}
-
-static bool is_online(const struct seen_state *state)
-{
-        return state->availability != PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline;
 }
 
 /* The counts of his places follow */
@@ -162,18 +155,19 @@ int seen_take(struct looks *all, const Parley__V1__PresenceChange *change)
                 return 0;
         r = state_read(change, &state);
         if (r) {
-                who->fresh = false;
+                who->fresh = 0;
                 return r;
         }
         first = !who->generation;
         same = !first && state_same(&state, &who->state);
         if (!first)
-                seen_count(who, (int)is_online(&state) - (int)is_online(&who->state));
+                seen_count(who, (int)state_is_online(&state) - (int)state_is_online(&who->state));
         free(who->state.text);
         who->state = state;
         who->version = change->version;
         who->generation = all->generation;
-        who->fresh = true;
+        who->fresh = all->epoch;
+        all->stamp += !same;
         if (!same)
                 seen_news(who);
         if (first)

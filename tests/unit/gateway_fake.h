@@ -160,6 +160,7 @@ struct fake_presence {
         char source[16];
         uint64_t counter, version;
         unsigned n_queries, n_pairs;
+        const char *refused; /* it knows of nobody in this channel; NULL: none */
         bool down;
 };
 /* Becomes f->presence; freed with fake_presence_free */

@@ -154,6 +154,7 @@ void fake_presence_query(struct fake *f, const void *data, size_t len, bus_reply
         struct fake_presence *p = f->presence;
         Parley__V1__PresenceQuery *q;
         Parley__V1__PresenceAnswer a = PARLEY__V1__PRESENCE_ANSWER__INIT;
+        Parley__V1__RpcError error = PARLEY__V1__RPC_ERROR__INIT;
         struct told *told = calloc(1200, sizeof(*told));
         uint8_t *packed;
 
@@ -170,7 +171,10 @@ void fake_presence_query(struct fake *f, const void *data, size_t len, bus_reply
         a.visible = calloc(8192, sizeof(*a.visible));
         a.source = p->source;
         a.counter = p->counter;
-        if (*q->channel_id)
+        error.code = (char *)"not_found";
+        if (*q->channel_id && p->refused && strcmp(q->channel_id, p->refused) == 0)
+                a.error = &error;
+        else if (*q->channel_id)
                 answer_channel(p, &a, told);
         answer_users(p, &a, told, q->user_ids, q->n_user_ids);
         for (size_t i = 0; i < q->n_sights; i++)

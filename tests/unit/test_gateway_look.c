@@ -279,12 +279,15 @@ static void test_replaced(void **state)
         p->n_pairs = 0;
         watch(c, "carla", "ada");
         assert_int_equal(p->n_pairs, 1);
+        assert_int_equal(fake_count(c, PRESENCE), 1); /* snapshots, too, are a second apart */
+        fake_advance(f, 1000);
         assert_true(last(c)->snapshot && shown(c, "carla") && shown(c, "ada") && !shown(c, "bob"));
         assert_null(seen_find(f->core->looks, "bob"));
         fake_presence_set(p, "bob", AWAY, true);
         fake_advance(f, 1200);
         assert_int_equal(fake_count(c, PRESENCE), 2);
         watch_list(c, NULL, 0);
+        fake_advance(f, 1000);
         assert_true(last(c)->snapshot && last(c)->n_users == 0);
         assert_null(f->core->looks->seen);
         fake_client_drop(c);
@@ -320,6 +323,7 @@ static void test_refused(void **state)
         assert_int_equal(c->session->look->n_edges, 1); /* the former set stays */
         f->config.max_watch_bytes = 1 << 20;
         assert_int_equal(watch_list(c, list, 500)->body_case, PARLEY__V1__SERVER_FRAME__BODY_ACK);
+        fake_advance(f, 1000);
         assert_int_equal(last(c)->n_hidden_user_ids, 500);
         end(f);
 }
