@@ -150,6 +150,17 @@ class Release:
             raise Failed(f"{error}\n{self.kubectl('logs', f'{self.name}-test', check=False)}") from None
 
 
+def pod_of(release, name, labels, **container):
+    """A pod with the image `check` that Pod Security lets in"""
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels},
+            "spec": {"restartPolicy": "Never", "automountServiceAccountToken": False,
+                     "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+                                         "seccompProfile": {"type": "RuntimeDefault"}},
+                     "containers": [{"name": name, "image": f"{release.prefix}-check:{release.tag}",
+                                     "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}},
+                                     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}, **container}]}}
+
+
 class Load:
     """Clients in a pod of the cluster that talk until they are stopped"""
 
@@ -158,20 +169,11 @@ class Load:
         r = release
         env = {"PARLEY_WS_URL": f"ws://{r.name}-gateway:8081/ws", "PARLEY_BASE_URL": f"http://{r.name}-web", "CLIENTS": clients,
                "SENDERS": senders, "RATE": rate, "PARLEY_TOKEN_SECRET_FILE": "/run/secrets/parley/token-secret"}
-        self.pod = {
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": self.name, "labels": {"app.kubernetes.io/name": "parley", "app.kubernetes.io/instance": r.name,
-                                                       "app.kubernetes.io/component": "test"}},
-            "spec": {"restartPolicy": "Never", "automountServiceAccountToken": False,
-                     "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
-                                         "seccompProfile": {"type": "RuntimeDefault"}},
-                     "containers": [{"name": "load", "image": f"{r.prefix}-check:{r.tag}", "args": ["load"],
-                                     "env": [{"name": k, "value": str(v)} for k, v in env.items()],
-                                     "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}},
-                                     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                                     "volumeMounts": [{"name": "secrets", "mountPath": "/run/secrets/parley", "readOnly": True}]}],
-                     "volumes": [{"name": "secrets", "secret": {"secretName": f"{r.name}-parley-secrets", "items": [
-                         {"key": "token-secret", "path": "token-secret"}]}}]}}
+        labels = {"app.kubernetes.io/name": "parley", "app.kubernetes.io/instance": r.name, "app.kubernetes.io/component": "test"}
+        self.pod = pod_of(r, self.name, labels, args=["load"], env=[{"name": k, "value": str(v)} for k, v in env.items()],
+                          volumeMounts=[{"name": "secrets", "mountPath": "/run/secrets/parley", "readOnly": True}])
+        self.pod["spec"]["volumes"] = [{"name": "secrets", "secret": {"secretName": f"{r.name}-parley-secrets", "items": [
+            {"key": "token-secret", "path": "token-secret"}]}}]
 
     def __enter__(self):
         self.release.apply(self.pod)

@@ -18,7 +18,8 @@ import jwt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from cluster import ROOT, Failed, Load, Release, load_images, run, wait_until  # noqa: E402
+from cluster import ROOT, Failed, Load, Release, load_images, pod_of, run, wait_until  # noqa: E402
+from outside import Outside  # noqa: E402
 from support.client import Client  # noqa: E402
 
 SERVICES = ("gateway", "history", "presence", "upload", "web")
@@ -81,6 +82,52 @@ def step_chat(r):
         if httpx.get(f"http://{address}/").status_code != 200:
             raise Failed("the page is not there")
         return f"page, WebSocket, seq {asyncio.run(talk(address))}"
+
+
+STRANGER = """import socket, sys
+for place in sys.argv[1:]:
+    host, port = place.split(":")
+    try:
+        socket.create_connection((host, int(port)), 4).close()
+        print("reached", place)
+    except OSError as error:
+        print("not", place, error)
+"""
+
+
+def step_policies(r):
+    """A pod that is no part of the release reaches the edge and nothing behind it, where the cluster enforces NetworkPolicies"""
+    inside = [f"{r.name}-{place}" for place in ("nats:4222", "postgresql:5432", "history:8082", "presence:8083")]
+    pod = pod_of(r, "stranger", {}, command=["/usr/bin/python3", "-c", STRANGER, *inside, f"{r.name}-web:80"])
+    r.kubectl("delete", "pod", "stranger", "--ignore-not-found", "--now")
+    r.apply(pod)
+    try:
+        said = wait_until(lambda: (lines := r.kubectl("logs", "stranger", check=False).splitlines()) and len(lines) > len(inside) and lines, 90, "the stranger has tried")
+    finally:
+        r.kubectl("delete", "pod", "stranger", "--now")
+    reached = [line.split()[1] for line in said if line.startswith("reached ")]
+    if f"{r.name}-web:80" not in reached:
+        raise Failed(f"the edge is not reached: {said}")
+    if set(inside) <= set(reached):
+        return "NOT TRIED: this cluster's network enforces no NetworkPolicies"
+    if set(inside) & set(reached):
+        raise Failed(f"reached: {reached}")
+    return f"a stranger reaches the edge, and none of {len(inside)} places behind it"
+
+
+def step_scale(r):
+    """An autoscaler owns the number of gateways, and clients stay; an Ingress leads to Services that have pods"""
+    with Load(r) as load:
+        r.upgrade(r.tag, "--set", "gateway.autoscaling.enabled=true,gateway.autoscaling.minReplicas=3,ingress.enabled=true")
+        wait_until(lambda: len(r.pods("gateway")) == 3 and r.ready("gateway"), 120, "the autoscaler has brought a third gateway", 1)
+        behind = {s["name"] for rule in r.get("ingress")[0]["spec"]["rules"] for path in rule["http"]["paths"] for s in [path["backend"]["service"]]}
+        empty = [name for name in behind if not any(e.get("endpoints") for e in r.get("endpointslices", f"kubernetes.io/service-name={name}"))]
+        if empty:
+            raise Failed(f"the Ingress leads to {empty}, which have no pods")
+        r.upgrade(r.tag)
+        wait_until(lambda: len(r.pods("gateway")) == 2, 60, "two gateways are left", 1)
+        result = load.stop()
+    return f"2, 3 and 2 gateways, Ingress to {len(behind)} Services; {judged(result, 'scale')}"
 
 
 def step_upgrade(r):
@@ -146,8 +193,9 @@ def leader(r):
 def step_leader(r):
     with Load(r) as load:
         was = leader(r)
+        servers = len(r.pods("nats"))
         r.kubectl("delete", "pod", was, "--grace-period=0", "--force")
-        r.wait_ready()
+        wait_until(lambda: len(r.pods("nats")) == servers and r.ready("nats"), 300, "all servers of NATS are ready again", 1)
         now = leader(r)
         result = load.stop()
     return f"{was}, then {now}; {judged(result, 'leader')}"
@@ -210,6 +258,35 @@ def step_reinstall(r):
         raise Failed(f"before: {before}; after: {events(r)}")
     r.test()
     return f"the last {len(before)} messages are the same"
+
+
+def refuses(release, setting, secret, component):
+    """With the certificate of another authority it does not begin, and says why"""
+    try:
+        release.upgrade(release.tag, "--set", f"{setting}.tls.caSecret={secret},setup.backoffLimit=0,setup.timeoutSeconds=5", timeout=45)
+    except Failed:
+        said = release.kubectl("logs", "-l", f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component={component}", "--all-containers", "--tail=50", check=False)
+    else:
+        raise Failed(f"installed with {secret}")
+    if "certificate" not in said:
+        raise Failed(f"with {secret} {component} says:\n{said[-1500:]}")
+    release.helm("uninstall", "--ignore-not-found", "--wait")
+
+
+def step_tls(r):
+    """NATS, PostgreSQL and S3 outside of the release, each behind TLS with an authority of its own"""
+    r.helm("uninstall", "--ignore-not-found", "--wait")
+    outside = Outside(r)
+    try:
+        outside.put_servers()
+        refuses(outside, "database", "outside-postgresql-wrong-ca", "setup")
+        refuses(outside, "bus", "outside-nats-wrong-ca", "setup")
+        refuses(outside, "objectStore", "outside-s3-wrong-ca", "upload")
+        outside.upgrade(r.tag, timeout=180)
+        outside.test()
+    finally:
+        outside.remove()
+    return "NATS, PostgreSQL and S3 by TLS; each refused with another authority"
 
 
 STEPS = {name[5:]: f for name, f in list(globals().items()) if name.startswith("step_")}

@@ -113,7 +113,7 @@ async def test_what_comes(stack):
         dead = await Ear("deadLetter").listen(nc, service="history")
         await nc.flush()
         async with Client(stack, ada) as client:
-            await here.hears(lambda u: u["availability"] == "online" and u["devices"] == ["web"])
+            await here.hears(lambda u: u.get("availability") == "online" and u["devices"] == ["web"])
             ack = await client.send(channel, "hi")
             assert (await live.hears(lambda e: e["id"] == ack["id"]))["message"]["content"] == "hi"
         await here.hears(lambda u: "availability" not in u and u["lastSeenAt"].endswith(":00Z"))
