@@ -74,6 +74,8 @@ def test_the_schema_takes_the_settings_that_there_are(tmp_path):
     ("gateway", "PARLEY_NATS_URL"),
     ("gateway", "PARLEY_TLS_KEY_FILE"),
     ("gateway", "PARLEY_GATEWAY_ID"),        # one name for all pods
+    ("web", "PARLEY_EDGE_GATEWAY"),
+    ("web", "PARLEY_EDGE_CONNECTION"),
 ])
 def test_settings_that_would_be_ignored_or_break_something_are_refused(part, name):
     with pytest.raises(Refused, match=f"invalid propertyName '{name}'"):
