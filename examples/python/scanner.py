@@ -66,32 +66,40 @@ async def clamd(where, answer):
     raise RuntimeError(f"clamd says: {verdict}")  # too large for it, or broken: the file stays as it is
 
 
+async def found_in(path):
+    with await asyncio.to_thread(ask, "GET", path) as answer:
+        return await clamd(os.environ["CLAMD"], answer) if os.environ.get("CLAMD") else await stand_in(answer)
+
+
 async def look(file):
     path = f"/api/uploads/{file.attachment.id}"
-    with await asyncio.to_thread(ask, "GET", path + "/content") as answer:
-        found = await clamd(os.environ["CLAMD"], answer) if os.environ.get("CLAMD") else await stand_in(answer)
+    found = await found_in(path + "/content")
+    if not found and file.attachment.HasField("thumbnail"):
+        found = await found_in(path + "/content?of=thumbnail")
     if found:
         await asyncio.to_thread(ask, "POST", path + "/quarantine", {"reason": found[:200]})
     else:
         await asyncio.to_thread(ask, "POST", path + "/release")
-    print(file.attachment.id, found or "clean", flush=True)
+    return found or "clean"
 
 
 async def handle(msg):
     """Done, or again later: a file is never passed over because something was away"""
     file = StoredFile.FromString(msg.data)
     try:
-        await look(file)
+        found = await look(file)
     except urllib.error.HTTPError as error:
         if error.code not in (404, 409):  # deleted, or quarantined by another, meanwhile
             print(file.attachment.id, "again later:", error, flush=True)
             await msg.nak(delay=5)
             return
+        found = "gone, or decided by another"
     except (OSError, RuntimeError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
         print(file.attachment.id, "again later:", error, flush=True)
         await msg.nak(delay=5)
         return
     await msg.ack()
+    print(file.attachment.id, found, flush=True)
 
 
 async def main():

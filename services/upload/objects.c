@@ -60,6 +60,26 @@ uint64_t objects_bytes(const struct objects *o)
         return bytes;
 }
 
+uint32_t objects_url_ttl(const struct env *env, const Parley__V1__PendingUpload *u)
+{
+        uint64_t now_ms = env_wall_ms(), left_s = u->expires_at_ms > now_ms ? (u->expires_at_ms - now_ms) / 1000 : 0;
+        uint64_t ttl_s = left_s < env->config->url_ttl_s ? left_s : env->config->url_ttl_s;
+
+        return ttl_s ? (uint32_t)ttl_s : 1;
+}
+
+/* The local store takes nothing after the end, and joining ends the addresses of parts */
+void objects_hold(const struct env *env, const Parley__V1__PendingUpload *u, struct quota_change *ret)
+{
+        struct objects o;
+
+        objects_of_upload(u, &o);
+        ret->held_bytes = 0;
+        for (unsigned i = 0; upload_config_s3(env->config) && i < o.n; i++)
+                ret->held_bytes += o.all[i].n_parts == 1 ? o.all[i].size : 0;
+        ret->held_until_ms = env_wall_ms() + (uint64_t)objects_url_ttl(env, u) * 1000;
+}
+
 /* --- */
 
 struct run {

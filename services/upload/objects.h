@@ -4,6 +4,7 @@
 #include "base/ident.h"
 #include "parley/v1/upload.pb-c.h"
 #include "upload/env.h"
+#include "upload/quota_core.h"
 #include "upload/store.h"
 
 #define OBJECTS_THUMBNAIL_PREFIX "0-" /* of a thumbnail's name, before the file's id: of the letters that names have */
@@ -24,6 +25,11 @@ void objects_of_file(const Parley__V1__StoredFile *f, struct objects *ret);
 void objects_thumbnail_name(const char *id, char *ret);
 /* The bytes of all, which is what counts for a quota */
 uint64_t objects_bytes(const struct objects *o);
+
+/* What can still be sent to the addresses of an upload that ends now, once more, beside its object: for a COMMIT or RELEASE of it */
+void objects_hold(const struct env *env, const Parley__V1__PendingUpload *u, struct quota_change *ret);
+/* How long an address that is signed now for a body of it is valid: not longer than the upload. s */
+uint32_t objects_url_ttl(const struct env *env, const Parley__V1__PendingUpload *u);
 
 typedef int (*objects_call)(struct store *s, const struct store_object *o, store_handler handler, void *userdata);
 /* error: as of the store */

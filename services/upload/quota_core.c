@@ -52,9 +52,59 @@ static size_t find(const Parley__V1__UserFiles *u, const char *id)
         return i;
 }
 
+static void forget_held(Parley__V1__UserFiles *u, uint64_t now_ms)
+{
+        size_t n = 0;
+
+        while (n < u->n_held && u->held[n]->until_ms <= now_ms)
+                protobuf_c_message_free_unpacked(&u->held[n++]->base, NULL);
+        u->n_held -= n;
+        if (n)
+                memmove(u->held, u->held + n, u->n_held * sizeof(*u->held));
+}
+
+/* The one for this time, which is made where there is none; or NULL */
+static Parley__V1__UserFiles__Held *held_at(Parley__V1__UserFiles *u, uint64_t until_ms)
+{
+        Parley__V1__UserFiles__Held *last = u->n_held ? u->held[u->n_held - 1] : NULL, *one, **all;
+
+        for (size_t i = 0; i < u->n_held; i++)
+                if (u->held[i]->until_ms >= until_ms)
+                        return u->held[i];
+        if (u->n_held == QUOTA_HELD_MAX) {
+                last->until_ms = until_ms;
+                return last;
+        }
+        one = malloc(sizeof(*one));
+        all = realloc(u->held, (u->n_held + 1) * sizeof(*all));
+        if (all)
+                u->held = all;
+        if (!one || !all) {
+                free(one);
+                return NULL;
+        }
+        parley__v1__user_files__held__init(one);
+        one->until_ms = until_ms;
+        all[u->n_held++] = one;
+        return one;
+}
+
+static int hold(Parley__V1__UserFiles *u, const struct quota_change *change, uint64_t now_ms)
+{
+        Parley__V1__UserFiles__Held *one;
+
+        if (change->held_bytes == 0 || change->held_until_ms <= now_ms)
+                return 0;
+        one = held_at(u, (change->held_until_ms + QUOTA_HELD_MS - 1) / QUOTA_HELD_MS * QUOTA_HELD_MS);
+        if (!one)
+                return -ENOMEM;
+        one->bytes += change->held_bytes;
+        return 0;
+}
+
 static int within(const Parley__V1__UserFiles *u, uint64_t size, const struct quota_limits *limits, uint64_t now_ms)
 {
-        uint64_t bytes = u->bytes, n_pending = 0;
+        uint64_t bytes = u->bytes, held = 0, n_pending = 0;
 
         for (size_t i = 0; i < u->n_reservations; i++) {
                 if (u->reservations[i]->expires_at_ms <= now_ms)
@@ -68,7 +118,9 @@ static int within(const Parley__V1__UserFiles *u, uint64_t size, const struct qu
                 return QUOTA_E_FILES;
         if (limits->max_bytes && (size > limits->max_bytes || bytes > limits->max_bytes - size))
                 return QUOTA_E_BYTES;
-        return 0;
+        for (size_t i = 0; i < u->n_held; i++)
+                held += u->held[i]->bytes;
+        return limits->max_held && held >= limits->max_held ? QUOTA_E_HELD : 0;
 }
 
 static int reserve(Parley__V1__UserFiles *u, const struct quota_change *change)
@@ -150,22 +202,25 @@ int quota_apply(Parley__V1__UserFiles *u, const struct quota_change *change, con
 
         drop_old(u, now_ms);
         forget_freed(u, now_ms);
+        forget_held(u, now_ms);
         i = find(u, change->id);
         switch (change->kind) {
         case QUOTA_RESERVE:
                 r = within(u, change->size, limits, now_ms);
                 return r ? r : reserve(u, change);
         case QUOTA_COMMIT:
-                if (i == u->n_reservations)
-                        return 0;
+                r = i < u->n_reservations ? hold(u, change, now_ms) : 0;
+                if (r < 0 || i == u->n_reservations)
+                        return r;
                 drop(u, i);
                 u->bytes += change->size;
                 u->files++;
                 return 0;
         case QUOTA_RELEASE:
-                if (i < u->n_reservations)
+                r = i < u->n_reservations ? hold(u, change, now_ms) : 0;
+                if (r == 0 && i < u->n_reservations)
                         drop(u, i);
-                return 0;
+                return r;
         case QUOTA_FREE:
                 return take_off(u, change, i, now_ms);
         }

@@ -8,10 +8,17 @@
 struct quota_limits {
         uint64_t max_bytes;   /* of files and begun uploads together; 0: no limit */
         uint64_t max_files;   /* the same; 0: no limit */
+        uint64_t max_held;    /* bytes that addresses of uploads that ended still take; 0: no limit */
         uint64_t max_pending; /* begun uploads; they stand in one value of a bucket */
 };
 
-enum quota_error { QUOTA_E_BYTES = 1, QUOTA_E_FILES, QUOTA_E_PENDING };
+/* QUOTA_E_HELD: of uploads that have ended max_held can be sent again */
+enum quota_error { QUOTA_E_BYTES = 1, QUOTA_E_FILES, QUOTA_E_PENDING, QUOTA_E_HELD };
+/* max_held where a quota is smaller: a few uploads in a row are no abuse */
+#define QUOTA_HELD_MIN (UINT64_C(256) << 20)
+/* What is held is counted by the minute, and at most so many of these; beyond, with the last */
+#define QUOTA_HELD_MS UINT64_C(60000)
+#define QUOTA_HELD_MAX 64u
 
 /* A reservation that is over counts no more, but is kept for so long: a completion that is ended late, by the sweeper, finds it and is counted. ms */
 #define QUOTA_KEEP_MS (UINT64_C(7) * 86400 * 1000)
@@ -28,7 +35,8 @@ struct quota_change {
         } kind;
         const char *id;
         uint64_t size;
-        uint64_t expires_at_ms; /* RESERVE */
+        uint64_t expires_at_ms;             /* RESERVE */
+        uint64_t held_bytes, held_until_ms; /* COMMIT, RELEASE: what its addresses still take, and until when */
 };
 
 /* Applies a change to u, from which it drops what need not be kept any longer. Everything of u is malloc'ed, as protobuf-c unpacks it.

@@ -49,7 +49,6 @@ struct rest_call {
         Parley__V1__StoredFile *file;
         uint64_t revision; /* of the file */
         char sum[STORE_SUM_MAX + 1];
-        size_t at; /* in the file's channels */
         unsigned tries;
         void (*then)(struct rest_call *c);      /* once the file may be read */
         void (*held_then)(struct rest_call *c); /* once it is known not to be held back, too */

@@ -95,9 +95,12 @@ static void on_reject_released(int error, void *userdata)
 static void on_reject_forgotten(int error, void *userdata)
 {
         struct rest_call *c = userdata;
-        const struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id};
-        int r = error ? error : quota_run(c->rest->env->quota, c->claims.user_id, &change, on_reject_released, c);
+        struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id};
+        int r = error;
 
+        objects_hold(c->rest->env, c->upload, &change);
+        if (r == 0)
+                r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_reject_released, c);
         if (r != 0)
                 rest_unavailable(c, "NATS", r);
 }
@@ -197,6 +200,7 @@ static void commit(struct rest_call *c)
 
         objects_of_upload(c->upload, &o);
         change.size = objects_bytes(&o);
+        objects_hold(c->rest->env, c->upload, &change);
         (void)FAILPOINT("upload.before_commit");
         r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_committed, c);
         if (r != 0)
@@ -333,7 +337,9 @@ static void on_read(int error, const struct store_result *r, void *userdata)
 
 void rest_answer_again(struct rest_call *c)
 {
-        if (strcmp(c->file->user_id, c->claims.user_id) == 0)
+        if (c->file->state == PARLEY__V1__FILE_STATE__quarantined)
+                rest_problem(c, PARLEY_NOT_FOUND, "the file is quarantined: nobody may read it");
+        else if (strcmp(c->file->user_id, c->claims.user_id) == 0)
                 rest_descriptor(c, 200, c->file->channel_ids[0]);
         else
                 rest_problem(c, PARLEY_NOT_FOUND, "there is no such upload of yours, or its time is over");

@@ -22,41 +22,26 @@ static void no_file(struct rest_call *c)
         rest_problem(c, PARLEY_NOT_FOUND, "there is no such file");
 }
 
-static void look(struct rest_call *c);
-
+/* Who may not hears the same as of a file that is not there. */
 static void on_look(enum parley_code code, void *userdata)
 {
         struct rest_call *c = userdata;
 
-        if (code == PARLEY_OK) {
+        if (code == PARLEY_OK)
                 c->then(c);
-        } else if (code == PARLEY_UNAVAILABLE) {
+        else if (code == PARLEY_UNAVAILABLE)
                 rest_refuse(c, code);
-        } else {
-                c->at++;
-                look(c);
-        }
+        else
+                no_file(c);
 }
 
-/* In the next one of its channels. Who may not hears the same as of a file that is not there. */
 static void look(struct rest_call *c)
 {
-        int r;
+        int r = access_read_any(c->rest->env, c->claims.user_id, c->claims.admin, c->file->channel_ids,
+                                c->file->n_channel_ids, POLICY_READ, on_look, c);
 
-        if (c->at >= c->file->n_channel_ids) {
-                no_file(c);
-                return;
-        }
-        r = access_read(c->rest->env, c->claims.user_id, c->claims.admin, c->file->channel_ids[c->at], POLICY_READ,
-                        on_look, c);
         if (r != 0)
                 rest_unavailable(c, "NATS", r);
-}
-
-static void look_first(struct rest_call *c)
-{
-        c->at = 0;
-        look(c);
 }
 
 /* --- reading --- */
@@ -118,7 +103,7 @@ static void get(struct http_request *rq, void *userdata, rest_then then)
                 return;
         c->held_then = then;
         c->then = if_not_held;
-        rest_file(c, look_first, NULL);
+        rest_file(c, look, NULL);
 }
 
 void rest_get_file(struct http_request *rq, void *userdata)
@@ -145,7 +130,7 @@ static void on_recorded(int error, void *userdata)
         if (error == 0)
                 described(c);
         else if (error == BUS_E_CONFLICT && ++c->tries < TRIES_MAX)
-                rest_file(c, look_first, NULL);
+                rest_file(c, look, NULL);
         else
                 rest_unavailable(c, "NATS", error);
 }
@@ -207,7 +192,7 @@ void rest_describe(struct http_request *rq, void *userdata)
         }
         memcpy(c->channel_id, b->channel_id, strlen(b->channel_id) + 1);
         c->then = may_send;
-        rest_file(c, look_first, NULL);
+        rest_file(c, look, NULL);
 }
 
 /* --- deleting --- */

@@ -14,7 +14,17 @@ enum { TRIES_MAX = 5, REASON_MAX = 200 };
 
 static void content(struct rest_call *c)
 {
-        rest_redirect(c, c->file->attachment->id, "application/octet-stream");
+        const Parley__V1__Attachment *a = c->file->attachment;
+        const char *of = http_query(c->rq, "of");
+
+        if (!of || strcmp(of, "file") == 0)
+                rest_redirect(c, a->id, "application/octet-stream");
+        else if (strcmp(of, "thumbnail") != 0)
+                rest_problem(c, PARLEY_BAD_REQUEST, "of must be file or thumbnail");
+        else if (a->thumbnail)
+                rest_redirect(c, a->thumbnail->id, "application/octet-stream");
+        else
+                rest_problem(c, PARLEY_NOT_FOUND, "the file has no thumbnail");
 }
 
 void rest_scan_content(struct http_request *rq, void *userdata)

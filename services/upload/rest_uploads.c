@@ -37,7 +37,7 @@ static int sign(struct rest_call *c, const struct store_object *o, uint32_t part
                 struct signed_request *ret)
 {
         struct env *env = c->rest->env;
-        uint32_t ttl_s = (uint32_t)env->config->url_ttl_s;
+        uint32_t ttl_s = objects_url_ttl(env, c->upload);
         int64_t now_s = env_wall_s();
         int r = env->store->ops->sign_put(env->store, o, part, sha256, now_s, ttl_s, &ret->put);
 
@@ -185,6 +185,10 @@ static void on_reserved(int error, void *userdata)
                 rest_problem(c, PARLEY_RATE_LIMITED, "you have begun %llu uploads: complete or remove some first",
                              (unsigned long long)env->config->max_pending);
                 break;
+        case QUOTA_E_HELD:
+                rest_problem(c, PARLEY_RATE_LIMITED,
+                             "you have uploaded too much in a short time: wait until the addresses of it are over");
+                break;
         default: /* perhaps it was reserved all the same */
                 rest_give_back(c, false, "NATS", error);
         }
@@ -331,9 +335,12 @@ static void on_released(int error, void *userdata)
 static void on_forgotten(int error, void *userdata)
 {
         struct rest_call *c = userdata;
-        const struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id};
-        int r = error ? error : quota_run(c->rest->env->quota, c->claims.user_id, &change, on_released, c);
+        struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id};
+        int r = error;
 
+        objects_hold(c->rest->env, c->upload, &change);
+        if (r == 0)
+                r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_released, c);
         if (r != 0)
                 rest_unavailable(c, "NATS", r);
 }

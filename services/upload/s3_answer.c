@@ -66,12 +66,13 @@ static int take_sum(char *ret, const char *text)
         return take(ret, S3_SUM_LEN + 1, text);
 }
 
-static int take_name(char *ret, const char *key)
+/* What stands under our prefix with another form of name is another's, and left out */
+static int take_name(char *ret, const char *prefix, const char *key)
 {
-        const char *slash = strrchr(key, '/');
+        size_t n = strlen(prefix);
+        bool ours = strncmp(key, prefix, n) == 0 && !strchr(key + n, '/') && strlen(key + n) <= STORE_NAME_MAX;
 
-        /* Another's object may stand under our prefix: one that has no name of ours is left out */
-        return take(ret, STORE_NAME_MAX + 1, slash ? slash + 1 : key) < 0 ? take(ret, STORE_NAME_MAX + 1, "") : 0;
+        return take(ret, STORE_NAME_MAX + 1, ours ? key + n : "");
 }
 
 static int grow(void **list, size_t *room, size_t n, size_t size)
@@ -141,7 +142,7 @@ static int of_entry(struct reading *r, const char *name)
         int32_t nanos;
 
         if (strcmp(name, "Key") == 0)
-                return take_name(r->entry.name, r->text);
+                return take_name(r->entry.name, r->answer->prefix ? r->answer->prefix : "", r->text);
         if (strcmp(name, "Size") == 0)
                 return number(r->text, UINT64_MAX, &r->entry.size);
         if (strcmp(name, "LastModified") == 0)

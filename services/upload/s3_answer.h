@@ -30,7 +30,8 @@ struct s3_answer {
         char next[STORE_CURSOR_MAX + 1]; /* of what follows, where it is truncated */
         struct s3_part *parts;           /* ascending */
         size_t n_parts, room_parts;
-        struct store_entry *entries; /* name: of the key what stands behind its last slash */
+        const char *prefix;          /* the caller's: of the keys that are listed; NULL: none */
+        struct store_entry *entries; /* name: what stands behind the prefix */
         size_t n_entries, room_entries;
 };
 

@@ -41,6 +41,33 @@ const char *s3_bucket_wrong(const char *bucket, bool path_style)
         return NULL;
 }
 
+const char *s3_region_wrong(const char *region)
+{
+        size_t n = strlen(region);
+
+        return n < 1 || n > 60 || region[strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-")]
+                       ? "must be 1 to 60 of a-z, 0-9 and dashes"
+                       : NULL;
+}
+
+/* Segments that are empty or dots would be another path to whoever tidies it up, and another signature */
+const char *s3_prefix_wrong(const char *prefix)
+{
+        size_t n = strlen(prefix), segment;
+
+        if (n == 0)
+                return NULL;
+        if (n > S3_PREFIX_MAX || prefix[n - 1] != '/' ||
+            prefix[strspn(prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")])
+                return "must be at most 100 of A-Z, a-z, 0-9, dots, dashes, underscores and slashes, and end with a slash";
+        for (const char *s = prefix; *s; s += segment + 1) {
+                segment = strcspn(s, "/");
+                if (strspn(s, ".") >= segment) /* also where there is nothing */
+                        return "must have no segment that is empty, or dots alone";
+        }
+        return NULL;
+}
+
 static void set_host(char ret[S3_HOST_MAX + 1], bool *ret_tls, const char *endpoint, const struct s3_config *c)
 {
         const char *host = authority(endpoint, ret_tls), *usual = *ret_tls ? ":443" : ":80";

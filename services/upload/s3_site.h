@@ -28,6 +28,8 @@ struct s3_site {
 /* NULL, or what is wrong with an endpoint or a bucket, to be written behind the name of the setting */
 const char *s3_endpoint_wrong(const char *endpoint);
 const char *s3_bucket_wrong(const char *bucket, bool path_style);
+const char *s3_region_wrong(const char *region);
+const char *s3_prefix_wrong(const char *prefix);
 /* c: checked; outlives ret */
 void s3_site_init(struct s3_site *ret, const struct s3_config *c);
 

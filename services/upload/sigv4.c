@@ -138,20 +138,20 @@ static int signing_key(const struct sigv4_key *key, const char *date, uint8_t re
 {
         _cleanup_free_ char *first = malloc(strlen(key->secret) + 5);
         const char *const steps[] = {key->region, key->service, "aws4_request"};
+        uint8_t next[MAC_LEN];
         int r;
 
         if (!first)
                 return -ENOMEM;
         (void)sprintf(first, "AWS4%s", key->secret);
         r = mac_hmac(first, strlen(first), date, DAY_LEN, ret);
-        memset(first, 0, strlen(first));
+        explicit_bzero(first, strlen(first));
         for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(steps); i++) {
-                uint8_t next[MAC_LEN];
-
                 r = mac_hmac(ret, MAC_LEN, steps[i], strlen(steps[i]), next);
                 if (r == 0)
                         memcpy(ret, next, MAC_LEN);
         }
+        explicit_bzero(next, sizeof(next));
         return r;
 }
 
@@ -180,6 +180,7 @@ static int sign(const struct sigv4_key *key, const struct sigv4_request *rq, con
                 r = signing_key(key, date, secret);
         if (r == 0)
                 r = mac_hmac(secret, MAC_LEN, text.data, text.len, mac);
+        explicit_bzero(secret, sizeof(secret));
         if (r == 0)
                 mac_hex(mac, ret);
         buf_done(&text);

@@ -132,6 +132,7 @@ static int list(struct store *s, bool published, const char *cursor, store_handl
         if (!op)
                 return strlen(cursor) <= STORE_CURSOR_MAX ? -ENOMEM : -EINVAL;
         s3_key(&op->store->site, published ? S3_FILES : S3_PENDING, "", op->key); /* the prefix */
+        op->answer.prefix = op->key;
         (void)snprintf(op->text, sizeof(op->text), "%s", cursor);
         op_request(op, "GET", "");
         op_query(op, "list-type", "2");

@@ -45,7 +45,7 @@ const struct config_item upload_config_items[] = {
                "The same as clients reach it, for signed addresses; empty: PARLEY_S3_ENDPOINT."),
         STRING("PARLEY_S3_REGION", s3.region, "us-east-1", "Region of the bucket, which is part of every signature."),
         STRING("PARLEY_S3_BUCKET", s3.bucket, "", "Name of the bucket. It has to exist, and must not be public."),
-        STRING("PARLEY_S3_PREFIX", s3.prefix, "", "What the keys of all objects begin with, as parley/."),
+        STRING("PARLEY_S3_PREFIX", s3.prefix, "", "What the keys of all objects begin with, with a slash at its end, as parley/."),
         SWITCH("PARLEY_S3_PATH_STYLE", s3.path_style, "on",
                "On: the bucket stands in the path, https://host/bucket/key; off: in the name, https://bucket.host/key."),
         STRING("PARLEY_S3_CA", s3.ca, "", "File with the certificates that the server's is checked with; empty: those of the system."),
@@ -77,7 +77,8 @@ const struct config_item upload_config_items[] = {
         NUMBER("PARLEY_UPLOAD_MAX_PENDING", max_pending, "100", 1, 1000, "uploads", "Uploads of one user that are begun."),
         NUMBER("PARLEY_UPLOAD_PENDING_TTL_S", pending_ttl_s, "86400", 10, 2592000, "s",
                "How long an upload may take from its begin to its completion; then it is removed."),
-        NUMBER("PARLEY_UPLOAD_URL_TTL_S", url_ttl_s, "3600", 1, 604800, "s", "How long a signed address for a body is valid."),
+        NUMBER("PARLEY_UPLOAD_URL_TTL_S", url_ttl_s, "900", 1, 604800, "s",
+               "How long a signed address for a body is valid, but never longer than its upload: GET the upload for another."),
         NUMBER("PARLEY_UPLOAD_DOWNLOAD_TTL_S", download_ttl_s, "60", 1, 60, "s",
                "How long a signed address for reading is valid: for so long a removed member may go on reading."),
         NUMBER("PARLEY_UPLOAD_DESCRIPTOR_TTL_S", descriptor_ttl_s, "86400", 1, 2592000, "s",
@@ -124,13 +125,11 @@ static const char *s3_wrong(const struct s3_config *c, const char **ret_name)
         }
         if (!text) {
                 *ret_name = "PARLEY_S3_REGION";
-                text = strlen(c->region) < 1 || strlen(c->region) > 60 ? "must be 1 to 60 characters" : NULL;
+                text = s3_region_wrong(c->region);
         }
         if (!text) {
                 *ret_name = "PARLEY_S3_PREFIX";
-                text = strlen(c->prefix) > S3_PREFIX_MAX || *c->prefix == '/'
-                               ? "must be at most 100 characters and not begin with a slash"
-                               : NULL;
+                text = s3_prefix_wrong(c->prefix);
         }
         if (!text) {
                 *ret_name = c->access_key_id ? "PARLEY_S3_SECRET_ACCESS_KEY" : "PARLEY_S3_ACCESS_KEY_ID";
@@ -163,6 +162,12 @@ bool upload_config_s3(const struct upload_config *config)
 
 struct quota_limits upload_config_quota(const struct upload_config *config)
 {
-        return (struct quota_limits){
-                .max_bytes = config->quota_bytes, .max_files = config->quota_files, .max_pending = config->max_pending};
+        uint64_t held = config->quota_bytes;
+
+        if (held && held < QUOTA_HELD_MIN)
+                held = QUOTA_HELD_MIN;
+        return (struct quota_limits){.max_bytes = config->quota_bytes,
+                                     .max_files = config->quota_files,
+                                     .max_held = held,
+                                     .max_pending = config->max_pending};
 }

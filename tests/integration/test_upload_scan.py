@@ -56,13 +56,18 @@ async def test_held_back_until_it_is_released(held):
             problem(admin.get(path + "/content"), 403, "forbidden", "scan")
         answer = judge.get(path + "/content")
         assert answer.status_code == 302 and ann.bare.get(ann.absolute(answer.headers["location"])).content == b"hello"
+        answer = judge.get(path + "/content", params={"of": "thumbnail"})  # members see it: it is looked at, too
+        assert answer.status_code == 302 and ann.bare.get(ann.absolute(answer.headers["location"])).content == png(5, 5)
+        problem(judge.get(path + "/content", params={"of": "both"}), 400, "bad_request", "thumbnail")
+        plain = ann.uploaded(room, b"plain")["attachment"]["id"]
+        problem(judge.get(f"/api/uploads/{plain}/content", params={"of": "thumbnail"}), 404, "not_found", "no thumbnail")
         assert judge.post(path + "/release").status_code == 204
         assert judge.post(path + "/release").status_code == 204
         assert bob.read(file_id).content == b"hello" and bob.thumbnail(file_id).status_code == 302
         assert bob.describe(file_id, room).json()["state"] == "ready"
 
         assert judge.post(path + "/quarantine", json={"reason": "Eicar"}).status_code == 204
-        for answer in (ann.locate(file_id), bob.locate(file_id), bob.thumbnail(file_id), ann.describe(file_id, room)):
+        for answer in (ann.locate(file_id), bob.locate(file_id), bob.thumbnail(file_id), ann.describe(file_id, room), ann.complete({"id": file_id})):
             problem(answer, 404, "not_found", "quarantined")
         problem(eve.locate(file_id), 404, "not_found", "no such file")  # strangers learn nothing
         problem(judge.post(path + "/release"), 409, "conflict", "quarantined")  # a scan that comes late
@@ -129,6 +134,9 @@ async def test_the_example(held):
             assert await said(process, bad) == "Eicar-Test-Signature"
             assert ann.read(clean).content == b"a" * 100_000
             problem(ann.locate(bad), 404, "not_found", "quarantined")
+            hidden = ann.uploaded("general", b"as clean as can be", thumbnail=png(5, 5) + EICAR)["attachment"]["id"]
+            assert await said(process, hidden) == "Eicar-Test-Signature"
+            problem(ann.thumbnail(hidden), 404, "not_found", "quarantined")
         held.stop("upload")  # and goes on when the service is there again
         async with example(held) as process:
             held.start("upload")

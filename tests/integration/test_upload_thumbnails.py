@@ -131,6 +131,7 @@ def test_it_counts(own_stack, store):
         problem(ann.create("general", size=1), 413, "too_large")
         assert ann.delete(file_id).status_code == 204
         left = ann.created("general", size=1000, thumbnail=of(image))
+        assert max(left["put"]["expiresAt"], left["thumbnail"]["expiresAt"]) <= left["expiresAt"]  # no address outlives its upload
         ann.sent(left["thumbnail"], image)
         kept = store_of(stack)
         assert "0-" + left["id"] in kept.pending()

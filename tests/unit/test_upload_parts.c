@@ -311,6 +311,41 @@ static void test_quota_freed(void **state)
         protobuf_c_message_free_unpacked(&u->base, NULL);
 }
 
+static int end_held(Parley__V1__UserFiles *u, enum quota_kind kind, uint64_t until_ms, uint64_t now_ms)
+{
+        const struct quota_limits limits = {.max_bytes = 100, .max_held = 100, .max_pending = 3};
+        const struct quota_change begin = {.kind = QUOTA_RESERVE, .id = "a", .size = 30, .expires_at_ms = UINT64_MAX};
+        const struct quota_change end = {
+                .kind = kind, .id = "a", .size = 30, .held_bytes = 30, .held_until_ms = until_ms};
+        int r = quota_apply(u, &begin, &limits, now_ms);
+
+        if (r == 0)
+                r = quota_apply(u, &end, &limits, now_ms);
+        return r ? r : quota_apply(u, &end, &limits, now_ms); /* again: nothing */
+}
+
+/* What may come once more to addresses of uploads that ended is bounded like what is there */
+static void test_quota_held(void **state)
+{
+        Parley__V1__UserFiles *u = files_new();
+
+        (void)state;
+        for (unsigned i = 0; i < 4; i++)
+                assert_int_equal(end_held(u, QUOTA_RELEASE, 900000 + i * 20000, 1), 0);
+        assert_true(u->bytes == 0 && u->n_reservations == 0 && u->n_held == 2);
+        assert_int_equal(end_held(u, QUOTA_RELEASE, 900000, 1), QUOTA_E_HELD);
+        assert_int_equal(end_held(u, QUOTA_COMMIT, 900000 + 900000, 900000), 0); /* the first one is over */
+        assert_true(u->bytes == 30 && u->files == 1 && u->n_held == 2);
+        u->bytes = 0;
+        assert_int_equal(end_held(u, QUOTA_RELEASE, 900000, 900000), QUOTA_E_HELD);
+        for (unsigned i = 0; i < 2 * QUOTA_HELD_MAX; i++)
+                (void)end_held(u, QUOTA_RELEASE, 2000000 + i * QUOTA_HELD_MS, 1800000 + i * 1000);
+        assert_true(u->n_held <= QUOTA_HELD_MAX);
+        assert_int_equal(end_held(u, QUOTA_RELEASE, 0, UINT64_C(1) << 40), 0);
+        assert_int_equal(u->n_held, 0);
+        protobuf_c_message_free_unpacked(&u->base, NULL);
+}
+
 static void expect_s3_wrong(struct upload_config *c, const char *name)
 {
         char error[200];
@@ -324,6 +359,8 @@ static void test_settings_of_s3(void **state)
 {
         struct upload_config c = {
                 .secret = (char *)secret, .types = (char *)"*", .public_url = (char *)"", .store = (char *)"s3"};
+        static const char *const prefixes[] = {"/x", "x",    "x//",  "/",    "a/../",
+                                               "./", ".../", "a b/", "a\n/", "\xc3\xa4/"};
         char error[200];
 
         (void)state;
@@ -340,9 +377,14 @@ static void test_settings_of_s3(void **state)
         expect_s3_wrong(&c, "PARLEY_S3_BUCKET ");
         c.s3.bucket = (char *)"files";
         expect_s3_wrong(&c, "PARLEY_S3_REGION ");
+        c.s3.region = (char *)"us-east-1/x";
+        expect_s3_wrong(&c, "PARLEY_S3_REGION ");
         c.s3.region = (char *)"us-east-1";
-        expect_s3_wrong(&c, "PARLEY_S3_PREFIX ");
-        c.s3.prefix = (char *)"x/";
+        for (unsigned i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+                c.s3.prefix = (char *)prefixes[i];
+                expect_s3_wrong(&c, "PARLEY_S3_PREFIX ");
+        }
+        c.s3.prefix = (char *)"x/y.z_1-2/";
         expect_s3_wrong(&c, "PARLEY_S3_ACCESS_KEY_ID ");
         c.s3.access_key_id = (char *)"id";
         expect_s3_wrong(&c, "PARLEY_S3_SECRET_ACCESS_KEY ");
@@ -380,12 +422,13 @@ static void test_settings(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_plan),       cmocka_unit_test(test_names),
-                cmocka_unit_test(test_types),      cmocka_unit_test(test_disposition),
-                cmocka_unit_test(test_range),      cmocka_unit_test(test_images),
-                cmocka_unit_test(test_addresses),  cmocka_unit_test(test_quota),
-                cmocka_unit_test(test_quota_late), cmocka_unit_test(test_quota_freed),
-                cmocka_unit_test(test_settings),   cmocka_unit_test(test_settings_of_s3),
+                cmocka_unit_test(test_plan),           cmocka_unit_test(test_names),
+                cmocka_unit_test(test_types),          cmocka_unit_test(test_disposition),
+                cmocka_unit_test(test_range),          cmocka_unit_test(test_images),
+                cmocka_unit_test(test_addresses),      cmocka_unit_test(test_quota),
+                cmocka_unit_test(test_quota_late),     cmocka_unit_test(test_quota_freed),
+                cmocka_unit_test(test_quota_held),     cmocka_unit_test(test_settings),
+                cmocka_unit_test(test_settings_of_s3),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,9 +142,12 @@ static void test_list(void **state)
         struct s3_answer a = {0};
 
         (void)state;
+        a.prefix = "chat/files/";
         assert_int_equal(
                 answer(&a,
                        "<ListBucketResult><Contents><Key>chat/files/019b7c00-1111-7222-8333-444455556666</Key><Size>7</Size><LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
+                       "<Contents><Key>chat/files/x/019b7c00-1111-7222-8333-444455556666</Key><Size>1</Size></Contents>"
+                       "<Contents><Key>x/chat/files/019b7c00-1111-7222-8333-444455556666</Key><Size>1</Size></Contents>"
                        "<Contents><Key>chat/files/not-one-of-ours-but-much-longer-than-any-name-of-ours</Key><Size>1</Size></Contents></ListBucketResult>"),
                 0);
         assert_int_equal(a.n_entries, 1);
