@@ -85,7 +85,7 @@ const struct config_item gateway_config_items[] = {
         NUMBER("PARLEY_MAX_FOCUS", max_focus, "16", 0, GATEWAY_MAX_FOCUS, "channels",
                "Channels that one session has in focus."),
         NUMBER("PARLEY_MAX_WATCH_BYTES", max_watch_bytes, "268435456", 0, 17179869184, "bytes",
-               "Memory of all sessions' watched users and channels in focus; beyond it watch and focus are refused."),
+               "Memory of all sessions' watched users and channels in focus; beyond it watch and focus are refused, and lists of channels counted. One user has a 128th of it, but at least what one session may name."),
         NUMBER("PARLEY_TYPING_MAX_MEMBERS", typing_max_members, "1000", 0, 100000, "members",
                "Members of a channel up to which it shows who is writing; 0: none does."),
         {.name = "PARLEY_RATE_LIMITS",

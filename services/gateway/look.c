@@ -13,9 +13,11 @@
 #include "gateway/typing.h"
 #include "gateway/user.h"
 
-/* What an edge takes in memory, its half in the table, and the user that it may be the only one to keep, among it */
-#define EDGE_BYTES (sizeof(struct watch_edge) + 2 * sizeof(struct look_ref) + sizeof(struct seen) + IDENT_MAX)
-#define FOCUS_BYTES (sizeof(struct focus_edge) + 2 * sizeof(struct look_ref) + sizeof(struct place))
+/* What an edge takes in memory, with its half in the table. Users and channels count where they are made. */
+#define EDGE_BYTES (sizeof(struct watch_edge) + 2 * sizeof(struct look_ref))
+#define FOCUS_BYTES (sizeof(struct focus_edge) + 2 * sizeof(struct look_ref))
+/* The sessions of one user have this part of all, at most */
+#define USER_SHARE 128
 /* Questions about places that are under way at once */
 #define GATE_PLACES 8
 
@@ -61,22 +63,46 @@ struct look *look_get(struct session *s)
         return l;
 }
 
-static void look_bytes(struct look *l)
-{
-        struct looks *all = l->session->core->looks;
-        size_t bytes = l->n_edges * EDGE_BYTES + l->n_focus * FOCUS_BYTES;
+/* --- what it takes --- */
 
-        all->bytes += bytes - l->bytes;
-        l->bytes = bytes;
+static size_t look_price(size_t n_edges, size_t n_focus)
+{
+        return n_edges * EDGE_BYTES + n_focus * FOCUS_BYTES;
+}
+
+void looks_charge(struct looks *all, ptrdiff_t bytes)
+{
+        all->bytes += (size_t)bytes;
         metric_set(&stat_look_bytes, (double)all->bytes);
 }
 
+static void look_bytes(struct look *l)
+{
+        size_t bytes = look_price(l->n_edges, l->n_focus);
+
+        looks_charge(l->session->core->looks, (ptrdiff_t)(bytes - l->bytes));
+        l->bytes = bytes;
+}
+
+/* What one user's sessions may hold: a part of all, but what one session is allowed to name in any case */
+static bool user_fits(const struct look *l, size_t bytes)
+{
+        const struct gateway_config *config = l->session->core->config;
+        size_t share = config->max_watch_bytes / USER_SHARE, one = look_price(config->max_watch, config->max_focus);
+
+        for (const struct session *s = l->session->user->sessions; s; s = s->user_next)
+                bytes += s->look && s->look != l ? s->look->bytes : 0;
+        return bytes <= (share > one ? share : one);
+}
+
+/* Those who are known only because of it are counted in all->bytes already */
 static bool look_fits(const struct look *l, size_t n_edges, size_t n_focus)
 {
         const struct core *core = l->session->core;
-        size_t bytes = n_edges * EDGE_BYTES + n_focus * FOCUS_BYTES;
+        size_t bytes = look_price(n_edges, n_focus);
 
-        return bytes <= l->bytes || core->looks->bytes - l->bytes + bytes <= core->config->max_watch_bytes;
+        return bytes <= l->bytes ||
+               (core->looks->bytes - l->bytes + bytes <= core->config->max_watch_bytes && user_fits(l, bytes));
 }
 
 /* --- watched users --- */
@@ -220,6 +246,10 @@ int look_watch(struct look *l, char *const *user_ids, size_t n)
         if (edges_prepare(all, user_ids, n, edges, &n_edges)) {
                 edges_release(all, edges, n_edges);
                 return -ENOMEM;
+        }
+        if (!look_fits(l, n_edges, l->n_focus)) {
+                edges_release(all, edges, n_edges);
+                return PARLEY_UNAVAILABLE;
         }
         edges_install(l, edges, n_edges);
         l->snapshot_due = true;

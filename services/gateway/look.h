@@ -111,6 +111,7 @@ struct place {
         uint8_t kind;
         bool asking;                      /* behind the gate, or under way */
         bool failed;                      /* there was no answer to the last question */
+        bool crowded;                     /* there is a list, and no room for it: it is counted instead */
         bool unsure;                      /* to be asked again once the answer is there */
         bool held;                        /* its looks are being gone through */
         struct frame *shown[_ENCODING_N]; /* its description, for all but the invisible; NULL: to be made */
@@ -224,6 +225,8 @@ struct looks {
 };
 
 /* --- life (look.c) --- */
+/* More, or less, memory is held */
+void looks_charge(struct looks *all, ptrdiff_t bytes);
 /* What the session looks at; made when it is not there yet. NULL: no memory */
 struct look *look_get(struct session *s);
 /* The session ends */
@@ -271,7 +274,9 @@ void place_drop(struct place *p);
 int place_take(struct place *p, const Parley__V1__PresenceAnswer *answer);
 void place_count(struct place *p, uint32_t members, uint32_t online);
 void place_remove(struct place *p, struct seen *who);
-/* All who have it in focus are due a new description */
+/* One of those who have a place in focus is due a new description of it */
+void focus_due(const struct look_ref *ref);
+/* All of them are */
 void place_due(struct place *p);
 
 /* --- asking presence (look_ask.c) --- */

@@ -181,6 +181,7 @@ int frame_users(struct look *l, const struct found *found, size_t n, bool snapsh
 void place_stale(struct place *p)
 {
         for (unsigned e = 0; e < _ENCODING_N; e++) {
+                looks_charge(p->core->looks, p->shown[e] ? -(ptrdiff_t)p->shown[e]->len : 0);
                 frame_unref(p->shown[e]);
                 p->shown[e] = NULL;
         }
@@ -229,15 +230,17 @@ int frame_place(struct look *l, struct place *p)
 {
         struct session *s = l->session;
         const struct seen *self = seen_find(s->core->looks, s->user->id);
+        bool made = !p->shown[s->encoding];
         int r = 0;
 
         metric_add(&stat_presence_frames, 1);
         if (self && self->state.invisible && place_has(p, self))
                 return place_make(l, p, s->user->id, NULL);
-        if (!p->shown[s->encoding])
+        if (made)
                 r = place_make(l, p, "", &p->shown[s->encoding]);
         if (r)
                 return r;
+        looks_charge(s->core->looks, made ? (ptrdiff_t)p->shown[s->encoding]->len : 0);
         session_queue(s, p->shown[s->encoding]);
         return 0;
 }

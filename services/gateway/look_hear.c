@@ -210,8 +210,8 @@ static void place_answered(struct place *p, bool fine)
         gate_leave(&all->gate);
         if (!p->by.n)
                 place_drop(p);
-        else if (!fine || p->unsure)
-                place_ask(p, fine ? 0 : FAILED_MS);
+        else if (!fine || p->unsure || p->crowded)
+                place_ask(p, fine && p->unsure ? 0 : FAILED_MS);
 }
 
 static void on_place(int error, const struct bus_msg *msg, void *userdata)

@@ -29,6 +29,7 @@ struct place *place_get(struct looks *all, struct channel *c)
                 free(p);
                 return NULL;
         }
+        looks_charge(all, sizeof(*p));
         channel_ref(c);
         c->place = p;
         metric_set(&stat_places, HASH_COUNT(all->places));
@@ -53,6 +54,7 @@ static void resident_unlink(struct resident *r)
 
 static void place_empty(struct place *p)
 {
+        looks_charge(p->core->looks, -(ptrdiff_t)(p->n_residents * sizeof(*p->residents)));
         for (uint32_t i = 0; i < p->n_residents; i++)
                 resident_unlink(&p->residents[i]);
         free(p->residents);
@@ -76,6 +78,7 @@ void place_drop(struct place *p)
         place_empty(p);
         place_stale(p);
         HASH_DEL(all->places, p);
+        looks_charge(all, -(ptrdiff_t)sizeof(*p));
         metric_set(&stat_places, HASH_COUNT(all->places));
         p->channel->place = NULL;
         channel_unref(p->channel);
@@ -83,15 +86,17 @@ void place_drop(struct place *p)
         free(p);
 }
 
+void focus_due(const struct look_ref *ref)
+{
+        ref->look->focus[ref->index].due = true;
+        look_soon(ref->look);
+}
+
 void place_due(struct place *p)
 {
         place_stale(p);
-        for (uint32_t i = 0; i < p->by.n; i++) {
-                struct look *l = p->by.refs[i].look;
-
-                l->focus[p->by.refs[i].index].due = true;
-                look_soon(l);
-        }
+        for (uint32_t i = 0; i < p->by.n; i++)
+                focus_due(&p->by.refs[i]);
 }
 
 void place_count(struct place *p, uint32_t members, uint32_t online)
@@ -186,6 +191,7 @@ static int place_replace(struct place *p, const Parley__V1__PresenceAnswer *answ
         place_empty(p);
         p->residents = list;
         p->n_residents = (uint32_t)n;
+        looks_charge(all, (ptrdiff_t)(n * sizeof(*list)));
         for (size_t i = 0; i < n; i++) {
                 struct seen *who = list[i].seen;
 
@@ -217,24 +223,34 @@ static void on_left(void *userdata, const char *user_id, const char *channel_id)
                 place_remove(p, who);
 }
 
+/* A list of members who are not known yet, at worst, and its encoded descriptions */
+static bool list_fits(const struct place *p, size_t n)
+{
+        const struct looks *all = p->core->looks;
+
+        return n <= p->n_residents || all->bytes + n * (sizeof(struct resident) + sizeof(struct seen) + IDENT_MAX) <=
+                                              p->core->config->max_watch_bytes;
+}
+
 int place_take(struct place *p, const Parley__V1__PresenceAnswer *answer)
 {
-        bool same = answer->counted
-                            ? p->kind == PLACE_COUNTED && p->members == answer->members && p->online == answer->online
+        bool crowded = !answer->counted && !list_fits(p, answer->n_users), counted = answer->counted || crowded;
+        bool same = counted ? p->kind == PLACE_COUNTED && p->members == answer->members && p->online == answer->online
                             : place_same(p, answer);
         int r = 0;
 
-        if (!same && !answer->counted)
+        p->crowded = crowded;
+        if (!same && !counted)
                 r = place_replace(p, answer);
         else if (!same)
                 place_empty(p);
         if (r)
                 return r;
-        p->kind = answer->counted ? PLACE_COUNTED : PLACE_LISTED;
-        for (size_t i = 0; i < answer->n_users; i++)
+        p->kind = counted ? PLACE_COUNTED : PLACE_LISTED;
+        for (size_t i = 0; i < answer->n_users && !counted; i++)
                 (void)seen_take(p->core->looks, answer->users[i]); /* else he is asked for again with all */
         p->members = answer->members;
-        p->online = answer->counted ? answer->online : place_online(p);
+        p->online = counted ? answer->online : place_online(p);
         place_stale(p);
         if (!same)
                 place_due(p);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "gateway/look.h"
+#include "gateway/session.h"
 #include "gateway/stats.h"
+#include "gateway/user.h"
 #include "gateway/wiretime.h"
 
 #define REFS_FIRST 2
@@ -54,8 +56,15 @@ struct seen *seen_get(struct looks *all, const char *user_id)
                 free(who);
                 return NULL;
         }
+        looks_charge(all, (ptrdiff_t)(sizeof(*who) + n + 1));
         metric_set(&stat_seen, HASH_COUNT(all->seen));
         return who;
+}
+
+/* Beside the struct */
+static size_t state_bytes(const struct seen_state *state)
+{
+        return state->text ? strlen(state->text) + strlen(state->emoji) + 2 : 0;
 }
 
 void seen_drop(struct looks *all, struct seen *who)
@@ -65,6 +74,7 @@ void seen_drop(struct looks *all, struct seen *who)
         HASH_DEL(all->seen, who);
         all->stamp++; /* another one may get his address */
         metric_set(&stat_seen, HASH_COUNT(all->seen));
+        looks_charge(all, -(ptrdiff_t)(sizeof(*who) + strlen(who->id) + 1 + state_bytes(&who->state)));
         free(who->by.refs);
         free(who->state.text);
         free(who);
@@ -100,11 +110,28 @@ static bool same_text(const char *a, const char *b)
         return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+/* For all but himself: that he is invisible and not away is nobody's business */
 static bool state_same(const struct seen_state *a, const struct seen_state *b)
 {
-        return a->availability == b->availability && a->devices == b->devices && a->invisible == b->invisible &&
+        return a->availability == b->availability && a->devices == b->devices &&
                a->status_until_s == b->status_until_s && a->last_seen_s == b->last_seen_s &&
                same_text(a->text, b->text) && same_text(a->emoji, b->emoji);
+}
+
+/* He has become invisible, or is it no longer, and to others that is the same */
+static void seen_news_himself(struct seen *who)
+{
+        for (uint32_t i = 0; i < who->by.n; i++) {
+                const struct look_ref *ref = &who->by.refs[i];
+
+                if (ref->look->edges[ref->index].sight == SIGHT_VISIBLE &&
+                    strcmp(ref->look->session->user->id, who->id) == 0)
+                        look_news_of(ref->look, ref->index);
+        }
+        for (struct resident *r = who->residents; r; r = r->next)
+                for (uint32_t i = 0; i < r->place->by.n; i++)
+                        if (strcmp(r->place->by.refs[i].look->session->user->id, who->id) == 0)
+                                focus_due(&r->place->by.refs[i]);
 }
 
 static void seen_news(struct seen *who)
@@ -148,7 +175,7 @@ int seen_take(struct looks *all, const Parley__V1__PresenceChange *change)
 {
         struct seen *who = change->user ? seen_find(all, change->user->user_id) : NULL;
         struct seen_state state;
-        bool same, first;
+        bool same, first, himself;
         int r;
 
         if (!who || (who->generation == all->generation && change->version < who->version))
@@ -160,16 +187,20 @@ int seen_take(struct looks *all, const Parley__V1__PresenceChange *change)
         }
         first = !who->generation;
         same = !first && state_same(&state, &who->state);
+        himself = same && state.invisible != who->state.invisible;
         if (!first)
                 seen_count(who, (int)state_is_online(&state) - (int)state_is_online(&who->state));
+        looks_charge(all, (ptrdiff_t)(state_bytes(&state) - state_bytes(&who->state)));
         free(who->state.text);
         who->state = state;
         who->version = change->version;
         who->generation = all->generation;
         who->fresh = all->epoch;
-        all->stamp += !same;
+        all->stamp += !same || himself;
         if (!same)
                 seen_news(who);
+        if (himself)
+                seen_news_himself(who);
         if (first)
                 seen_appears(all, who);
         return 0;

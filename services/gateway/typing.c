@@ -24,6 +24,16 @@ static struct typing_thread *thread_find(struct typing *t, const char *id)
         return thread;
 }
 
+/* Behind all that wait for their turn */
+void threads_append(struct typing *t, struct typing_thread *threads)
+{
+        struct typing_thread **at = &t->threads;
+
+        while (*at)
+                at = &(*at)->next;
+        *at = threads;
+}
+
 static struct typing_thread *thread_get(struct typing *t, const char *id)
 {
         struct typing_thread *thread = thread_find(t, id);
@@ -34,8 +44,7 @@ static struct typing_thread *thread_get(struct typing *t, const char *id)
         if (!thread)
                 return NULL;
         memcpy(thread->id, id, strlen(id) + 1);
-        thread->next = t->threads;
-        t->threads = thread;
+        threads_append(t, thread);
         return thread;
 }
 
@@ -170,7 +179,8 @@ static bool is_crowd(const struct channel *c)
 {
         uint64_t most = c->core->config->typing_max_members;
 
-        return c->n_subs > most || (c->place && c->place->members > most);
+        /* of a user with several devices each is one here */
+        return c->place && c->place->members ? c->place->members > most : c->n_subs > most;
 }
 
 static struct typing *typing_get(struct place *p)

@@ -3,13 +3,14 @@
 
 #include "gateway/typing.h"
 
-/* As docs/protocol.md has them. NAMES: in one update. */
+/* As docs/protocol.md has them. NAMES: in one update. THREADS: of a channel, told in one second. */
 enum {
         TYPING_SHOWN_MS = 6000,
         TYPING_UPDATE_MS = 1000,
         TYPING_REPEAT_MS = 5000,
         TYPING_EVERY_MS = 3000,
-        TYPING_NAMES = 20
+        TYPING_NAMES = 20,
+        TYPING_THREADS = 8
 };
 
 struct writer {
@@ -43,5 +44,6 @@ struct typing {
 /* The timer: updates, at most once a second */
 void typing_tell(struct wheel_timer *timer, uint64_t now_ms);
 void typing_arm(struct typing *t);
+void threads_append(struct typing *t, struct typing_thread *threads);
 void typing_expire(struct typing *t, uint64_t now_ms);
 void typing_free(struct place *p);

@@ -153,6 +153,28 @@ static void threads_clean(struct typing *t)
         }
 }
 
+/* So many that are due, in turns: who was told stands behind those who were not */
+static void threads_tell(struct typing *t, uint64_t now_ms)
+{
+        struct typing_thread **at = &t->threads, *told = NULL, **end = &told;
+
+        for (unsigned n = 0; *at && n < TYPING_THREADS;) {
+                struct typing_thread *thread = *at;
+
+                if (!thread->changed && (!thread->n || now_ms - thread->sent_ms < TYPING_REPEAT_MS)) {
+                        at = &thread->next;
+                        continue;
+                }
+                thread_tell(t, thread);
+                n++;
+                *at = thread->next;
+                thread->next = NULL;
+                *end = thread;
+                end = &thread->next;
+        }
+        threads_append(t, told);
+}
+
 void typing_tell(struct wheel_timer *timer, uint64_t now_ms)
 {
         struct typing *t = RING_OWNER(timer, struct typing, timer);
@@ -160,10 +182,7 @@ void typing_tell(struct wheel_timer *timer, uint64_t now_ms)
 
         typing_expire(t, now_ms);
         p->held = true;
-        for (struct typing_thread *thread = t->threads; thread; thread = thread->next) {
-                if (thread->changed || (thread->n && now_ms - thread->sent_ms >= TYPING_REPEAT_MS))
-                        thread_tell(t, thread);
-        }
+        threads_tell(t, now_ms);
         p->held = false;
         threads_clean(t);
         if (!p->by.n)
@@ -178,15 +197,18 @@ void typing_greet(struct session *s)
 {
         for (uint32_t i = 0; s->look && i < s->look->n_focus; i++) {
                 struct place *p = s->look->focus[i].place;
+                unsigned n = TYPING_THREADS;
 
                 if (!p || !p->typing)
                         continue;
                 p->held = true;
-                for (struct typing_thread *thread = p->typing->threads; thread && s->look; thread = thread->next) {
+                for (struct typing_thread *thread = p->typing->threads; thread && s->look && n; thread = thread->next) {
                         struct update u = {.typing = p->typing, .thread = thread};
 
-                        if (thread->n && !thread->changed) /* else it is told with all */
+                        if (thread->n && !thread->changed) { /* else it is told with all */
                                 update_tell(&u, s);
+                                n--;
+                        }
                         update_done(&u);
                 }
                 p->held = false;

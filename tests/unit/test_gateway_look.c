@@ -377,6 +377,48 @@ static void test_invisible(void **state)
         end(f);
 }
 
+/* Who is not there, and becomes invisible, or is it no longer: he himself is told, and nobody else hears of anything */
+static void test_invisible_is_no_news(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *a = fake_connect(f, "ada", ENCODING_PROTO), *b = fake_connect(f, "bob", ENCODING_PROTO);
+
+        (void)state;
+        fake_presence_set(p, "ada", OFFLINE, false);
+        watch(a, "ada");
+        watch(b, "ada");
+        fake_advance(f, 1100);
+        p->users[2].invisible = true;
+        fake_presence_set(p, "ada", OFFLINE, true);
+        fake_advance(f, 1200);
+        assert_int_equal(shown(a, "ada")->availability, PARLEY__V1__USER_PRESENCE__AVAILABILITY__invisible);
+        assert_int_equal(fake_count(b, PRESENCE), 1);
+        end(f);
+}
+
+/* One user's sessions cannot take what all others need */
+static void test_share_of_a_user(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *c[4];
+
+        (void)state;
+        f->config.max_watch = 4; /* which is what one session may name in any case */
+        f->config.max_focus = 0;
+        f->config.max_watch_bytes = 20000;
+        for (unsigned i = 0; i < 4; i++)
+                c[i] = fake_connect(f, i < 3 ? "ada" : "bob", ENCODING_PROTO);
+        assert_int_equal(watch(c[0], "bob", "carla")->body_case, PARLEY__V1__SERVER_FRAME__BODY_ACK);
+        assert_int_equal(watch(c[1], "bob", "carla")->body_case, PARLEY__V1__SERVER_FRAME__BODY_ACK);
+        assert_string_equal(watch(c[2], "bob")->error->code, "unavailable");
+        assert_int_equal(watch(c[3], "bob", "carla")->body_case, PARLEY__V1__SERVER_FRAME__BODY_ACK);
+        watch_list(c[0], NULL, 0);
+        assert_int_equal(watch(c[2], "bob")->body_case, PARLEY__V1__SERVER_FRAME__BODY_ACK);
+        end(f);
+}
+
 /* With a good part of its queue filled a session is told later */
 static void test_busy(void **state)
 {
@@ -421,6 +463,8 @@ int main(void)
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_one_question_for_many),
                 cmocka_unit_test(test_invisible),
+                cmocka_unit_test(test_invisible_is_no_news),
+                cmocka_unit_test(test_share_of_a_user),
                 cmocka_unit_test(test_busy),
         };
 

@@ -145,6 +145,27 @@ static void test_counted(void **state)
         end(f);
 }
 
+/* No room for a list is no reason to tell nothing */
+static void test_no_room_for_list(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        p->online = 2;
+        f->config.max_watch_bytes = 1000; /* the place itself, and some of its members */
+        focus(c, ROOM);
+        assert_true(last(c)->counted && last(c)->members == 3 && last(c)->online == 2 && last(c)->n_users == 0);
+        assert_in_range(f->core->looks->bytes, 1, 1000);
+        f->config.max_watch_bytes = 1 << 20;
+        fake_advance(f, 11000);
+        assert_true(!last(c)->counted && last(c)->n_users == 2);
+        fake_client_drop(c);
+        assert_int_equal(f->core->looks->bytes, 0);
+        end(f);
+}
+
 static void test_refused(void **state)
 {
         struct fake_presence *p;
@@ -214,7 +235,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_list_then_changes), cmocka_unit_test(test_members_change),
                 cmocka_unit_test(test_counted),           cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_removed),           cmocka_unit_test(test_presence_down),
+                cmocka_unit_test(test_removed),           cmocka_unit_test(test_no_room_for_list),
+                cmocka_unit_test(test_presence_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,6 +227,44 @@ static void test_crowd_writes(void **state)
         end(f);
 }
 
+/* 200 write in 200 threads: a reader gets a few of them a second, in one message, and each in its turn */
+static void test_many_threads(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c = reader(f, "ada");
+        char user[16], thread[37];
+        unsigned updates = fake_count(c, TYPING), messages = c->n_messages, seen = 0;
+
+        (void)state;
+        fake_advance(f, 1100);
+        for (unsigned s = 0; s < 30; s++) {
+                for (unsigned i = 0; i < 200 && s % 5 == 0; i++) {
+                        snprintf(user, sizeof(user), "w%u", i);
+                        snprintf(thread, sizeof(thread), "018f0000-0000-7000-8000-%012u", i);
+                        signal_of(f, user, thread, false);
+                }
+                fake_advance(f, 1000);
+                assert_in_range(fake_count(c, TYPING) - updates, 1, 16);
+                updates = fake_count(c, TYPING);
+        }
+        assert_in_range(updates, 200, 8 * 31);
+        assert_in_range(c->n_messages - messages, 20, 31);
+        for (unsigned i = 0; i < 200; i++) {
+                bool found = false;
+
+                snprintf(user, sizeof(user), "w%u", i);
+                for (size_t k = 0; k < c->n_frames && !found; k++) {
+                        const Parley__V1__ServerFrame *frame = c->frames[k];
+
+                        found = frame->body_case == TYPING && frame->typing->n_user_ids == 1 &&
+                                strcmp(frame->typing->user_ids[0], user) == 0;
+                }
+                seen += found;
+        }
+        assert_int_equal(seen, 200);
+        end(f);
+}
+
 static void test_refused(void **state)
 {
         struct fake *f = world();
@@ -345,12 +383,12 @@ static void test_dropped_first(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_shown_and_over),    cmocka_unit_test(test_ends),
-                cmocka_unit_test(test_threads),           cmocka_unit_test(test_rate),
-                cmocka_unit_test(test_crowd_writes),      cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_removed),           cmocka_unit_test(test_focus),
-                cmocka_unit_test(test_focus_while_asked), cmocka_unit_test(test_large_channel),
-                cmocka_unit_test(test_dropped_first),
+                cmocka_unit_test(test_shown_and_over), cmocka_unit_test(test_ends),
+                cmocka_unit_test(test_threads),        cmocka_unit_test(test_rate),
+                cmocka_unit_test(test_crowd_writes),   cmocka_unit_test(test_many_threads),
+                cmocka_unit_test(test_refused),        cmocka_unit_test(test_removed),
+                cmocka_unit_test(test_focus),          cmocka_unit_test(test_focus_while_asked),
+                cmocka_unit_test(test_large_channel),  cmocka_unit_test(test_dropped_first),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
