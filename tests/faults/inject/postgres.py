@@ -52,7 +52,9 @@ def unhinder(stack):
     with stack.postgres() as pg:
         pg.autocommit = True
         for (table,) in pg.execute(TABLES).fetchall():
-            pg.execute(f"DROP TRIGGER IF EXISTS fault_at_commit ON {table}")
+            with pg.transaction():
+                pg.execute(f"LOCK TABLE {table}")  # DROP begins with the partitions, and services with the table
+                pg.execute(f"DROP TRIGGER IF EXISTS fault_at_commit ON {table}")
         pg.execute("DROP FUNCTION IF EXISTS fault_at_commit()")
         pg.execute("DROP SEQUENCE IF EXISTS fault_commits")
 
