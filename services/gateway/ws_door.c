@@ -214,8 +214,10 @@ static bool visitor_admit(struct visitor *v)
 static void door_enter(struct door *door, int fd, const struct sockaddr *peer)
 {
         struct visitor *v = calloc(1, sizeof(*v));
+        int r = door->tls ? ws_tls_wrap(door->tls, fd, &fd) : 0;
 
-        if (door->tls && ws_tls_wrap(door->tls, fd, &fd)) {
+        if (r) {
+                log_error("a connection with TLS could not be taken", LOG_S("error", strerror(-r)));
                 free(v);
                 return;
         }
