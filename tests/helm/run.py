@@ -19,8 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from cluster import ROOT, Failed, Load, Release, load_images, pod_of, run, wait_until  # noqa: E402
+import rights  # noqa: E402
 from outside import Outside  # noqa: E402
-from support.client import Client  # noqa: E402
+from support.client import Client, Refused  # noqa: E402
 
 SERVICES = ("gateway", "history", "presence", "upload", "web")
 DRAIN_S = 5.0  # PARLEY_DRAIN_MS of the gateways
@@ -47,9 +48,10 @@ def histogram(times, width=0.5):
     return lines
 
 
-def token(release, user, key=None):
+def token(release, user, key=None, **claims):
     now = int(time.time())
-    return jwt.encode({"sub": user, "name": user, "iat": now, "exp": now + 600}, key or release.secret("token-secret"), algorithm="HS256")
+    claims = {k: v for k, v in claims.items() if v is not None}
+    return jwt.encode({"sub": user, "name": user, "iat": now, "exp": now + 600, **claims}, key or release.secret("token-secret"), algorithm="HS256")
 
 
 # --- steps: each gets the release and returns what the table says of it ---
@@ -82,6 +84,18 @@ def step_chat(r):
         if httpx.get(f"http://{address}/").status_code != 200:
             raise Failed("the page is not there")
         return f"page, WebSocket, seq {asyncio.run(talk(address))}"
+
+
+def step_rights(r):
+    """What services say to each other, and no violation of the rights that the chart gives them"""
+    def token_of(user, **claims):
+        return token(r, user, **claims)
+    with r.forward(f"service/{r.name}-web", 80) as address:
+        asyncio.run(rights.talk(rights.Reached(address, token_of), f"ann-{uuid.uuid4().hex[:6]}", f"bob-{uuid.uuid4().hex[:6]}"))
+    found = rights.violations(r)
+    if found:
+        raise Failed("nats-server refused:\n" + "\n".join(found[:10]))
+    return "files, scans, typing, presence, edits, deletion; nothing was refused by NATS"
 
 
 STRANGER = """import socket, sys
@@ -311,7 +325,7 @@ def run_steps(release, names):
         began = time.monotonic()
         try:
             text, ok = STEPS[name](release), True
-        except (Failed, AssertionError, httpx.HTTPError, subprocess.TimeoutExpired, OSError, KeyError) as error:
+        except (Failed, Refused, AssertionError, httpx.HTTPError, subprocess.TimeoutExpired, OSError, KeyError) as error:
             text, ok = str(error), False
             tell(release)
         print(f"  {text}", flush=True)
