@@ -162,6 +162,9 @@ struct fake_presence {
         unsigned n_queries, n_pairs;
         const char *refused; /* it knows of nobody in this channel; NULL: none */
         bool down;
+        bool hold; /* answers are under way until fake_presence_release: they say what was true when they were asked for */
+        struct fake_held *held, **last_held;
+        unsigned n_held;
 };
 /* Becomes f->presence; freed with fake_presence_free */
 struct fake_presence *fake_presence_new(struct fake *f);
@@ -172,4 +175,8 @@ void fake_presence_set(struct fake_presence *p, const char *user, Parley__V1__Us
 void fake_presence_hide(struct fake_presence *p, const char *viewer, const char *user);
 /* A message without changes, but with this one regrouped (NULL: nobody) */
 void fake_presence_speak(struct fake_presence *p, const char *regrouped);
+/* A message without changes, but that who may see whom has changed for all */
+void fake_presence_regroup_all(struct fake_presence *p);
 void fake_presence_count(struct fake_presence *p, const char *channel, uint32_t members, uint32_t online);
+/* The first n of the answers that are held come with the next fake_run; error: as this instead. True: there were some. */
+bool fake_presence_release(struct fake_presence *p, unsigned n, int error);

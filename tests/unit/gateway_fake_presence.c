@@ -1,7 +1,18 @@
 /* The presence service of the fake world. */
+#include <limits.h>
+
 #include "bus/subjects.h"
 #include "gateway_fake_impl.h"
 #include "parley/v1/presence.pb-c.h"
+
+/* An answer that is under way */
+struct fake_held {
+        struct fake_held *next;
+        bus_reply_handler handler;
+        void *userdata;
+        size_t len;
+        uint8_t data[];
+};
 
 struct fake_presence *fake_presence_new(struct fake *f)
 {
@@ -11,12 +22,14 @@ struct fake_presence *fake_presence_new(struct fake *f)
         p->f = f;
         p->counter = 7;
         strcpy(p->source, "first");
+        p->last_held = &p->held;
         f->presence = p;
         return p;
 }
 
 void fake_presence_free(struct fake_presence *p)
 {
+        fake_presence_release(p, UINT_MAX, BUS_E_DISCONNECTED);
         p->f->presence = NULL;
         free(p);
 }
@@ -107,6 +120,14 @@ void fake_presence_speak(struct fake_presence *p, const char *regrouped)
         say(p, &m);
 }
 
+void fake_presence_regroup_all(struct fake_presence *p)
+{
+        Parley__V1__PresenceChanges m = PARLEY__V1__PRESENCE_CHANGES__INIT;
+
+        m.regrouped_all = true;
+        say(p, &m);
+}
+
 void fake_presence_count(struct fake_presence *p, const char *channel, uint32_t members, uint32_t online)
 {
         Parley__V1__PresenceChanges m = PARLEY__V1__PRESENCE_CHANGES__INIT;
@@ -149,6 +170,40 @@ static void answer_channel(struct fake_presence *p, Parley__V1__PresenceAnswer *
         }
 }
 
+static void answer(struct fake_presence *p, bus_reply_handler handler, void *userdata, const void *data, size_t len)
+{
+        struct fake_held *h;
+
+        if (!p->hold) {
+                fake_reply(p->f, 0, handler, userdata, data, len);
+                return;
+        }
+        h = malloc(sizeof(*h) + len);
+        assert_non_null(h);
+        *h = (struct fake_held){.handler = handler, .userdata = userdata, .len = len};
+        memcpy(h->data, data, len);
+        *p->last_held = h;
+        p->last_held = &h->next;
+        p->n_held++;
+}
+
+bool fake_presence_release(struct fake_presence *p, unsigned n, int error)
+{
+        bool any = p->held != NULL;
+
+        while (n-- && p->held) {
+                struct fake_held *h = p->held;
+
+                p->held = h->next;
+                p->n_held--;
+                if (!p->held)
+                        p->last_held = &p->held;
+                fake_reply(p->f, error, h->handler, h->userdata, error ? NULL : h->data, error ? 0 : h->len);
+                free(h);
+        }
+        return any;
+}
+
 void fake_presence_query(struct fake *f, const void *data, size_t len, bus_reply_handler handler, void *userdata)
 {
         struct fake_presence *p = f->presence;
@@ -183,7 +238,7 @@ void fake_presence_query(struct fake *f, const void *data, size_t len, bus_reply
         assert_in_range(a.n_visible, 0, 4096);
         p->n_pairs += (unsigned)a.n_visible;
         packed = malloc(parley__v1__presence_answer__get_packed_size(&a) + 1);
-        fake_reply(f, 0, handler, userdata, packed, parley__v1__presence_answer__pack(&a, packed));
+        answer(p, handler, userdata, packed, parley__v1__presence_answer__pack(&a, packed));
         free(packed);
         free((void *)a.users);
         free(a.visible);
