@@ -38,7 +38,7 @@ struct presence {
         uv_timer_t teller;
         struct turn *turn;
         unsigned n_parts; /* that are being closed */
-        bool stopping, handles;
+        bool stopping;
 };
 
 /* --- the clocks --- */
@@ -162,7 +162,7 @@ static void part_closed(void *userdata)
 {
         struct presence *p = userdata;
 
-        if (--p->n_parts || !p->handles)
+        if (--p->n_parts)
                 return;
         for (unsigned i = 0; i < 2; i++)
                 uv_close((uv_handle_t *)&p->signals[i], NULL);
@@ -183,8 +183,7 @@ static void on_http_closed(void *userdata)
 static void stop(struct presence *p)
 {
         p->stopping = true;
-        if (p->handles)
-                (void)uv_timer_stop(&p->teller);
+        (void)uv_timer_stop(&p->teller);
         voice_stop(p->voice);
         jwks_close(p->rest.jwks);
         p->rest.jwks = NULL;
@@ -325,7 +324,6 @@ static void open_loop_handles(struct presence *p)
         (void)uv_timer_init(p->loop, &p->teller);
         p->teller.data = p;
         (void)uv_timer_start(&p->teller, on_tell, p->config->tell_ms, p->config->tell_ms);
-        p->handles = true;
 }
 
 /* Those that started earlier come first in the order */

@@ -12,13 +12,16 @@
 #include "presence/voice.h"
 #include "wire/wire.h"
 
-enum { RETRY_MS = 1000, BODY_MAX = 8 << 10, JSON_MAX = 1 << 20 };
+/* STATUS_ELEMENTS: of the JSON of a status, which has six fields. USERS_A_PRICE: whose presence a request of a unit of the user's rate may ask
+ * for; each takes as many steps as they have channels, thousands at most. */
+enum { RETRY_MS = 1000, BODY_MAX = 8 << 10, JSON_MAX = 1 << 20, STATUS_ELEMENTS = 100, USERS_A_PRICE = 50 };
 
 /* --- who asks --- */
 
-static bool within_rate(struct http_request *rq, struct rest *rest, struct ratetable *table, const char *name)
+static bool within_rate(struct http_request *rq, struct rest *rest, struct ratetable *table, const char *name,
+                        uint32_t cost)
 {
-        uint32_t wait = ratetable_take(table, name, rest->roster->now_ms, 1);
+        uint32_t wait = ratetable_take(table, name, rest->roster->now_ms, cost);
 
         if (wait)
                 http_problem(rq, PARLEY_RATE_LIMITED, wait, "too many requests: wait %u ms", wait);
@@ -27,7 +30,7 @@ static bool within_rate(struct http_request *rq, struct rest *rest, struct ratet
 
 static void refuse(struct http_request *rq, struct rest *rest, const char *token, int r)
 {
-        if (!within_rate(rq, rest, rest->by_address, http_peer(rq)))
+        if (!within_rate(rq, rest, rest->by_address, http_peer(rq), 1))
                 return;
         if (r == AUTH_E_UNKNOWN_KEY && rest->jwks)
                 jwks_refresh(rest->jwks);
@@ -53,7 +56,7 @@ static bool begin(struct http_request *rq, struct rest *rest, struct auth_claims
                 refuse(rq, rest, token, r);
                 return false;
         }
-        if (!within_rate(rq, rest, rest->by_user, ret->user_id))
+        if (!within_rate(rq, rest, rest->by_user, ret->user_id, 1))
                 return false;
         if (rest->ready(rest->userdata))
                 return true;
@@ -139,9 +142,10 @@ static void rest_users(struct http_request *rq, void *userdata)
         const char *list = http_query(rq, "users");
         char *ids[ROSTER_QUERY_MAX];
         _cleanup_free_ char *copy = NULL;
+        struct rest *rest = userdata;
         struct auth_claims claims;
 
-        if (!begin(rq, userdata, &claims))
+        if (!begin(rq, rest, &claims))
                 return;
         if (!list || !*list) {
                 http_problem(rq, PARLEY_BAD_REQUEST, 0, "users must name 1 to %d users, separated by commas",
@@ -155,8 +159,8 @@ static void rest_users(struct http_request *rq, void *userdata)
                 http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS, "out of memory");
         else if (q.n_user_ids > ROSTER_QUERY_MAX)
                 http_problem(rq, PARLEY_TOO_LARGE, 0, "users must name at most %d users", ROSTER_QUERY_MAX);
-        else
-                run_query(rq, userdata, &claims, &q, answer_users);
+        else if (within_rate(rq, rest, rest->by_user, claims.user_id, (uint32_t)q.n_user_ids / USERS_A_PRICE))
+                run_query(rq, rest, &claims, &q, answer_users);
 }
 
 /* --- presence of a channel --- */
@@ -238,20 +242,26 @@ static void on_set(int code, const char *why, uint32_t retry_ms, void *userdata)
 static void rest_put_status(struct http_request *rq, void *userdata)
 {
         struct rest *rest = userdata;
+        struct wire_limits limits = {.max_elements = STATUS_ELEMENTS};
         struct wire_error error = {0};
         struct auth_claims claims;
         ProtobufCMessage *m;
         struct setting *s;
         const uint8_t *body;
         size_t n;
+        int r;
 
         if (!begin(rq, rest, &claims))
                 return;
         body = http_body(rq, &n);
-        if (wire_json_decode(&parley__v1__status__descriptor, (const char *)body, n, NULL, &m, &error) != 0) {
+        limits.max_bytes = n; /* within its route's limit */
+        r = wire_json_decode(&parley__v1__status__descriptor, (const char *)body, n, &limits, &m, &error);
+        if (r < 0)
+                http_problem(rq, PARLEY_INTERNAL, 0, "the body cannot be read");
+        else if (r > 0)
                 http_problem(rq, PARLEY_BAD_REQUEST, 0, "%s", *error.detail ? error.detail : "the body is not valid");
+        if (r != 0)
                 return;
-        }
         s = calloc(1, sizeof(*s));
         if (s) {
                 *s = (struct setting){.rest = rest, .rq = rq};
