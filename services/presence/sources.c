@@ -150,7 +150,7 @@ static void source_arm(struct source *g)
         wheel_arm(g->all->options.wheel, &g->timer, due, source_on_timer);
 }
 
-static void source_ask(struct source *g)
+static void source_sync(struct source *g)
 {
         struct sources *s = g->all;
 
@@ -158,6 +158,11 @@ static void source_ask(struct source *g)
                 g->asked_ms = s->now_ms;
                 s->options.ask(g->id, s->options.userdata);
         }
+}
+
+static void source_ask(struct source *g)
+{
+        source_sync(g);
         source_arm(g);
 }
 
@@ -190,14 +195,29 @@ static void source_break(struct source *g)
         }
 }
 
+/* Of an epoch before the present one: late, or of a process whose clock was set back. True: it is this one that answers. */
+static bool source_came_back(struct source *g, const Parley__V1__GatewayPresence *m)
+{
+        if (m->snapshot && m->first && g->rival == m->epoch)
+                return true;
+        if (!m->stopping) {
+                g->rival = m->epoch;
+                source_sync(g);
+        }
+        return false;
+}
+
 /* Is the message newer than all that came? A counter of 1 begins a chain in which nothing can be missing. */
 static bool source_follows(struct source *g, const Parley__V1__GatewayPresence *m)
 {
-        if (m->epoch < g->epoch || (m->epoch == g->epoch && m->counter <= g->counter)) {
+        bool back = m->epoch < g->epoch && source_came_back(g, m);
+
+        if (!back && (m->epoch < g->epoch || (m->epoch == g->epoch && m->counter <= g->counter))) {
                 g->all->n_old++;
                 return false;
         }
-        if (m->epoch > g->epoch) {
+        g->rival = 0;
+        if (m->epoch != g->epoch) {
                 g->epoch = m->epoch;
                 g->state = SOURCE_UNKNOWN;
                 g->stopped = false;

@@ -2,7 +2,10 @@
  *
  * Every message holds the whole state of each user that it names, so one that comes twice, or late, does no harm: it is older than
  * the counter and passed over. A jump of the counter means that something is lost; what came is applied all the same, and a snapshot is
- * asked for, which ends with those gone that it did not name. */
+ * asked for, which ends with those gone that it did not name.
+ *
+ * A higher epoch is a later process of that name, unless the clock was set back in between. So a lower one is late, or it is the one that
+ * lives: a snapshot is asked for, and whoever answers it is the one, as long as the higher one is silent. */
 #pragma once
 
 #include <stdbool.h>
@@ -40,6 +43,7 @@ struct source {
         struct report *reports;
         struct wheel_timer timer; /* silent for too long; or a snapshot is to be asked for (again) */
         uint64_t epoch, counter;
+        uint64_t rival; /* a lower epoch that was heard since this one spoke last; 0: none */
         uint64_t heard_ms, asked_ms;
         uint32_t round;
         uint8_t state; /* enum source_state */

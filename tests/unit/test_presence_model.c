@@ -1,11 +1,11 @@
-/* Gateways whose messages are lost, come twice, late or never; that are paused, killed and restarted: when it is quiet again, the roster is
- * what the gateways have. */
+/* Gateways whose messages are lost, come twice, late or never; that are paused, killed and restarted, also with their clock set back: when it is
+ * quiet again, the roster is what the gateways have. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "presence_world.h"
 
-enum { RUNS = 60, STEPS = 400 };
+enum { RUNS = 60, STEPS = 400, EPOCH_BASE = 1000000 };
 
 /* A message on its way: what world_send was told */
 struct on_wire {
@@ -113,7 +113,8 @@ static void act(struct model *m)
                 memset(g->devices, 0, sizeof(g->devices));
                 memset(g->told, 0, sizeof(g->told));
                 g->up = chance(m, 3) != 0;
-                g->epoch = m->w.now_ms;
+                g->epoch = EPOCH_BASE + m->w.now_ms -
+                           (chance(m, 4) ? 0 : chance(m, EPOCH_BASE)); /* or the clock was set back */
                 g->counter = 0;
         } else if (what < 20) {
                 g->devices[u] = (uint8_t)chance(m, 16);
