@@ -20,6 +20,7 @@ struct followed {
         struct mirror *mirror;
         struct bus_reader *reader;
         const char *prefix;
+        uint64_t seq; /* the last one that was given */
         int (*take)(struct roster *r, const char *key, const struct bus_msg *msg);
         bool complete;
 };
@@ -51,7 +52,7 @@ static int take_record(struct roster *r, const char *key, const struct bus_msg *
         Parley__V1__PresenceRecord *record = msg->deleted
                                                      ? NULL
                                                      : parley__v1__presence_record__unpack(NULL, msg->len, msg->data);
-        int error = record || msg->deleted ? roster_record(r, key, record) : -EBADMSG;
+        int error = record || msg->deleted ? roster_record(r, key, record, msg->seq) : -EBADMSG;
 
         parley__v1__presence_record__free_unpacked(record, NULL);
         return error;
@@ -64,6 +65,9 @@ static void on_entry(const struct bus_msg *msg, void *userdata)
         int r;
 
         f->mirror->before(f->mirror->userdata);
+        if (msg->seq <= f->seq && f->take == take_record) /* after a break all is given again */
+                roster_forget_revisions(f->mirror->roster);
+        f->seq = msg->seq;
         r = strncmp(msg->subject, f->prefix, n) == 0 ? f->take(f->mirror->roster, msg->subject + n, msg) : -EINVAL;
         if (r < 0)
                 log_warn("an entry of a bucket cannot be taken in", LOG_S("subject", msg->subject),

@@ -204,20 +204,24 @@ static void entry_leave(struct people *p, struct person *who, uint32_t entry)
 {
         struct place *c = p->by_number[entry / 2];
 
-        if (entry & 1)
+        if (entry & 1) {
                 c->n_excluded--;
-        else
+                c->n_excluded_online -= who->shown != 0;
+        } else {
                 place_remove(c, who);
+        }
 }
 
 static void entry_enter(struct people *p, struct person *who, uint32_t entry)
 {
         struct place *c = p->by_number[entry / 2];
 
-        if (entry & 1)
+        if (entry & 1) {
                 c->n_excluded++;
-        else
+                c->n_excluded_online += who->shown != 0;
+        } else {
                 place_add(c, who);
+        }
 }
 
 /* From one sorted list of entries to the other */
@@ -241,21 +245,26 @@ static bool entries_apply(struct people *p, struct person *who, const uint32_t *
         return changed;
 }
 
-/* A channel that nobody is in, or has left, is forgotten */
-static void places_prune(struct people *p, const uint32_t *entries, uint32_t n)
+void people_prune(struct people *p, struct place *c)
+{
+        if (c->n_members || c->n_excluded || c->everyone || c->dirty)
+                return;
+        assert(p->places); /* it is in there */
+        HASH_DELETE(hh, p->places, c);
+        p->by_number[c->number] = NULL;
+        if (c->number < p->free_place)
+                p->free_place = c->number;
+        free(c->members);
+        free(c);
+}
+
+static void entries_prune(struct people *p, const uint32_t *entries, uint32_t n)
 {
         for (uint32_t i = 0; i < n; i++) {
                 struct place *c = p->by_number[entries[i] / 2];
 
-                if (!c || c->n_members || c->n_excluded || c->everyone || c->dirty)
-                        continue;
-                assert(p->places); /* it is in there */
-                HASH_DELETE(hh, p->places, c);
-                p->by_number[c->number] = NULL;
-                if (c->number < p->free_place)
-                        p->free_place = c->number;
-                free(c->members);
-                free(c);
+                if (c)
+                        people_prune(p, c);
         }
 }
 
@@ -274,7 +283,7 @@ int people_set(struct people *p, struct person *who, const Parley__V1__Membershi
         exact = realloc(now, (n + !n) * sizeof(*now)); /* most users stay for long: no byte more than it takes */
         who->channels = exact ? exact : now;
         who->n_channels = n;
-        places_prune(p, old, n_old);
+        entries_prune(p, old, n_old);
         free(old);
         return 0;
 }
@@ -288,15 +297,20 @@ static void everyone_count(struct people *p, struct place *c)
                 c->n_online += p->persons[c->members[i]]->shown != 0;
 }
 
-int people_set_everyone(struct people *p, const char *channel_id, bool everyone)
+int people_set_everyone(struct people *p, const char *channel_id, bool everyone, bool *ret_changed)
 {
         struct place *c = everyone ? place_get(p, channel_id) : people_place(p, channel_id);
 
-        if (!c || c->everyone == everyone)
-                return c || !everyone ? 0 : -ENOMEM;
+        if (!c && everyone)
+                return -ENOMEM;
+        *ret_changed = c && c->everyone != everyone;
+        if (!*ret_changed)
+                return 0;
         if (everyone) {
-                if (grow((void **)&p->everyone, sizeof(*p->everyone), p->n_everyone, &p->cap_everyone) < 0)
+                if (grow((void **)&p->everyone, sizeof(*p->everyone), p->n_everyone, &p->cap_everyone) < 0) {
+                        people_prune(p, c);
                         return -ENOMEM;
+                }
                 p->everyone[p->n_everyone++] = c->number;
                 c->everyone = true;
                 return 0;
@@ -307,22 +321,8 @@ int people_set_everyone(struct people *p, const char *channel_id, bool everyone)
         }
         c->everyone = false;
         everyone_count(p, c);
+        people_prune(p, c);
         return 0;
-}
-
-static bool has_entry(const struct person *who, uint32_t entry)
-{
-        return who->n_channels && bsearch(&entry, who->channels, who->n_channels, sizeof(entry), compare_u32);
-}
-
-/* Who left a channel that is open to everyone, and is shown */
-static uint32_t excluded_online(const struct people *p, const struct place *c)
-{
-        uint32_t n = 0;
-
-        for (uint32_t i = 0; c->n_excluded && i < p->n_persons; i++)
-                n += p->persons[i] && p->persons[i]->shown && has_entry(p->persons[i], entry_of(c, true));
-        return n;
 }
 
 /* --- questions --- */
@@ -334,13 +334,20 @@ void people_online(struct people *p, struct person *who, bool online,
         for (uint32_t i = 0; i < who->n_channels; i++) {
                 struct place *c = p->by_number[who->channels[i] / 2];
 
-                if (who->channels[i] & 1 || c->everyone)
-                        continue;
-                c->n_online += online ? 1 : -1U;
-                changed(c, userdata);
+                if (who->channels[i] & 1) {
+                        c->n_excluded_online += online ? 1 : -1U;
+                } else if (!c->everyone) {
+                        c->n_online += online ? 1 : -1U;
+                        changed(c, userdata);
+                }
         }
         for (uint32_t i = 0; i < p->n_everyone; i++)
                 changed(p->by_number[p->everyone[i]], userdata);
+}
+
+static bool has_entry(const struct person *who, uint32_t entry)
+{
+        return who->n_channels && bsearch(&entry, who->channels, who->n_channels, sizeof(entry), compare_u32);
 }
 
 bool people_is_member(const struct person *who, const struct place *place)
@@ -352,25 +359,52 @@ bool people_is_member(const struct person *who, const struct place *place)
         return has_entry(who, entry_of(place, false)) || (place->everyone && !has_entry(who, entry_of(place, true)));
 }
 
-bool people_may_see(const struct people *p, const struct person *viewer, const struct person *who)
+/* The first of the sorted entries in [from, n) that is not below: looked for in strides that double, so that few are looked at where the
+ * other list is short, and never many more than there are */
+static uint32_t entry_seek(const uint32_t *entries, uint32_t from, uint32_t n, uint32_t below)
 {
-        uint32_t i = 0, k = 0;
+        uint32_t stride = 1, to;
 
-        if (!who)
-                return false;
-        if (viewer == who)
-                return true;
-        while (viewer && i < viewer->n_channels && k < who->n_channels) {
-                if (viewer->channels[i] < who->channels[k])
-                        i++;
-                else if (viewer->channels[i] > who->channels[k])
-                        k++;
-                else if (viewer->channels[i] & 1) /* both have left it */
-                        i++, k++;
+        while (from + stride < n && entries[from + stride] < below) {
+                from += stride;
+                stride *= 2;
+        }
+        to = from + stride < n ? from + stride : n;
+        while (from < to) {
+                uint32_t middle = from + (to - from) / 2;
+
+                if (entries[middle] < below)
+                        from = middle + 1;
                 else
+                        to = middle;
+        }
+        return from;
+}
+
+/* One has been given to both, and neither has left it */
+static bool share_entry(const struct person *a, const struct person *b)
+{
+        uint32_t k = 0;
+
+        if (a->n_channels > b->n_channels)
+                return share_entry(b, a);
+        for (uint32_t i = 0; i < a->n_channels && k < b->n_channels; i++) {
+                if (a->channels[i] & 1)
+                        continue;
+                k = entry_seek(b->channels, k, b->n_channels, a->channels[i]);
+                if (k < b->n_channels && b->channels[k] == a->channels[i])
                         return true;
         }
-        for (i = 0; i < p->n_everyone; i++) {
+        return false;
+}
+
+bool people_may_see(const struct people *p, const struct person *viewer, const struct person *who)
+{
+        if (!who)
+                return false;
+        if (viewer == who || (viewer && share_entry(viewer, who)))
+                return true;
+        for (uint32_t i = 0; i < p->n_everyone; i++) {
                 const struct place *c = p->by_number[p->everyone[i]];
 
                 if (people_is_member(viewer, c) && people_is_member(who, c))
@@ -386,5 +420,5 @@ uint32_t people_members(const struct people *p, const struct place *place)
 
 uint32_t people_members_online(const struct people *p, const struct place *place)
 {
-        return place->everyone ? p->n_online - excluded_online(p, place) : place->n_online;
+        return place->everyone ? p->n_online - place->n_excluded_online : place->n_online;
 }

@@ -29,6 +29,7 @@ struct person {
         struct wheel_timer grace;  /* armed: his last connection closed a moment ago */
         struct person *next_dirty; /* of those that have changed */
         uint64_t version;
+        uint64_t revision;      /* of his record in the bucket, as far as is known; 0: none */
         uint32_t last_seen_min; /* unix minutes; 0: not known */
         uint32_t wrote_min;     /* the one that is stored */
         uint32_t closed_min;    /* when his last connection closed */
@@ -46,9 +47,10 @@ struct place {
         uint32_t *members; /* numbers of persons, in no order */
         uint32_t n_members, cap_members;
         uint32_t number;
-        uint32_t n_online;   /* of the members; not kept for those open to everyone */
-        uint32_t n_excluded; /* who left although it is open to everyone */
-        uint64_t counted_ms; /* when its count was told last */
+        uint32_t n_online;          /* of the members; not kept for those open to everyone */
+        uint32_t n_excluded;        /* who left, which counts where it is open to everyone */
+        uint32_t n_excluded_online; /* of those */
+        uint64_t counted_ms;        /* when its count was told last */
         struct place *next_dirty;
         bool everyone : 1, dirty : 1;
         char id[];
@@ -75,15 +77,18 @@ struct place *people_place(const struct people *p, const char *channel_id);
 
 /* All memberships of a user, instead of those that are known. *ret_changed: there was a difference. 0, -ENOMEM (nothing changed) */
 int people_set(struct people *p, struct person *who, const Parley__V1__Memberships *list, bool *ret_changed);
-/* Whether a channel is open to everyone. 0, -ENOMEM */
-int people_set_everyone(struct people *p, const char *channel_id, bool everyone);
+/* Whether a channel is open to everyone; *ret_changed: it was not so before. 0, -ENOMEM */
+int people_set_everyone(struct people *p, const char *channel_id, bool everyone, bool *ret_changed);
+/* Forgets a channel that nobody is in, or has left; not while it is dirty */
+void people_prune(struct people *p, struct place *place);
 /* A person is shown, or is not any more: the counts of his channels follow. Calls changed for each channel that is in the table. */
 void people_online(struct people *p, struct person *who, bool online,
                    void (*changed)(struct place *place, void *userdata), void *userdata);
 
 /* who may be NULL: a user of whom nothing is known yet, as one who has just come, is in the channels that are open to everyone */
 bool people_is_member(const struct person *who, const struct place *place);
-/* Whether one may see the other: the one function that decides. viewer as above; nobody sees NULL. */
+/* Whether one may see the other: the one function that decides. viewer as above; nobody sees NULL.
+ * Takes about as many steps as the one in fewer channels has of them, at most as many as both have. */
 bool people_may_see(const struct people *p, const struct person *viewer, const struct person *who);
 uint32_t people_members(const struct people *p, const struct place *place);
 uint32_t people_members_online(const struct people *p, const struct place *place);

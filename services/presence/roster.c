@@ -173,7 +173,11 @@ int roster_memberships(struct roster *r, const char *user_id, const Parley__V1__
 
 int roster_everyone(struct roster *r, const char *channel_id, bool everyone)
 {
-        return ident_valid(channel_id) ? people_set_everyone(&r->people, channel_id, everyone) : -EINVAL;
+        bool changed = false;
+        int error = ident_valid(channel_id) ? people_set_everyone(&r->people, channel_id, everyone, &changed) : -EINVAL;
+
+        r->regrouped_all = r->regrouped_all || changed;
+        return error;
 }
 
 /* --- what users say of themselves --- */
@@ -245,19 +249,55 @@ int roster_status(struct roster *r, const char *user_id, const Parley__V1__Statu
         return 0;
 }
 
-int roster_record(struct roster *r, const char *user_id, const Parley__V1__PresenceRecord *record)
+int roster_record(struct roster *r, const char *user_id, const Parley__V1__PresenceRecord *record, uint64_t revision)
 {
         static const Parley__V1__Status none = PARLEY__V1__STATUS__INIT;
-        int error = roster_status(r, user_id, record && record->status ? record->status : &none);
-        struct person *who = error ? NULL : people_find(&r->people, user_id);
+        struct person *who;
+        int error;
 
+        if (revision < roster_revision(r, user_id))
+                return 0;
+        error = roster_status(r, user_id, record && record->status ? record->status : &none);
+        who = error ? NULL : people_find(&r->people, user_id);
         if (!who)
                 return error;
+        who->revision = revision;
         if (record && record->last_seen_at && r->options.last_seen &&
             record->last_seen_at->seconds / 60 > who->last_seen_min)
                 who->last_seen_min = who->wrote_min = (uint32_t)(record->last_seen_at->seconds / 60);
         roster_drop(r, who);
         return 0;
+}
+
+void roster_written(struct roster *r, const char *user_id, uint64_t revision)
+{
+        struct person *who = people_find(&r->people, user_id);
+
+        if (who && revision > who->revision)
+                who->revision = revision;
+}
+
+uint64_t roster_revision(const struct roster *r, const char *user_id)
+{
+        const struct person *who = people_find(&r->people, user_id);
+
+        return who ? who->revision : 0;
+}
+
+void roster_forget_revision(struct roster *r, const char *user_id)
+{
+        struct person *who = people_find(&r->people, user_id);
+
+        if (who)
+                who->revision = 0;
+}
+
+void roster_forget_revisions(struct roster *r)
+{
+        for (uint32_t i = 0; i < r->people.n_persons; i++) {
+                if (r->people.persons[i])
+                        r->people.persons[i]->revision = 0;
+        }
 }
 
 /* --- life --- */

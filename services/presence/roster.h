@@ -38,6 +38,7 @@ struct roster {
         uint64_t dirty_since_ms;                 /* since when there are any */
         struct place *places_dirty;
         unsigned n_dirty;
+        bool regrouped_all; /* a channel was opened to everyone, or is no more */
 };
 
 int roster_new(struct roster **ret_roster, uint64_t now_ms, int64_t wall_s, const struct roster_options *options);
@@ -49,9 +50,17 @@ void roster_time(struct roster *r, uint64_t now_ms, int64_t wall_s);
 int roster_report(struct roster *r, const Parley__V1__GatewayPresence *m);
 int roster_memberships(struct roster *r, const char *user_id, const Parley__V1__Memberships *list); /* NULL: none */
 int roster_everyone(struct roster *r, const char *channel_id, bool everyone);
-int roster_record(struct roster *r, const char *user_id, const Parley__V1__PresenceRecord *record); /* NULL: none */
+/* record: NULL: none. One that is older than what is known, by its revision, is passed over: it was on its way while another was written. */
+int roster_record(struct roster *r, const char *user_id, const Parley__V1__PresenceRecord *record, uint64_t revision);
 /* A status that was checked, in force at once */
 int roster_status(struct roster *r, const char *user_id, const Parley__V1__Status *status);
+/* A record was written by ourselves */
+void roster_written(struct roster *r, const char *user_id, uint64_t revision);
+/* The bucket is read anew, and may be another one, whose revisions begin again */
+void roster_forget_revisions(struct roster *r);
+void roster_forget_revision(struct roster *r, const char *user_id);
+/* What has to be in the bucket for roster_record of him to be its successor; 0: nothing */
+uint64_t roster_revision(const struct roster *r, const char *user_id);
 
 /* --- what is told --- */
 
@@ -76,8 +85,10 @@ struct tidings {
 /* max: users, and channels, in one message. 0, -ENOMEM */
 int tidings_init(struct tidings *t, unsigned max);
 void tidings_done(struct tidings *t);
-/* Takes what has changed, up to max. False: nothing has. */
+/* Takes what has changed, up to max. False: nothing has. What it points to is there until roster_told. */
 bool roster_changes(struct roster *r, struct tidings *t);
+/* They were told: whoever, and whatever channel, was only kept for that is forgotten. Empties them. */
+void roster_told(struct roster *r, struct tidings *t);
 /* Forgets what has changed: nobody is to be told */
 void roster_discard(struct roster *r);
 

@@ -134,9 +134,22 @@ bool roster_changes(struct roster *r, struct tidings *t)
         m->changes = t->changes;
         m->counts = t->count_list;
         m->regrouped = t->regrouped;
+        m->regrouped_all = r->regrouped_all;
+        r->regrouped_all = false;
         take_persons(r, t);
         take_counts(r, t);
-        return m->n_changes || m->n_counts;
+        return m->n_changes || m->n_counts || m->regrouped_all;
+}
+
+void roster_told(struct roster *r, struct tidings *t)
+{
+        Parley__V1__PresenceChanges *m = &t->message;
+
+        for (size_t i = 0; i < m->n_changes; i++)
+                roster_drop(r, people_find(&r->people, m->changes[i]->user->user_id));
+        for (size_t i = 0; i < m->n_counts; i++)
+                people_prune(&r->people, people_place(&r->people, m->counts[i]->channel_id));
+        parley__v1__presence_changes__init(m);
 }
 
 void roster_discard(struct roster *r)
@@ -148,9 +161,13 @@ void roster_discard(struct roster *r)
                 roster_drop(r, who);
         }
         while (r->places_dirty) {
-                r->places_dirty->dirty = false;
-                r->places_dirty = r->places_dirty->next_dirty;
+                struct place *c = r->places_dirty;
+
+                r->places_dirty = c->next_dirty;
+                c->dirty = false;
+                people_prune(&r->people, c);
         }
+        r->regrouped_all = false;
 }
 
 /* --- what is asked --- */

@@ -52,6 +52,7 @@ static void say(struct voice *v, struct tidings *t)
         metric_add(&metric_changes, (double)t->message.n_changes);
         metric_add(&metric_counts, (double)t->message.n_counts);
         metric_add(&metric_tidings, 1);
+        roster_told(v->options.roster, t);
         v->said_ms = v->options.roster->now_ms;
 }
 

@@ -36,7 +36,7 @@ void voice_ask(struct voice *v, const char *gateway_id);
 /* A user's record is to be written, soon */
 void voice_store(struct voice *v, const char *user_id);
 
-/* Sets a status durably. done is called once, later; error: PARLEY_OK, or with why in words and, for the rate, how long to wait. */
+/* Sets a status durably, behind whatever else is written of the user. done is called once, maybe at once; error: PARLEY_OK, or with why in words and, for the rate, how long to wait. */
 typedef void (*voice_status_done)(int code, const char *why, uint32_t retry_ms, void *userdata);
 void voice_set_status(struct voice *v, const char *user_id, const Parley__V1__Status *status, voice_status_done done,
                       void *userdata);

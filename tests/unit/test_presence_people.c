@@ -1,5 +1,7 @@
 /* Who may see whom, what is told and what is answered; which of several instances speaks. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 
 #include "presence/leader.h"
 #include "presence_world.h"
@@ -39,6 +41,138 @@ static void test_sharing(void **state)
         assert_false(people_may_see(&w.roster->people, world_person(&w, "ada"), NULL));
         assert_int_equal(roster_everyone(w.roster, "y", false), 0);
         assert_false(may_see(&w, "ada", "bob"));
+        world_done(&w);
+}
+
+/* Of many memberships, made at random: the decision is what comparing each with each says */
+static void test_sharing_among_many(void **state)
+{
+        struct world w;
+        bool in[8][12] = {{false}};
+        char name[8], list[64];
+        unsigned seed = 1, n_shared = 0;
+
+        (void)state;
+        world_init(&w);
+        for (unsigned round = 0; round < 400; round++) {
+                unsigned u = round % 8;
+
+                *list = '\0';
+                for (unsigned c = 0; c < 12; c++) {
+                        seed = seed * 1103515245 + 12345;
+                        in[u][c] = (seed >> 16) % (round % 5 + 2) == 0;
+                        if (in[u][c] || (seed >> 20) % 7 == 0) /* or has left it */
+                                (void)snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%c ",
+                                               in[u][c] ? "" : "-", 'a' + (int)c);
+                }
+                (void)snprintf(name, sizeof(name), "u%u", u);
+                world_member(&w, name, list);
+                for (unsigned other = 0; other < 8; other++) {
+                        bool shared = u == other;
+
+                        for (unsigned c = 0; c < 12; c++)
+                                shared = shared || (in[u][c] && in[other][c]);
+                        (void)snprintf(list, sizeof(list), "u%u", other);
+                        if (world_person(&w, name) && world_person(&w, list))
+                                assert_int_equal(may_see(&w, name, list), shared);
+                        n_shared += shared;
+                }
+        }
+        assert_in_range(n_shared, 500, 2500);
+        world_done(&w);
+}
+
+static double cpu_s(void)
+{
+        return (double)clock() / CLOCKS_PER_SEC;
+}
+
+static void join_many(struct world *w, const char *user, unsigned from, unsigned n, unsigned step)
+{
+        Parley__V1__Memberships list = PARLEY__V1__MEMBERSHIPS__INIT;
+        Parley__V1__Membership *m = calloc(n, sizeof(*m)), **pointers = calloc(n, sizeof(*pointers));
+        char(*names)[24] = calloc(n, sizeof(*names));
+
+        list.memberships = pointers;
+        for (list.n_memberships = 0; list.n_memberships < n; list.n_memberships++) {
+                size_t i = list.n_memberships;
+
+                (void)snprintf(names[i], sizeof(names[i]), "c%zu", from + i * step);
+                parley__v1__membership__init(&m[i]);
+                m[i].role = PARLEY__V1__ROLE__member;
+                m[i].channel_id = names[i];
+                pointers[i] = &m[i];
+        }
+        assert_int_equal(roster_memberships(w->roster, user, &list), 0);
+        free(m);
+        free((void *)pointers);
+        free(names);
+}
+
+/* Somebody who is in thousands of channels asks for many who are in one: that is no more work than for one who is in one himself. (With a walk
+ * over all of his channels it takes about a hundred times as long.) */
+static void test_many_channels_cost_little(void **state)
+{
+        enum { TIMES = 200000, CHANNELS = 4000 };
+        struct world w;
+        const struct person *all, *few, *other;
+        double began, plain, much;
+        unsigned seen = 0;
+
+        (void)state;
+        world_init(&w);
+        join_many(&w, "all", 0, CHANNELS, 1);
+        join_many(&w, "few", CHANNELS, 1, 1);
+        join_many(&w, "other", CHANNELS + 1, 1, 1); /* above all of them: found by the end of a walk */
+        all = world_person(&w, "all"), few = world_person(&w, "few"), other = world_person(&w, "other");
+        began = cpu_s();
+        for (unsigned i = 0; i < TIMES; i++)
+                seen += people_may_see(&w.roster->people, few, other);
+        plain = cpu_s() - began;
+        began = cpu_s();
+        for (unsigned i = 0; i < TIMES; i++)
+                seen += people_may_see(&w.roster->people, all, other);
+        much = cpu_s() - began;
+        assert_int_equal(seen, 0);
+        assert_true(much < 40 * plain + 0.05);
+        world_done(&w);
+}
+
+/* The count of a channel open to everyone, which many have left, whoever is there, and at no more cost than another */
+static void test_count_without_those_who_left(void **state)
+{
+        enum { USERS = 20000, TIMES = 20000 };
+        struct world w;
+        const struct place *c;
+        char user[16];
+        double began;
+        uint64_t sum = 0;
+
+        (void)state;
+        world_init(&w);
+        assert_int_equal(roster_everyone(w.roster, "all", true), 0);
+        for (unsigned i = 0; i < USERS; i++) {
+                (void)snprintf(user, sizeof(user), "u%u", i);
+                world_member(&w, user, i % 4 == 0 ? "-all" : "x");
+                if (i % 2 == 0)
+                        world_tell(&w, "gw0", 7, 1 + i / 2, user, 1, true);
+        }
+        c = people_place(&w.roster->people, "all");
+        assert_int_equal(people_members(&w.roster->people, c), USERS * 3 / 4);
+        assert_int_equal(people_members_online(&w.roster->people, c), USERS / 4);
+        world_tell(&w, "gw1", 7, 1, "u1", 1, true); /* comes */
+        world_member(&w, "u2", "-all");             /* leaves while he is there */
+        world_member(&w, "u0", "all");              /* comes back */
+        world_tell(&w, "gw0", 8, 1, "u4", 1,
+                   true); /* all others of this gateway are gone, of those who had left and of those who had not */
+        world_pass(&w, 10200);
+        assert_int_equal(people_members(&w.roster->people, c), USERS * 3 / 4);
+        assert_int_equal(people_members_online(&w.roster->people, c), 1); /* u1: u4 has left it */
+        began = cpu_s();
+        for (unsigned i = 0; i < TIMES; i++)
+                sum += people_members_online(&w.roster->people, c);
+        assert_int_equal(sum, TIMES);
+        assert_true(cpu_s() - began < 0.2); /* a walk over all users would be several seconds */
         world_done(&w);
 }
 
@@ -165,6 +299,30 @@ static void test_coalesced(void **state)
         world_done(&w);
 }
 
+/* Whom one may see changes for all when a channel is opened to everyone, or closed: it is told once, to those who asked before */
+static void test_opened_to_everyone(void **state)
+{
+        struct world w;
+        struct tidings t;
+
+        (void)state;
+        world_init(&w);
+        assert_int_equal(tidings_init(&t, 10), 0);
+        assert_int_equal(roster_everyone(w.roster, "x", true), 0);
+        roster_discard(w.roster);
+        assert_int_equal(roster_everyone(w.roster, "x", true), 0);
+        assert_false(roster_changes(w.roster, &t)); /* it was so before */
+        for (unsigned i = 0; i < 2; i++) {
+                assert_int_equal(roster_everyone(w.roster, "x", i), 0);
+                assert_true(roster_changes(w.roster, &t));
+                assert_true(t.message.regrouped_all);
+                roster_told(w.roster, &t);
+                assert_false(roster_changes(w.roster, &t));
+        }
+        tidings_done(&t);
+        world_done(&w);
+}
+
 static void test_leader(void **state)
 {
         struct leader a, b;
@@ -189,8 +347,15 @@ static void test_leader(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_sharing),   cmocka_unit_test(test_query),  cmocka_unit_test(test_counts),
-                cmocka_unit_test(test_coalesced), cmocka_unit_test(test_leader),
+                cmocka_unit_test(test_sharing),
+                cmocka_unit_test(test_sharing_among_many),
+                cmocka_unit_test(test_many_channels_cost_little),
+                cmocka_unit_test(test_count_without_those_who_left),
+                cmocka_unit_test(test_query),
+                cmocka_unit_test(test_counts),
+                cmocka_unit_test(test_coalesced),
+                cmocka_unit_test(test_opened_to_everyone),
+                cmocka_unit_test(test_leader),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,39 @@ static void test_restarted_under_its_name(void **state)
         assert_int_equal(world_shown(w, "bob"), SHOWN(online));
 }
 
+/* The clock went back between two processes of one name: the second one has the lower epoch, and is the one that answers */
+static void test_restarted_with_the_clock_set_back(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7000, 1, "ada", 1, true);
+        world_pass(w, 1000);
+        w->asked = 0;
+        world_tell(w, "gw0", 5000, 1, "bob", 1, true);
+        assert_int_equal(w->asked, 1);
+        world_snapshot(w, "gw0", 5000, 2, (const char *const[]){"bob"}, 1);
+        assert_true(sources_settled(&w->roster->sources));
+        assert_int_equal(world_shown(w, "bob"), SHOWN(online));
+        world_pass(w, 10200);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        world_tell(w, "gw0", 5000, 3, "eve", 1, true);
+        assert_int_equal(world_shown(w, "eve"), SHOWN(online));
+}
+
+/* It is only late: the one that lives goes on */
+static void test_late_words_of_the_one_before(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 8, 1, "bob", 1, true);
+        world_snapshot(w, "gw0", 7, 5, (const char *const[]){"ada"}, 1); /* not asked for */
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        world_tell(w, "gw0", 8, 2, NULL, 0, false);
+        world_snapshot(w, "gw0", 7, 6, (const char *const[]){"ada"}, 1); /* the answer came from the other one */
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        assert_int_equal(world_shown(w, "bob"), SHOWN(online));
+}
+
 static void test_gap(void **state)
 {
         struct world *w = *state;
@@ -252,6 +285,43 @@ static void test_memory_comes_back(void **state)
         assert_true(w->roster->people.n_persons <= 100);
 }
 
+/* The same while changes are told: whoever has nothing left is forgotten behind the telling of it, and so is his channel */
+static void test_memory_comes_back_while_leading(void **state)
+{
+        struct world *w = *state;
+        struct tidings t;
+        char user[16];
+
+        assert_int_equal(tidings_init(&t, 500), 0);
+        for (unsigned i = 0; i < 100; i++) {
+                (void)snprintf(user, sizeof(user), "u%u", i);
+                world_member(w, user, "a big");
+                world_tell(w, "gw0", 7, 1 + i, user, 1, true); /* its count is to be told */
+        }
+        world_pass(w, 5000);
+        assert_true(roster_changes(w->roster, &t));
+        roster_told(w->roster, &t);
+        w->roster->options.last_seen = false;
+        for (unsigned i = 0; i < 100; i++) {
+                (void)snprintf(user, sizeof(user), "u%u", i);
+                world_tell(w, "gw0", 7, 101 + i, user, 0, false);
+        }
+        world_pass(w, 10200);
+        for (unsigned i = 0; i < 100; i++) {
+                (void)snprintf(user, sizeof(user), "u%u", i);
+                world_member(w, user, "");
+        }
+        assert_int_equal(HASH_COUNT(w->roster->people.by_id), 100); /* that they went is still to be told */
+        assert_int_equal(HASH_COUNT(w->roster->people.places), 2);
+        assert_true(roster_changes(w->roster, &t));
+        assert_int_equal(t.message.n_changes, 100);
+        assert_int_equal(t.message.n_regrouped, 100);
+        roster_told(w->roster, &t);
+        assert_int_equal(HASH_COUNT(w->roster->people.by_id), 0);
+        assert_int_equal(HASH_COUNT(w->roster->people.places), 0);
+        tidings_done(&t);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -259,6 +329,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_devices, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_gateway_dies, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_restarted_under_its_name, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_restarted_with_the_clock_set_back, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_late_words_of_the_one_before, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_first_heard_in_the_middle, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_drained, setup, teardown),
@@ -266,6 +338,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_status, setup, teardown),
                 cmocka_unit_test(test_status_check),
                 cmocka_unit_test_setup_teardown(test_memory_comes_back, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_memory_comes_back_while_leading, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
