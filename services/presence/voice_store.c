@@ -13,8 +13,8 @@
 #include "wire/wire.h"
 
 /* STORE_A_TICK: so that ten thousand who leave at once do not crowd out the chat. STORE_MAX: more than that are not written; it is known when
- * they were here as long as an instance lives. */
-enum { STORE_A_TICK = 200, STORE_MAX = 200000 };
+ * they were here as long as an instance lives. TRIES_MAX: of a write that others are sooner than, one after another. */
+enum { STORE_A_TICK = 200, STORE_MAX = 200000, TRIES_MAX = 5 };
 
 struct to_store {
         struct to_store *next;
@@ -62,79 +62,146 @@ void voice_store_clear(struct voice *v)
                 free(s);
 }
 
-static int put(struct voice *v, const char *user_id, const Parley__V1__PresenceRecord *record, bus_ack_handler handler,
-               void *userdata)
+/* --- one write --- */
+
+/* Of a status, or of when its user was here last. Each writes the whole record, so it may only follow the one that is known: else another
+ * instance's, or one that is under way, would be taken back. Where another one was first it is read, and ours is written again behind it. */
+struct writing {
+        struct voice *voice;
+        Parley__V1__Status *status; /* NULL: when he was here last */
+        unsigned tries;
+        voice_status_done done;
+        void *userdata;
+        char user_id[IDENT_MAX + 1];
+};
+
+static void writing_free(struct writing *w)
 {
+        if (w->status)
+                parley__v1__status__free_unpacked(w->status, NULL);
+        free(w);
+}
+
+static void writing_failed(struct writing *w, int error, const char *text)
+{
+        if (w->status)
+                w->done(PARLEY_UNAVAILABLE, "the status cannot be kept now; try again", 1000, w->userdata);
+        else
+                log_warn("when a user was here last is not written",
+                         LOG_S("why", text && *text ? text : bus_error_text(error)));
+        writing_free(w);
+}
+
+static void writing_done(struct writing *w, uint64_t revision)
+{
+        struct roster *roster = w->voice->options.roster;
+        int r = 0;
+
+        if (!w->status)
+                metric_add(&metric_stored, 1);
+        else if (roster_revision(roster, w->user_id) <
+                 revision) /* else the mirror was sooner, maybe with a later one */
+                r = roster_status(roster, w->user_id, w->status);
+        if (r == 0)
+                roster_written(roster, w->user_id, revision);
+        if (w->status && r < 0)
+                w->done(PARLEY_UNAVAILABLE, "out of memory", 1000, w->userdata);
+        else if (w->status)
+                w->done(PARLEY_OK, NULL, 0, w->userdata);
+        writing_free(w);
+}
+
+static void write_record(struct writing *w);
+
+static void on_read(int error, const struct bus_msg *msg, void *userdata)
+{
+        struct writing *w = userdata;
+        struct roster *roster = w->voice->options.roster;
+        Parley__V1__PresenceRecord *record = NULL;
+
+        if (error && error != BUS_E_NOT_FOUND) {
+                writing_failed(w, error, NULL);
+                return;
+        }
+        w->voice->options.before(w->voice->options.userdata);
+        if (w->tries > 1) /* what we know is not what was there: it is another bucket */
+                roster_forget_revision(roster, w->user_id);
+        if (!error)
+                record = parley__v1__presence_record__unpack(NULL, msg->len, msg->data);
+        if (!error && !record)
+                writing_failed(w, BUS_E_REFUSED, "what is in the bucket cannot be read");
+        else if (roster_record(roster, w->user_id, record, error ? 0 : msg->seq) < 0)
+                writing_failed(w, BUS_E_REFUSED, "out of memory");
+        else
+                write_record(w);
+        if (record)
+                parley__v1__presence_record__free_unpacked(record, NULL);
+}
+
+static void on_written(int error, const struct bus_ack *ack, const char *text, void *userdata)
+{
+        struct writing *w = userdata;
+        struct voice *v = w->voice;
+
+        v->options.before(v->options.userdata);
+        if (!error) {
+                writing_done(w, ack->seq);
+        } else if (error == BUS_E_CONFLICT && ++w->tries < TRIES_MAX) {
+                int r = bus_kv_get(v->options.bus, BUCKET_PRESENCE, w->user_id, on_read, w);
+
+                if (r != 0)
+                        writing_failed(w, r > 0 ? r : BUS_E_REFUSED, NULL);
+        } else {
+                writing_failed(w, error, text);
+        }
+}
+
+static void write_record(struct writing *w)
+{
+        struct voice *v = w->voice;
+        struct record record;
         int r;
 
+        roster_to_record(v->options.roster, w->user_id, &record);
+        if (w->status)
+                record.message.status = w->status;
         buf_reset(&v->bytes, VOICE_MESSAGE_MAX);
-        r = wire_proto_encode(&record->base, &v->bytes);
+        r = wire_proto_encode(&record.message.base, &v->bytes);
         if (r == 0)
-                r = bus_kv_put(v->options.bus, BUCKET_PRESENCE, user_id, v->bytes.data, v->bytes.len, BUS_KV_ANY,
-                               handler, userdata);
-        return r;
+                r = bus_kv_put(v->options.bus, BUCKET_PRESENCE, w->user_id, v->bytes.data, v->bytes.len,
+                               roster_revision(v->options.roster, w->user_id), on_written, w);
+        if (r != 0)
+                writing_failed(w, r > 0 ? r : BUS_E_REFUSED, NULL);
 }
 
-static void on_stored(int error, const struct bus_ack *ack, const char *text, void *userdata)
+static struct writing *writing_new(struct voice *v, const char *user_id)
 {
-        (void)ack;
-        (void)userdata;
-        if (error)
-                log_warn("when a user was here last is not written", LOG_S("why", text ? text : bus_error_text(error)));
-        else
-                metric_add(&metric_stored, 1);
+        struct writing *w = calloc(1, sizeof(*w));
+
+        if (w) {
+                w->voice = v;
+                memcpy(w->user_id, user_id, strlen(user_id) + 1);
+        }
+        return w;
 }
+
+/* --- when somebody was here last --- */
 
 void voice_store_some(struct voice *v)
 {
         struct to_store *s;
 
         for (unsigned i = 0; i < STORE_A_TICK && bus_connected(v->options.bus) && (s = take(v)); i++) {
-                struct record record;
-                int r;
+                struct writing *w = writing_new(v, s->user_id);
 
-                roster_to_record(v->options.roster, s->user_id, &record);
-                r = put(v, s->user_id, &record.message, on_stored, NULL);
-                if (r != 0)
-                        on_stored(r > 0 ? r : BUS_E_REFUSED, NULL, NULL, NULL);
                 free(s);
+                if (!w)
+                        break; /* it is known as long as this instance lives */
+                write_record(w);
         }
 }
 
 /* --- a status --- */
-
-struct setting {
-        struct voice *voice;
-        Parley__V1__Status *status;
-        voice_status_done done;
-        void *userdata;
-        char user_id[IDENT_MAX + 1];
-};
-
-static void setting_end(struct setting *s, int code, const char *why, uint32_t retry_ms)
-{
-        s->done(code, why, retry_ms, s->userdata);
-        parley__v1__status__free_unpacked(s->status, NULL);
-        free(s);
-}
-
-static void on_put(int error, const struct bus_ack *ack, const char *text, void *userdata)
-{
-        struct setting *s = userdata;
-        struct voice *v = s->voice;
-
-        (void)ack;
-        (void)text;
-        if (error) {
-                setting_end(s, PARLEY_UNAVAILABLE, "the status cannot be kept now; try again", 1000);
-                return;
-        }
-        v->options.before(v->options.userdata);
-        if (roster_status(v->options.roster, s->user_id, s->status) < 0)
-                setting_end(s, PARLEY_UNAVAILABLE, "out of memory", 1000);
-        else
-                setting_end(s, PARLEY_OK, NULL, 0);
-}
 
 static Parley__V1__Status *status_copy(const Parley__V1__Status *status)
 {
@@ -148,24 +215,12 @@ static Parley__V1__Status *status_copy(const Parley__V1__Status *status)
         return copy;
 }
 
-static void set_checked(struct voice *v, struct setting *s)
-{
-        struct record record;
-        int r;
-
-        roster_to_record(v->options.roster, s->user_id, &record);
-        record.message.status = s->status;
-        r = put(v, s->user_id, &record.message, on_put, s);
-        if (r != 0)
-                on_put(r > 0 ? r : BUS_E_REFUSED, NULL, NULL, s);
-}
-
 void voice_set_status(struct voice *v, const char *user_id, const Parley__V1__Status *status, voice_status_done done,
                       void *userdata)
 {
         struct roster *roster = v->options.roster;
         char why[128];
-        struct setting *s;
+        struct writing *w;
         uint32_t wait;
 
         if (!ident_valid(user_id)) {
@@ -174,14 +229,12 @@ void voice_set_status(struct voice *v, const char *user_id, const Parley__V1__St
                 done(PARLEY_BAD_REQUEST, why, 0, userdata);
         } else if ((wait = ratetable_take(v->status_rate, user_id, roster->now_ms, VOICE_STATUS_COST))) {
                 done(PARLEY_RATE_LIMITED, "the status was changed too often", wait, userdata);
-        } else if (!(s = calloc(1, sizeof(*s))) || !(s->status = status_copy(status))) {
-                free(s);
+        } else if (!(w = writing_new(v, user_id)) || !(w->status = status_copy(status))) {
+                free(w);
                 done(PARLEY_UNAVAILABLE, "out of memory", 1000, userdata);
         } else {
-                s->voice = v;
-                s->done = done;
-                s->userdata = userdata;
-                memcpy(s->user_id, user_id, strlen(user_id) + 1);
-                set_checked(v, s);
+                w->done = done;
+                w->userdata = userdata;
+                write_record(w);
         }
 }

@@ -1,0 +1,303 @@
+/* What is written to the bucket PRESENCE, beside others who write: a bucket with revisions, in place of NATS. */
+#include <stdlib.h>
+
+#include "base/wheel.h"
+#include "bus/bus.h"
+#include "bus/subjects.h"
+#include "presence/status.h"
+#include "presence/voice_impl.h"
+#include "presence_world.h"
+
+enum { BYTES = 512, WAITING = 8 };
+
+/* A write or a read that is under way */
+struct under_way {
+        bool write;
+        uint64_t expected;
+        size_t n;
+        uint8_t data[BYTES];
+        bus_ack_handler on_ack;
+        bus_reply_handler on_reply;
+        void *userdata;
+};
+
+static struct {
+        uint64_t revision; /* of the one entry; 0: there is none */
+        size_t n;
+        uint8_t data[BYTES];
+        struct under_way queue[WAITING];
+        unsigned n_queue, n_writes;
+} bucket;
+
+/* --- in place of the bus --- */
+
+bool bus_connected(const struct bus *bus)
+{
+        (void)bus;
+        return true;
+}
+
+const char *bus_error_text(int error)
+{
+        (void)error;
+        return "it failed";
+}
+
+int bus_kv_put(struct bus *bus, const char *name, const char *key, const void *data, size_t len, uint64_t expected,
+               bus_ack_handler handler, void *userdata)
+{
+        struct under_way *u = &bucket.queue[bucket.n_queue++];
+
+        (void)bus;
+        assert_string_equal(name, BUCKET_PRESENCE);
+        assert_string_equal(key, "ada");
+        assert_in_range(bucket.n_queue, 1, WAITING);
+        assert_in_range(len, 0, BYTES);
+        *u = (struct under_way){.write = true, .expected = expected, .n = len, .on_ack = handler, .userdata = userdata};
+        memcpy(u->data, data, len);
+        return 0;
+}
+
+int bus_kv_get(struct bus *bus, const char *name, const char *key, bus_reply_handler handler, void *userdata)
+{
+        (void)bus;
+        (void)name;
+        (void)key;
+        assert_in_range(bucket.n_queue, 0, WAITING - 1);
+        bucket.queue[bucket.n_queue++] = (struct under_way){.on_reply = handler, .userdata = userdata};
+        return 0;
+}
+
+static void store(const uint8_t *data, size_t n)
+{
+        memcpy(bucket.data, data, n);
+        bucket.n = n;
+        bucket.revision++;
+}
+
+static void read_entry(const struct under_way *u)
+{
+        const struct bus_msg msg = {.seq = bucket.revision, .data = bucket.data, .len = bucket.n};
+
+        u->on_reply(bucket.revision ? 0 : BUS_E_NOT_FOUND, bucket.revision ? &msg : NULL, u->userdata);
+}
+
+/* Carries out the first of what is under way */
+static bool step(void)
+{
+        struct under_way u = bucket.queue[0];
+        struct bus_ack ack;
+
+        if (!bucket.n_queue)
+                return false;
+        memmove(bucket.queue, bucket.queue + 1, --bucket.n_queue * sizeof(u));
+        if (!u.write) {
+                read_entry(&u);
+        } else if (u.expected != BUS_KV_ANY && u.expected != bucket.revision) {
+                u.on_ack(BUS_E_CONFLICT, NULL, "wrong last sequence", u.userdata);
+        } else {
+                store(u.data, u.n);
+                bucket.n_writes++;
+                ack = (struct bus_ack){.seq = bucket.revision};
+                u.on_ack(0, &ack, NULL, u.userdata);
+        }
+        return true;
+}
+
+/* --- the world --- */
+
+static struct world world;
+static struct voice voice;
+static int last_code;
+
+static void before(void *userdata)
+{
+        (void)userdata;
+}
+
+static int setup(void **state)
+{
+        (void)state;
+        memset(&bucket, 0, sizeof(bucket));
+        world_init(&world);
+        voice = (struct voice){.options = {.roster = world.roster, .before = before}, .leader = {.leading = true}};
+        buf_init(&voice.bytes, VOICE_MESSAGE_MAX);
+        last_code = -1;
+        return ratetable_new(&voice.status_rate, 0, VOICE_STATUS_COST, 10);
+}
+
+static int teardown(void **state)
+{
+        (void)state;
+        voice_store_clear(&voice);
+        ratetable_free(voice.status_rate);
+        buf_done(&voice.bytes);
+        world_done(&world);
+        return 0;
+}
+
+static void on_set(int code, const char *why, uint32_t retry_ms, void *userdata)
+{
+        (void)why;
+        (void)retry_ms;
+        (void)userdata;
+        last_code = code;
+}
+
+static void say(const char *text)
+{
+        Parley__V1__Status s = PARLEY__V1__STATUS__INIT;
+
+        s.text = (char *)text;
+        voice_set_status(&voice, "ada", &s, on_set, NULL);
+}
+
+/* Another instance writes this */
+static void other_writes(const char *text)
+{
+        Parley__V1__PresenceRecord record = PARLEY__V1__PRESENCE_RECORD__INIT;
+        Parley__V1__Status s = PARLEY__V1__STATUS__INIT;
+        uint8_t data[BYTES];
+
+        s.text = (char *)text;
+        record.status = &s;
+        store(data, parley__v1__presence_record__pack(&record, data));
+}
+
+/* The mirror brings what is in the bucket */
+static void mirror(void)
+{
+        Parley__V1__PresenceRecord *record = parley__v1__presence_record__unpack(NULL, bucket.n, bucket.data);
+
+        assert_non_null(record);
+        assert_int_equal(roster_record(world.roster, "ada", record, bucket.revision), 0);
+        parley__v1__presence_record__free_unpacked(record, NULL);
+}
+
+static void check(const char *text, bool last_seen)
+{
+        Parley__V1__PresenceRecord *record;
+        const struct person *ada;
+
+        while (step())
+                ;
+        ada = world_person(&world, "ada");
+        record = parley__v1__presence_record__unpack(NULL, bucket.n, bucket.data);
+        assert_non_null(record);
+        assert_string_equal(record->status->text, text);
+        assert_int_equal(record->last_seen_at != NULL, last_seen);
+        parley__v1__presence_record__free_unpacked(record, NULL);
+        assert_string_equal(ada && ada->status ? ada->status->text : "", text);
+}
+
+/* Comes and goes; that he was here is to be written */
+static void come_and_go(void)
+{
+        world_tell(&world, "gw0", 7, 1, "ada", 1, true);
+        world_tell(&world, "gw0", 7, 2, "ada", 0, false);
+        world_pass(&world, 11000);
+        assert_int_equal(world.n_stored, 1);
+        voice_store(&voice, "ada");
+}
+
+static void test_status(void **state)
+{
+        (void)state;
+        say("first");
+        assert_int_equal(last_code, -1); /* not before it is kept */
+        check("first", false);
+        assert_int_equal(last_code, PARLEY_OK);
+        say("second");
+        check("second", false);
+        assert_int_equal(bucket.n_writes, 2);
+        come_and_go();
+        voice_store_some(&voice);
+        check("second", true);
+        say("third");
+        check("third", true);
+}
+
+/* When he was here last is written while his status is still under way */
+static void test_last_seen_takes_no_status_back(void **state)
+{
+        (void)state;
+        say("old");
+        check("old", false);
+        come_and_go();
+        say("new");
+        voice_store_some(&voice); /* the roster does not have the new one yet */
+        check("new", true);
+        assert_int_equal(last_code, PARLEY_OK);
+}
+
+/* Another instance took a status, and the mirror is behind */
+static void test_mirror_behind(void **state)
+{
+        (void)state;
+        say("old");
+        check("old", false);
+        come_and_go();
+        other_writes("of another instance");
+        voice_store_some(&voice);
+        check("of another instance", true);
+        other_writes("again");
+        say("ours, later");
+        check("ours, later", true);
+        other_writes("later still");
+        mirror();
+        check("later still", false); /* it wrote no last seen */
+}
+
+/* What the mirror brings late is not what counts any more */
+static void test_late_entry(void **state)
+{
+        Parley__V1__PresenceRecord empty = PARLEY__V1__PRESENCE_RECORD__INIT;
+
+        (void)state;
+        say("first");
+        check("first", false);
+        say("second");
+        check("second", false);
+        assert_int_equal(roster_record(world.roster, "ada", &empty, 1), 0);
+        check("second", false);
+        roster_forget_revisions(world.roster); /* it is read anew */
+        assert_int_equal(roster_record(world.roster, "ada", &empty, 1), 0);
+        assert_null(world_person(&world, "ada")->status);
+}
+
+/* Two at once: both are kept, one behind the other */
+static void test_two_at_once(void **state)
+{
+        (void)state;
+        say("one");
+        say("two");
+        check("two", false);
+        assert_int_equal(bucket.n_writes, 2);
+}
+
+/* The bucket was lost, and is another one */
+static void test_bucket_made_anew(void **state)
+{
+        (void)state;
+        for (unsigned i = 0; i < 5; i++)
+                say("before"), check("before", false);
+        bucket.revision = 0;
+        bucket.n = 0;
+        say("after");
+        check("after", false);
+        assert_int_equal(last_code, PARLEY_OK);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_last_seen_takes_no_status_back, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_mirror_behind, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_late_entry, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_two_at_once, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_bucket_made_anew, setup, teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
