@@ -81,6 +81,7 @@ struct seen {
         struct look_refs by;        /* watchers */
         struct resident *residents; /* list: of places where he is a member */
         uint64_t version;           /* of the state, within one life of the source */
+        uint64_t since;             /* what was heard then; changes before it were not for him */
         uint32_t generation;        /* which life; 0: no state is known */
         uint32_t mark, slot;        /* in a pass over many: seen in it, and where */
         uint32_t holds;             /* he is about to be watched */
@@ -208,6 +209,8 @@ struct looks {
         uint32_t generation; /* of the source */
         char source[IDENT_MAX + 1];
         uint64_t counter;  /* last heard */
+        uint64_t missed;   /* what an answer of a lower counter says may have changed unheard */
+        uint64_t taking;   /* the counter of the answer that is being taken in; UINT64_MAX: it is news */
         bool heard;        /* of `source` */
         bool resync_again; /* something was missed while everything was being asked again */
         bool failed;       /* a question about a channel was, since something was heard */

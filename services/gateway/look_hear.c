@@ -78,12 +78,19 @@ void looks_resync(struct looks *all)
 bool looks_source(struct looks *all, const char *source, uint64_t counter, bool told)
 {
         bool other = strcmp(all->source, source) != 0, missed;
+        struct seen *who, *tmp;
 
         if (!ident_valid(source))
                 return false;
         missed = all->heard && (other || (told && counter > all->counter + 1));
-        if (other)
+        if (told && (other || !all->heard || counter > all->counter + 1))
+                all->missed = counter - 1;
+        all->taking = told || other ? UINT64_MAX : counter;
+        if (other) {
                 all->generation++;
+                HASH_ITER (hh, all->seen, who, tmp)
+                        who->since = 0;
+        }
         if (other || !all->heard || (told && counter > all->counter))
                 all->counter = counter;
         all->heard = true;
@@ -160,7 +167,7 @@ static void on_changes(const struct bus_msg *msg, void *userdata)
                 return;
         }
         metric_add(&stat_presence_changes, (double)m->n_changes);
-        if (looks_source(all, m->source, m->counter, true))
+        if (looks_source(all, m->source, m->counter, true) || m->regrouped_all)
                 looks_resync(all);
         else if (all->failed)
                 places_again(all);

@@ -51,6 +51,7 @@ struct seen *seen_get(struct looks *all, const char *user_id)
         if (!who)
                 return NULL;
         memcpy(who->id, user_id, n + 1);
+        who->since = all->heard ? all->counter : 0;
         HASH_ADD_KEYPTR(hh, all->seen, who->id, n, who);
         if (!who->hh.tbl) {
                 free(who);
@@ -164,6 +165,19 @@ static void seen_appears(struct looks *all, struct seen *who)
         }
 }
 
+/* What was taken in is older than what was heard, and a change in between may have passed unheard */
+static void seen_again(struct looks *all, struct seen *who)
+{
+        for (uint32_t i = 0; who->fresh != all->epoch && i < who->by.n; i++) {
+                struct look *l = who->by.refs[i].look;
+
+                l->edges[who->by.refs[i].index].flags |= EDGE_ASK;
+                ring_add(&all->queue, &l->asking);
+        }
+        for (struct resident *r = who->residents; who->fresh != all->epoch && r; r = r->next)
+                place_ask(r->place, 0);
+}
+
 /* The counts of his places follow */
 static void seen_count(struct seen *who, int by)
 {
@@ -195,7 +209,10 @@ int seen_take(struct looks *all, const Parley__V1__PresenceChange *change)
         who->state = state;
         who->version = change->version;
         who->generation = all->generation;
-        who->fresh = all->epoch;
+        if (all->taking < all->missed || all->taking < who->since)
+                seen_again(all, who);
+        else
+                who->fresh = all->epoch;
         all->stamp += !same || himself;
         if (!same)
                 seen_news(who);

@@ -208,6 +208,24 @@ static void test_regrouped(void **state)
         end(f);
 }
 
+/* A channel was opened to everyone: who was hidden is asked for again */
+static void test_regrouped_all(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        fake_presence_hide(p, "ada", "bob");
+        watch(c, "bob");
+        assert_true(hides(c, "bob"));
+        p->n_hidden = 0;
+        fake_presence_regroup_all(p);
+        fake_advance(f, 3200);
+        assert_int_equal(shown(c, "bob")->availability, ONLINE);
+        end(f);
+}
+
 /* He was removed from a channel: from then on nothing is told of him before presence was asked again */
 static void test_removed_is_doubted(void **state)
 {
@@ -456,6 +474,7 @@ int main(void)
                 cmocka_unit_test(test_versions),
                 cmocka_unit_test(test_lost_message),
                 cmocka_unit_test(test_regrouped),
+                cmocka_unit_test(test_regrouped_all),
                 cmocka_unit_test(test_removed_is_doubted),
                 cmocka_unit_test(test_doubt_ends),
                 cmocka_unit_test(test_presence_down),
