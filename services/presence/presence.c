@@ -36,6 +36,7 @@ struct presence {
         struct http_server *http, *admin;
         uv_signal_t signals[2];
         uv_timer_t teller;
+        uv_idle_t answerer; /* runs while there are answers to go on with */
         struct turn *turn;
         unsigned n_parts; /* that are being closed */
         bool stopping;
@@ -78,6 +79,17 @@ static void on_tell(uv_timer_t *timer)
 static void on_ask(const char *gateway_id, void *userdata)
 {
         voice_ask(((struct presence *)userdata)->voice, gateway_id);
+}
+
+static void on_answer(uv_idle_t *idle)
+{
+        if (!voice_answer_some(((struct presence *)idle->data)->voice))
+                (void)uv_idle_stop(idle);
+}
+
+static void on_more(void *userdata)
+{
+        (void)uv_idle_start(&((struct presence *)userdata)->answerer, on_answer);
 }
 
 static void on_store(const char *user_id, void *userdata)
@@ -167,6 +179,7 @@ static void part_closed(void *userdata)
         for (unsigned i = 0; i < 2; i++)
                 uv_close((uv_handle_t *)&p->signals[i], NULL);
         uv_close((uv_handle_t *)&p->teller, NULL);
+        uv_close((uv_handle_t *)&p->answerer, NULL);
 }
 
 static void on_http_closed(void *userdata)
@@ -260,6 +273,7 @@ static int open_voice(struct presence *p)
                 .status_per_hour = p->config->rate_limits ? (uint32_t)p->config->status_per_hour : 0,
                 .status_burst = (uint32_t)p->config->status_burst,
                 .before = read_clock,
+                .more = on_more,
                 .userdata = p};
         int r = voice_new(&p->voice, &options);
 
@@ -324,6 +338,8 @@ static void open_loop_handles(struct presence *p)
         (void)uv_timer_init(p->loop, &p->teller);
         p->teller.data = p;
         (void)uv_timer_start(&p->teller, on_tell, p->config->tell_ms, p->config->tell_ms);
+        (void)uv_idle_init(p->loop, &p->answerer);
+        p->answerer.data = p;
 }
 
 /* Those that started earlier come first in the order */

@@ -110,6 +110,16 @@ enum parley_code roster_query(struct roster *r, const Parley__V1__PresenceQuery 
                               const char **ret_why);
 void answer_done(struct answer *a);
 
+/* How far the sights of a question are answered */
+struct sights_at {
+        size_t sight, user, n; /* n: pairs, in all */
+};
+/* Goes through at most max pairs of them, from *at on, into ret[at->n…]. True: these were the last. */
+bool roster_sights(const struct roster *r, const Parley__V1__PresenceQuery *q, struct sights_at *at,
+                   protobuf_c_boolean *ret, size_t max);
+/* How many pairs a question asks for; what is wrong with them, or NULL */
+const char *roster_sights_check(const Parley__V1__PresenceQuery *q, size_t *ret_n);
+
 /* What the bucket is to hold of a user */
 struct record {
         Parley__V1__PresenceRecord message;

@@ -225,19 +225,24 @@ static void query_users(const struct roster *r, const Parley__V1__PresenceQuery 
 }
 
 /* Whom each viewer may see: nothing but that, so that many can be asked for at once */
-static void query_sights(const struct roster *r, const Parley__V1__PresenceQuery *q, struct answer *ret)
+bool roster_sights(const struct roster *r, const Parley__V1__PresenceQuery *q, struct sights_at *at,
+                   protobuf_c_boolean *ret, size_t max)
 {
-        for (size_t i = 0; i < q->n_sights; i++) {
-                const Parley__V1__Sight *sight = q->sights[i];
+        for (; at->sight < q->n_sights; at->sight++, at->user = 0) {
+                const Parley__V1__Sight *sight = q->sights[at->sight];
                 const struct person *viewer = people_find(&r->people, sight->viewer_id);
 
-                for (size_t k = 0; k < sight->n_user_ids; k++)
-                        ret->visible[ret->message.n_visible++] = people_may_see(
-                                &r->people, viewer, people_find(&r->people, sight->user_ids[k]));
+                for (; at->user < sight->n_user_ids; at->user++) {
+                        if (max-- == 0)
+                                return false;
+                        ret[at->n++] = people_may_see(&r->people, viewer,
+                                                      people_find(&r->people, sight->user_ids[at->user]));
+                }
         }
+        return true;
 }
 
-static const char *sights_check(const Parley__V1__PresenceQuery *q, size_t *ret_n)
+const char *roster_sights_check(const Parley__V1__PresenceQuery *q, size_t *ret_n)
 {
         *ret_n = 0;
         for (size_t i = 0; i < q->n_sights; i++) {
@@ -273,6 +278,7 @@ static enum parley_code query_channel(const struct roster *r, const Parley__V1__
 enum parley_code roster_query(struct roster *r, const Parley__V1__PresenceQuery *q, struct answer *ret,
                               const char **ret_why)
 {
+        struct sights_at at = {0};
         size_t n_sights;
 
         *ret = (struct answer){0};
@@ -287,7 +293,7 @@ enum parley_code roster_query(struct roster *r, const Parley__V1__PresenceQuery 
                 if (!ident_valid(q->user_ids[i]))
                         return wrong(ret_why, PARLEY_BAD_REQUEST, "a user's id must be 1 to 64 of A-Z a-z 0-9 _ -");
         }
-        *ret_why = sights_check(q, &n_sights);
+        *ret_why = roster_sights_check(q, &n_sights);
         if (*ret_why)
                 return PARLEY_BAD_REQUEST;
         if (answer_init(ret, q->n_user_ids) < 0)
@@ -298,7 +304,8 @@ enum parley_code roster_query(struct roster *r, const Parley__V1__PresenceQuery 
                 return wrong(ret_why, PARLEY_UNAVAILABLE, "out of memory");
         }
         query_users(r, q, ret);
-        query_sights(r, q, ret);
+        (void)roster_sights(r, q, &at, ret->visible, n_sights);
+        ret->message.n_visible = at.n;
         return PARLEY_OK;
 }
 

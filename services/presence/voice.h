@@ -18,6 +18,8 @@ struct voice_options {
         uint32_t status_burst;
         /* Called before the roster is touched: it reads the clock */
         void (*before)(void *userdata);
+        /* There are answers to go on with: voice_answer_some is to be called in the turns of the loop that follow */
+        void (*more)(void *userdata);
         void *userdata;
 };
 
@@ -31,6 +33,8 @@ void voice_connected(struct voice *v);
 /* Regularly: says what has changed. ready: everything is known that there is to know. */
 void voice_tick(struct voice *v, bool ready);
 bool voice_leading(const struct voice *v);
+/* Goes on with an answer. False: there is no more to do. */
+bool voice_answer_some(struct voice *v);
 /* A snapshot of one gateway is wanted */
 void voice_ask(struct voice *v, const char *gateway_id);
 /* A user's record is to be written, soon */

@@ -12,6 +12,10 @@
 #include "presence/voice_impl.h"
 #include "wire/wire.h"
 
+/* PAIRS_A_TURN: of viewers and users. Each takes up to some thousand steps, where both are in as many channels as history lets them be
+ * (about 20 us). QUESTIONS_MAX: that wait; a gateway asks one at a time. */
+enum { PAIRS_A_TURN = 512, QUESTIONS_MAX = 1000 };
+
 static void set_error(Parley__V1__RpcError *e, int code, const char *why)
 {
         parley__v1__rpc_error__init(e);
@@ -29,34 +33,135 @@ static void fail_query(struct voice *v, const char *reply, int code, const char 
         (void)voice_publish(v, reply, &m.base);
 }
 
+/* visible: of sights that were answered before, with n_visible; NULL: none were */
+static void answer_query(struct voice *v, const char *reply, const Parley__V1__PresenceQuery *q, uint64_t counter,
+                         protobuf_c_boolean *visible, size_t n_visible)
+{
+        struct answer answer;
+        const char *why = NULL;
+        enum parley_code code = roster_query(v->options.roster, q, &answer, &why);
+
+        if (code == PARLEY_OK) {
+                answer.message.source = v->leader.id;
+                answer.message.counter = counter;
+                if (visible) {
+                        answer.message.visible = visible;
+                        answer.message.n_visible = n_visible;
+                }
+                (void)voice_publish(v, reply, &answer.message.base);
+        } else {
+                fail_query(v, reply, code, why);
+        }
+        answer_done(&answer);
+}
+
+/* --- questions about many, in turns --- */
+
+/* A question about more pairs than one turn of the loop is to take. Each that waits gets a part in turn, and those about fewer pass them all.
+ * The counter is that of the beginning: what was told since then may be missing in the answer. */
+struct question {
+        struct question *next;
+        Parley__V1__PresenceQuery *query;
+        protobuf_c_boolean *visible;
+        struct sights_at at;
+        uint64_t counter;
+        char reply[SUBJECT_MAX];
+};
+
+static void question_free(struct question *a)
+{
+        parley__v1__presence_query__free_unpacked(a->query, NULL);
+        free(a->visible);
+        free(a);
+}
+
+static void question_append(struct voice *v, struct question *a)
+{
+        struct question **last = &v->questions;
+
+        while (*last)
+                last = &(*last)->next;
+        a->next = NULL;
+        *last = a;
+        v->n_questions++;
+}
+
+static struct question *question_take(struct voice *v)
+{
+        struct question *a = v->questions;
+
+        if (a) {
+                v->questions = a->next;
+                v->n_questions--;
+        }
+        return a;
+}
+
+/* Takes q */
+static void question_add(struct voice *v, const char *reply, Parley__V1__PresenceQuery *q, size_t n)
+{
+        struct question *a = v->n_questions < QUESTIONS_MAX && strlen(reply) < SUBJECT_MAX ? calloc(1, sizeof(*a))
+                                                                                           : NULL;
+
+        if (a)
+                a->visible = calloc(n, sizeof(*a->visible));
+        if (!a || !a->visible) {
+                fail_query(v, reply, PARLEY_UNAVAILABLE, a ? "out of memory" : "too many questions at once");
+                parley__v1__presence_query__free_unpacked(q, NULL);
+                free(a);
+                return;
+        }
+        a->query = q;
+        a->counter = v->counter;
+        memcpy(a->reply, reply, strlen(reply) + 1);
+        question_append(v, a);
+        v->options.more(v->options.userdata);
+}
+
+bool voice_answer_some(struct voice *v)
+{
+        struct question *a = question_take(v);
+
+        if (!a)
+                return false;
+        v->options.before(v->options.userdata);
+        if (roster_sights(v->options.roster, a->query, &a->at, a->visible, PAIRS_A_TURN)) {
+                size_t n_sights = a->query->n_sights;
+
+                a->query->n_sights = 0;
+                answer_query(v, a->reply, a->query, a->counter, a->visible, a->at.n);
+                a->query->n_sights = n_sights;
+                question_free(a);
+        } else {
+                question_append(v, a);
+        }
+        return v->questions != NULL;
+}
+
 static void on_query(const struct bus_msg *msg, void *userdata)
 {
         struct voice *v = userdata;
         struct wire_error error = {0};
-        ProtobufCMessage *q = NULL;
-        struct answer answer;
-        const char *why = NULL;
-        enum parley_code code;
+        ProtobufCMessage *m = NULL;
+        Parley__V1__PresenceQuery *q;
+        size_t n;
 
         if (!msg->reply)
                 return;
         v->options.before(v->options.userdata);
         metric_add(&metric_queries, 1);
-        if (wire_proto_decode(&parley__v1__presence_query__descriptor, msg->data, msg->len, &wire_limits_internal, &q,
+        if (wire_proto_decode(&parley__v1__presence_query__descriptor, msg->data, msg->len, &wire_limits_internal, &m,
                               &error) != 0) {
                 fail_query(v, msg->reply, PARLEY_BAD_REQUEST, error.detail);
                 return;
         }
-        code = roster_query(v->options.roster, (const Parley__V1__PresenceQuery *)q, &answer, &why);
-        if (code == PARLEY_OK) {
-                answer.message.source = v->leader.id;
-                answer.message.counter = v->counter;
-                (void)voice_publish(v, msg->reply, &answer.message.base);
-        } else {
-                fail_query(v, msg->reply, code, why);
+        q = (Parley__V1__PresenceQuery *)m;
+        if (!roster_sights_check(q, &n) && n > PAIRS_A_TURN) {
+                question_add(v, msg->reply, q, n);
+                return;
         }
-        answer_done(&answer);
-        protobuf_c_message_free_unpacked(q, NULL);
+        answer_query(v, msg->reply, q, v->counter, NULL, 0);
+        protobuf_c_message_free_unpacked(m, NULL);
 }
 
 /* Who is to be answered */
@@ -120,7 +225,11 @@ void voice_answer_begin(struct voice *v)
 
 void voice_answer_end(struct voice *v)
 {
+        struct question *a;
+
         bus_unsubscribe(v->query);
         bus_unsubscribe(v->status);
         v->query = v->status = NULL;
+        while ((a = question_take(v)))
+                question_free(a);
 }

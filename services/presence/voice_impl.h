@@ -13,6 +13,7 @@ enum { VOICE_MESSAGE_MAX = 1000 << 10, VOICE_USERS = 50000, VOICE_STATUS_COST = 
 
 struct bus_sub;
 struct to_store;
+struct question;
 
 struct voice {
         struct voice_options options;
@@ -23,6 +24,8 @@ struct voice {
         struct bus_sub *gateways, *alive, *others, *query, *status;
         struct to_store *store_first, *store_last;
         unsigned n_store;
+        struct question *questions; /* in the order in which they are gone on with */
+        unsigned n_questions;
         uint64_t counter, said_ms;
 };
 
