@@ -87,6 +87,17 @@ def own_stack(request):
 
 
 @pytest.fixture(scope="module")
+def two(request):
+    """A stack with two gateways, and what the module names as SETTINGS."""
+    s = Stack(PARLEY_RATE_LIMITS="off", **request.module.SETTINGS)
+    try:
+        s.up().second_gateways(2)
+        yield s
+    finally:
+        s.down()
+
+
+@pytest.fixture(scope="module")
 def shared_stack(request):
     """Stacks for the tests of a module that break them and mend them again, one a build and a store: shared_stack("faults", "s3").
     What does not run is started."""

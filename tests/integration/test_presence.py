@@ -3,11 +3,11 @@
 import asyncio
 import os
 import signal
-import uuid
 
 import nats
 import pytest
 from support.client import Client, Refused
+from support.names import name
 from support.schema import presence_pb2
 from support.stack import Stack, wait_until
 
@@ -21,10 +21,6 @@ def here():
         yield stack.up()
     finally:
         stack.down()
-
-
-def name(prefix):
-    return f"{prefix}-{uuid.uuid4().hex[:8]}"
 
 
 def seen(stack, viewer, user):

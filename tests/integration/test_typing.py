@@ -7,22 +7,9 @@ import uuid
 
 import pytest
 from support.client import Client, Refused
-from support.stack import Stack
+from support.names import name
 
-
-@pytest.fixture(scope="module")
-def two():
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_TYPING_MAX_MEMBERS=250)
-    try:
-        stack.up()
-        stack.second_gateways(2)
-        yield stack
-    finally:
-        stack.down()
-
-
-def name(prefix):
-    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+SETTINGS = {"PARLEY_TYPING_MAX_MEMBERS": 250}
 
 
 def crowd(stack, users):

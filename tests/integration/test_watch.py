@@ -1,33 +1,19 @@
 """watch and focus: what clients are told of each other by their gateways, over two of them."""
 
 import asyncio
+import contextlib
 import os
 import signal
-import uuid
 
 import nats
 import pytest
 from support.client import Client, Refused
+from support.names import name
 from support.schema import presence_pb2
-from support.stack import Stack, wait_until
+from support.stack import wait_until
 
 GRACE_MS = 1000
-
-
-@pytest.fixture(scope="module")
-def two():
-    """A stack with two gateways."""
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_PRESENCE_GRACE_MS=GRACE_MS, PARLEY_PRESENCE_TELL_MS=100)
-    try:
-        stack.up()
-        stack.second_gateways(2)
-        yield stack
-    finally:
-        stack.down()
-
-
-def name(prefix):
-    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+SETTINGS = {"PARLEY_PRESENCE_GRACE_MS": GRACE_MS, "PARLEY_PRESENCE_TELL_MS": 100}
 
 
 def at(stack, which, user, **hello):
@@ -138,6 +124,59 @@ async def test_permission_lost_and_gained(two):
         assert all(not f["users"] for f in frames(watcher, "presence")[told:])
 
 
+@contextlib.asynccontextmanager
+async def presence_stopped(stack):
+    os.kill(stack.pid("presence"), signal.SIGSTOP)
+    try:
+        await asyncio.to_thread(wait_until, lambda: stack.states([stack.pid("presence")]) == ["T"], 5, "presence stands still")
+        yield
+    finally:
+        os.kill(stack.pid("presence"), signal.SIGCONT)
+
+
+async def last_words(nc):
+    """The last message of presence: where a further one has to begin."""
+    heard = []
+
+    async def record(msg):
+        heard.append(presence_pb2.PresenceChanges.FromString(msg.data))
+    sub = await nc.subscribe("presence.changes", cb=record)
+    await asyncio.to_thread(wait_until, lambda: heard, 5, "presence speaks")
+    await sub.unsubscribe()
+    return heard[-1]
+
+
+async def test_removed_while_presence_knows_nothing(two):
+    """Presence has not heard of the removal, and goes on telling: the gateway has the channel's log, and tells nothing of him."""
+    ada, bob = name("ada"), name("bob")
+    with two.rest(bob) as rest:
+        assert rest.post("/api/channels/general/leave").status_code in (202, 204)
+    channel = two.channel(ada, members=[bob])
+    nc = await nats.connect(two.nats_url)
+    async with at(two, 0, ada) as watcher, at(two, 1, bob):
+        view = View(watcher)
+        await view.watch(bob, ada)
+        await view.comes(bob, "online")
+        await view.comes(ada, "online")
+        words = await last_words(nc)
+        async with presence_stopped(two):
+            with two.rest(ada) as rest:
+                removed = rest.delete(f"/api/channels/{channel}/members/{bob}")
+            assert removed.status_code in (202, 204)
+            # its own gateway has it once it has told her of it
+            await watcher.wait(lambda: any(e.get("memberLeft", {}).get("userId") == bob for e in watcher.channels[channel].events), 5, "the removal")
+            told = len(frames(watcher, "presence"))
+            for n, user in enumerate((bob, ada), 1):
+                said = presence_pb2.PresenceChanges(source=words.source, counter=words.counter + n)
+                said.changes.add(version=2**50 + n).user.CopyFrom(presence_pb2.UserPresence(user_id=user, availability=2))
+                await nc.publish("presence.changes", said.SerializeToString())
+            await view.comes(ada, "away")  # which was said behind
+            assert bob not in {u["userId"] for f in frames(watcher, "presence")[told:] for u in f["users"]}
+        await view.comes(bob, None)
+        assert bob not in {u["userId"] for f in frames(watcher, "presence")[told:] for u in f["users"]}
+    await nc.close()
+
+
 async def test_focus(two):
     ada, bob, eve = name("ada"), name("bob"), name("eve")
     channel = two.channel(ada, members=[bob])
@@ -218,19 +257,21 @@ async def test_lost_and_foreign(two):
 
 
 async def test_messages_grow_with_changes(two):
-    """Ten watchers of twenty users each: presence is asked a few times, and a change is told once to each gateway."""
-    users = [name("u") for _ in range(20)]
+    """Fifty watchers of sixty users each: presence is asked a few times, and a change is told once to each gateway."""
+    users = [name("u") for _ in range(60)]
     channel = two.channel(users[0], members=users[1:])
-    watchers = [at(two, 0, users[i]) for i in range(10)]
-    for client in watchers:
-        await client.connect()
+    watchers = [at(two, 0, users[i]) for i in range(50)]
+    await asyncio.gather(*(client.connect() for client in watchers))
     asked = two.metric("gateway", "parley_gateway_presence_queries_total")
-    await asyncio.gather(*(View(client).watch(*users) for client in watchers))
-    assert two.metric("gateway", "parley_gateway_presence_queries_total") - asked <= 10
-    await asyncio.gather(*(View(watchers[0]).comes(user, "online") for user in users[:10]))
+    async with presence_stopped(two):  # one question is under way, and all others wait for the next
+        for client in watchers:
+            await client.request({"type": "watch", "userIds": users})
+    await asyncio.gather(*(View(client).comes(users[59], "offline") for client in watchers))
+    assert two.metric("gateway", "parley_gateway_presence_queries_total") - asked <= 5
+    await asyncio.gather(*(View(watchers[0]).comes(user, "online") for user in users[:50]))
     asked, told = (two.metric("gateway", f"parley_gateway_presence_{what}_total") for what in ("queries", "changes"))
-    async with at(two, 1, users[19]):
-        await asyncio.gather(*(View(client).comes(users[19], "online") for client in watchers))
+    async with at(two, 1, users[59]):
+        await asyncio.gather(*(View(client).comes(users[59], "online") for client in watchers))
     assert two.metric("gateway", "parley_gateway_presence_queries_total") == asked
     assert two.metric("gateway", "parley_gateway_presence_changes_total") - told <= 3
     assert channel in watchers[0].channels
