@@ -1,4 +1,5 @@
-"""People who come and go, and watchers who are told so: what each watcher sees by its `presence` frames against the sockets that are open."""
+"""People who come and go, watchers who are told so by `presence`, and readers who have the channel of all of them in focus and are told by
+`channelPresence` and what follows it: what each of these sees, against the sockets that are open."""
 
 import asyncio
 import json
@@ -19,6 +20,7 @@ class Person:
 
     def __init__(self, doors, user, first_url=0, watches=()):
         self.doors, self.user, self.watches = doors, user, list(watches)
+        self.focus = None         # a channel: a reader
         self.urls = doors.ws_urls[first_url:] + doors.ws_urls[:first_url]
         self.wanted, self.open, self.url = False, False, None
         self.seen = None          # user -> availability, None: hidden; before a snapshot there is nothing
@@ -70,13 +72,23 @@ class Person:
             self.open = True
             if self.watches:
                 await self._say("watch", userIds=self.watches)
+            if self.focus:
+                await self._say("focus", channelIds=[self.focus])
         elif frame["type"] == "error":
             self.strange.append(frame)
         elif frame["type"] == "presence":
             self._told(frame)
+        elif frame["type"] == "channelPresence":
+            self._listed(frame)
+
+    def _listed(self, frame):
+        """All members who are not offline; who is not named is."""
+        if frame["channelId"] != self.focus or frame["counted"] or frame["online"] != len(frame["users"]):
+            self.strange.append(frame)
+        self.seen = {u["userId"]: u["availability"] for u in frame["users"]}
 
     def _told(self, frame):
-        if frame["snapshot"]:
+        if frame["snapshot"] and not self.focus:
             self.seen = {}
         elif self.seen is None:
             self.strange.append(frame)
@@ -85,27 +97,36 @@ class Person:
         self.seen.update({u: None for u in frame["hiddenUserIds"]})
 
 
-def wrong(seen, there):
-    """Where a watcher's view departs from who is there (user -> bool): [(user, seen, is there)]."""
-    seen = seen or {}
+def wrong(seen, there, listed=False):
+    """Where a view departs from who is there (user -> bool): [(user, seen, is there)]. listed: who is in no list is offline."""
+    seen = {**(dict.fromkeys(there, "offline") if listed and seen is not None else {}), **(seen or {})}
     return [(user, seen.get(user, "untold"), is_there) for user, is_there in there.items() if (seen.get(user) in THERE) != is_there or user not in seen]
 
 
 class Crowd:
-    """Watchers, who stay, spread over the gateways; and people who come and go."""
+    """Watchers and readers, who stay, spread over the gateways; and people who come and go."""
 
-    def __init__(self, doors, run, random, people=16, watchers=4):
+    def __init__(self, doors, run, random, people=16, watchers=4, readers=2):
         self.random, self.n, self.turns = random, len(doors.ws_urls), 0
         self.people = [Person(doors, f"here{i}-{run}") for i in range(people)]
         names = [p.user for p in self.people]
         self.watchers = [Person(doors, f"watcher{i}-{run}", i % self.n, names) for i in range(watchers)]
+        self.readers = [Person(doors, f"reader{i}-{run}", i % self.n) for i in range(readers)]
         self._churn = None
 
     @property
-    def users(self):
-        return [p.user for p in self.watchers + self.people]
+    def all(self):
+        return self.watchers + self.readers + self.people
 
-    async def start(self):
+    @property
+    def users(self):
+        return [p.user for p in self.all]
+
+    async def start(self, channel):
+        """channel: all are in it."""
+        for i, reader in enumerate(self.readers):
+            reader.focus = channel
+            reader.come(i % self.n)
         for i, person in enumerate([*self.watchers, *self.people[::2]]):
             person.come(i % self.n)
         found = await self.settled(20)
@@ -131,9 +152,9 @@ class Crowd:
             self._churn = None
 
     def wrong(self):
-        """[(watcher, what is wrong there)], also whose socket is not what it is meant to be."""
+        """[(watcher or reader, what is wrong there)], also whose socket is not what it is meant to be."""
         there = {p.user: p.open for p in self.people}
-        found = [(w.user, wrong(w.seen, there)) for w in self.watchers]
+        found = [(p.user, wrong(p.seen, there, bool(p.focus))) for p in self.watchers + self.readers]
         return [(user, what) for user, what in found if what] + [(p.user, "no socket") for p in self.people if p.wanted and not p.open]
 
     async def settled(self, bound_s):
@@ -150,12 +171,12 @@ class Crowd:
 
     async def close(self):
         await self.still()
-        await asyncio.gather(*(p.go(True) for p in self.watchers + self.people))
+        await asyncio.gather(*(p.go(True) for p in self.all))
 
 
 def check_seen(found, bound_s, crowd):
     """S, from what `settled` returned."""
-    violations = [Violation("S", f"{p.user} was sent {f}") for p in crowd.watchers + crowd.people for f in p.strange[:3]]
+    violations = [Violation("S", f"{p.user} was sent {f}") for p in crowd.all for f in p.strange[:3]]
     if isinstance(found, list):
         violations += [Violation("S", f"{bound_s} s after the fault {user}: {what}") for user, what in found]
     return violations

@@ -28,9 +28,30 @@ def test_frames_are_applied_in_turn():
     assert person.seen == {}
 
 
+def test_who_is_in_no_list_of_a_channel_is_offline():
+    assert wrong({"ada": "dnd"}, TRUTH, listed=True) == []
+    assert wrong({"ada": "online", "bob": "online"}, TRUTH, listed=True) == [("bob", "online", False)]
+    assert wrong({}, TRUTH, listed=True) == [("ada", "offline", True)]
+    assert [user for user, *_ in wrong(None, TRUTH, listed=True)] == ["ada", "bob"]
+
+
+def test_a_list_and_changes_behind_it():
+    person = Person(SimpleNamespace(ws_urls=["a"]), "eve")
+    person.focus = "room"
+    frame = {"channelId": "room", "counted": False, "members": 3, "online": 1, "users": [{"userId": "ada", "availability": "online"}]}
+    person._listed(frame)
+    person._told({"snapshot": False, "users": [{"userId": "bob", "availability": "away"}], "hiddenUserIds": []})
+    assert person.seen == {"ada": "online", "bob": "away"} and not person.strange
+    person._listed(frame)  # takes the place of all of it
+    assert person.seen == {"ada": "online"} and not person.strange
+    for wrong_one in ({"channelId": "other"}, {"counted": True}, {"online": 2}):
+        person._listed({**frame, **wrong_one})
+    assert len(person.strange) == 3
+
+
 def test_changes_without_a_snapshot_and_errors_are_reported():
     person = Person(SimpleNamespace(ws_urls=["a"]), "eve")
     person._told({"snapshot": False, "users": [], "hiddenUserIds": []})
-    crowd = SimpleNamespace(watchers=[person], people=[])
+    crowd = SimpleNamespace(all=[person])
     assert [v.invariant for v in check_seen(1.0, 5, crowd)] == ["S"]
     assert len(check_seen([("eve", "no socket")], 5, crowd)) == 2

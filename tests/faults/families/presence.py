@@ -44,8 +44,7 @@ class Watched(TwoGateways):
     async def prepare(self, run):
         self.crowd, self.settling = Crowd(run.doors, run.load.run, run.random), None
         users = self.crowd.users
-        await run.thread(run.stack.channel, users[0], users[1:])
-        await self.crowd.start()
+        await self.crowd.start(await run.thread(run.stack.channel, users[0], users[1:]))
 
     async def heal(self, run):
         await self.mend(run)
@@ -58,7 +57,7 @@ class Watched(TwoGateways):
         there = sum(p.open for p in self.crowd.people)
         await self.crowd.close()
         if not isinstance(found, list):
-            run.show(f"{self.crowd.turns} came or went; {len(self.crowd.watchers)} watchers saw the {there} of {len(self.crowd.people)} "
+            run.show(f"{self.crowd.turns} came or went; {len(self.crowd.watchers)} watchers and {len(self.crowd.readers)} readers saw the {there} of {len(self.crowd.people)} "
                      f"who are there after {found:.1f} s")
         return found
 
