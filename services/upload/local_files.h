@@ -29,6 +29,8 @@ int local_begin(const struct local_dir *d, const char *name);
 /* For one body; what is known of an earlier one of this part is forgotten. -ENOENT: no such upload (any more); -EEXIST: it is sealed */
 int local_body_open(const struct local_dir *d, const char *name, uint32_t part, int *ret_fd);
 int local_body_write(int fd, const void *data, size_t n, uint64_t offset);
+/* Lets the disk begin with these bytes, which were written: what is left to wait for at the end is little. May wait for a busy disk. */
+void local_body_flush(int fd, uint64_t offset, uint64_t n);
 /* All of it was written: from now on the part is there */
 int local_body_end(const struct local_dir *d, const char *name, uint32_t part, int fd, uint64_t size,
                    const uint8_t sha256[MAC_LEN]);

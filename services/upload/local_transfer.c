@@ -14,7 +14,8 @@
 #include "upload/range.h"
 #include "upload/upload_metrics.h"
 
-enum { RETRY_MS = 500 };
+/* FLUSH_BYTES: the disk is given so much at a time; a multiple of LOCAL_BUFFER */
+enum { RETRY_MS = 500, FLUSH_BYTES = 1 << 20 };
 
 enum step { STEP_OPEN, STEP_WRITE, STEP_END };
 
@@ -88,6 +89,8 @@ static void work_run(uv_work_t *work)
                 if (t->work_error == 0)
                         t->work_error = local_body_write(t->fd, t->buffers[full], t->n[full], t->offset + t->written);
                 t->written += t->n[full];
+                if (t->work_error == 0 && t->written % FLUSH_BYTES == 0)
+                        local_body_flush(t->fd, t->offset + t->written - FLUSH_BYTES, FLUSH_BYTES);
         } else {
                 t->work_error = end_body(t);
         }
