@@ -11,6 +11,10 @@ typedef void (*quota_handler)(int error, void *userdata);
 
 int quota_new(struct quota **ret_quota, struct env *env);
 void quota_free(struct quota *q); /* nothing may be running; NULL is fine */
+/* A change of this user's will come soon: what it needs is read meanwhile. Where it returned true (memory), it is ended once, after quota_run or
+ * without it. */
+bool quota_expect(struct quota *q, const char *user_id);
+void quota_expect_end(struct quota *q, const char *user_id);
 /* change is copied, its id (at most LOCAL ids of ours) too. 0: handler is called later; -ENOMEM, -EAGAIN: too many wait */
 int quota_run(struct quota *q, const char *user_id, const struct quota_change *change, quota_handler handler,
               void *userdata);

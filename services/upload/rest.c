@@ -13,6 +13,7 @@
 #include "upload/access.h"
 #include "upload/local_store.h"
 #include "upload/local_url.h"
+#include "upload/quota.h"
 #include "upload/records.h"
 
 enum { RETRY_MS = 1000, BODY_SMALL = 16 << 10, BODY_PARTS = 64 << 10, JSON_MAX = 1 << 20, BODY_ELEMENTS = 1000 };
@@ -134,6 +135,8 @@ static void call_free(void *context)
         struct rest_call *c = context;
         struct env *env = c->rest->env;
 
+        if (c->expected)
+                quota_expect_end(env->quota, c->claims.user_id);
         if (c->body)
                 protobuf_c_message_free_unpacked(c->body, NULL);
         if (c->upload)

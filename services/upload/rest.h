@@ -54,6 +54,7 @@ struct rest_call {
         void (*held_then)(struct rest_call *c); /* once it is known not to be held back, too */
         Parley__V1__FileState state;            /* that it is to have */
         const struct rejection *why;            /* a completion was refused */
+        bool expected;                          /* of the quota */
         bool removing_too;                      /* rest_file: also a file that is being removed */
         struct undone undone;
         void (*barred)(struct rest_call *c); /* of rest_bar */

@@ -223,6 +223,7 @@ void rest_create(struct http_request *rq, void *userdata)
         if (rest_plan_refuse(c, b))
                 return;
         memcpy(c->channel_id, b->channel_id, strlen(b->channel_id) + 1);
+        c->expected = quota_expect(c->rest->env->quota, c->claims.user_id);
         rest_access(c, POLICY_SEND, permitted);
 }
 
