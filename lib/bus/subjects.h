@@ -31,8 +31,9 @@ void subject_msg_id(char *ret, const char *channel_id, const char *actor_id, con
 #define KEY_EVERYONE_PREFIX "everyone." /* CHANNELS: a copy of each channel that is open to everyone */
 #define BUCKET_UPLOADS "UPLOADS"
 #define BUCKET_FILES "FILES"
-#define KEY_FILES_FILE "file." /* FILES: a file */
-#define KEY_FILES_USER "user." /* FILES: what counts for a user's quota */
+#define KEY_FILES_FILE "file."                    /* FILES: a file */
+#define KEY_FILES_USER "user."                    /* FILES: what counts for a user's quota */
+#define KEY_FILES_RECONCILIATION "reconciliation" /* FILES: who compares what is kept, and what was found */
 #define SUBJECT_UPLOAD_COMPLETED "upload.completed"
 #define RPC_HISTORY_EVENTS "rpc.history.events"
 #define RPC_HISTORY_LOOKUP "rpc.history.lookup"

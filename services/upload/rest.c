@@ -65,6 +65,8 @@ static const struct http_sink store_sink = {store_put_begin, store_put_piece};
 
 const struct http_route rest_routes[REST_ROUTES] = {
         {"POST", "/api/uploads", rest_create, BODY_SMALL, NULL},
+        {"GET", "/api/uploads/reconciliation", rest_get_reconciliation, 0, NULL},
+        {"POST", "/api/uploads/reconciliation", rest_start_reconciliation, BODY_SMALL, NULL},
         {"GET", "/api/uploads/{id}", rest_get_upload, 0, NULL},
         {"DELETE", "/api/uploads/{id}", rest_abort, 0, NULL},
         {"POST", "/api/uploads/{id}/parts", rest_parts, BODY_PARTS, NULL},

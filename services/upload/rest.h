@@ -34,7 +34,7 @@ struct rest {
         struct ratetable *by_user, *by_address;
 };
 
-#define REST_ROUTES 14
+#define REST_ROUTES 16
 extern const struct http_route rest_routes[REST_ROUTES];
 
 /* One request. Lives until it is answered: after rest_json, rest_problem… it must not be touched. */
@@ -116,6 +116,8 @@ void rest_complete(struct http_request *rq, void *userdata);
 void rest_scan_content(struct http_request *rq, void *userdata);
 void rest_quarantine(struct http_request *rq, void *userdata);
 void rest_release(struct http_request *rq, void *userdata);
+void rest_get_reconciliation(struct http_request *rq, void *userdata);
+void rest_start_reconciliation(struct http_request *rq, void *userdata);
 void rest_get_thumbnail(struct http_request *rq, void *userdata);
 void rest_get_file(struct http_request *rq, void *userdata);
 void rest_describe(struct http_request *rq, void *userdata);

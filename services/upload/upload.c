@@ -15,6 +15,7 @@
 #include "upload/buckets.h"
 #include "upload/local_store.h"
 #include "upload/quota.h"
+#include "upload/reconcile.h"
 #include "upload/releases.h"
 #include "upload/rest.h"
 #include "upload/s3_store.h"
@@ -34,6 +35,7 @@ struct upload {
         struct buckets buckets;
         struct sweeper *sweeper;
         struct releases *releases;
+        struct reconcile *reconcile;
         struct http_server *http, *admin;
         uv_signal_t signals[2];
         uv_timer_t second;
@@ -110,6 +112,7 @@ static void on_second(uv_timer_t *timer)
         if (u->stopping)
                 return;
         buckets_ensure(&u->buckets);
+        reconcile_tick(u->reconcile);
         if (uv_now(u->loop) < u->next_sweep_ms)
                 return;
         u->next_sweep_ms = uv_now(u->loop) + u->config->sweep_s * 1000;
@@ -172,6 +175,7 @@ static void on_signal(uv_signal_t *handle, int number)
         u->env.on_idle = on_idle;
         sweeper_stop(u->sweeper);
         releases_stop(u->releases);
+        reconcile_stop(u->reconcile);
         jwks_close(u->rest.jwks);
         u->rest.jwks = NULL;
         http_server_close(u->http, (uint32_t)u->config->drain_ms, on_http_closed, u);
@@ -257,6 +261,8 @@ static int open_work(struct upload *u)
         if (r == 0)
                 r = releases_new(&u->releases, &u->env);
         if (r == 0)
+                r = reconcile_new(&u->reconcile, &u->env);
+        if (r == 0)
                 r = ratetable_new(&u->rest.by_user, rate, (uint32_t)c->rest_burst, RATE_ENTRIES);
         if (r == 0)
                 r = ratetable_new(&u->rest.by_address, guess, guess * 10, RATE_ENTRIES);
@@ -331,6 +337,7 @@ int upload_run(const struct upload_config *config)
         (void)uv_run(u.loop, UV_RUN_DEFAULT);
         sweeper_free(u.sweeper);
         releases_free(u.releases);
+        reconcile_free(u.reconcile);
         quota_free(u.env.quota);
         sniff_free(u.env.sniff);
         ratetable_free(u.rest.by_user);

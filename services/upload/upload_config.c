@@ -86,6 +86,8 @@ const struct config_item upload_config_items[] = {
         NUMBER("PARLEY_UPLOAD_MAX_TRANSFERS", max_transfers, "64", 1, 4096, "bodies",
                "Bodies that the local store takes in at a time, each with 256 KiB of memory; further ones are answered 503."),
         NUMBER("PARLEY_UPLOAD_SWEEP_S", sweep_s, "60", 1, 86400, "s", "How often uploads that are over are looked for."),
+        LIMIT("PARLEY_UPLOAD_RECONCILE_S", reconcile_s, "86400", 60, 31536000, "s",
+              "How often objects, their records and the messages that carry them are compared; an administrator may ask for it at any time."),
         NUMBER("PARLEY_STREAM_REPLICAS", stream_replicas, "1", 1, 5, "servers", "Replicas of the buckets."),
         {.name = "PARLEY_PROVISION", .type = CONFIG_BOOL, .offset = offsetof(CONFIG_STRUCT, provision), .def = "on",
          .help = "Whether the service makes and changes its buckets itself. Off: parley-history --provision does."},

@@ -46,6 +46,17 @@ struct metric metric_s3_running = GAUGE("parley_upload_s3_running", "Requests to
 struct metric metric_s3_waiting = GAUGE("parley_upload_s3_waiting", "Requests that wait for one of these to end.");
 struct metric metric_s3_full = COUNTER("parley_upload_s3_full_total",
                                        "Requests that were not made, because PARLEY_S3_MAX_WAITING waited.");
+struct metric metric_apart[_FINDING_N] = {
+#define X(id, text)                                                                                                    \
+        [FINDING_##id] = {.name = "parley_upload_apart",                                                               \
+                          .help = "What the last comparison of objects, records and messages found.",                  \
+                          .type = METRIC_GAUGE,                                                                        \
+                          .labels = "what=\"" text "\""},
+        FINDING_MAP(X)
+#undef X
+};
+struct metric metric_compared_at = GAUGE("parley_upload_compared_timestamp_seconds",
+                                         "When that comparison ended, unix; 0: there was none yet.");
 struct metric metric_turn_max = GAUGE("parley_upload_loop_turn_max_seconds",
                                       "The longest turn of the event loop since the start.");
 struct metric_histogram metric_http_seconds = {
@@ -55,15 +66,17 @@ struct metric_histogram metric_http_seconds = {
 
 void upload_metrics_register(void)
 {
-        struct metric *const all[] = {&metric_begun,       &metric_pending,  &metric_completed,     &metric_rejected,
-                                      &metric_quarantined, &metric_released, &metric_file_releases, &metric_swept,
-                                      &metric_transfers,   &metric_received, &metric_turn_max,      &metric_s3[0],
-                                      &metric_s3[1],       &metric_s3[2],    &metric_s3_running,    &metric_s3_waiting,
-                                      &metric_s3_full};
+        struct metric *const all[] = {
+                &metric_begun,      &metric_pending,       &metric_completed,  &metric_rejected,  &metric_quarantined,
+                &metric_released,   &metric_file_releases, &metric_swept,      &metric_transfers, &metric_received,
+                &metric_turn_max,   &metric_s3[0],         &metric_s3[1],      &metric_s3[2],     &metric_s3_running,
+                &metric_s3_waiting, &metric_s3_full,       &metric_compared_at};
 
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
                 metric_register(all[i]);
         for (unsigned i = 0; i < ARRAY_SIZE(metric_http); i++)
                 metric_register(&metric_http[i]);
+        for (unsigned i = 0; i < ARRAY_SIZE(metric_apart); i++)
+                metric_register(&metric_apart[i]);
         metric_histogram_register(&metric_http_seconds);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/metrics.h"
+#include "upload/reconcile_core.h"
 
 extern struct metric metric_http[6], metric_begun, metric_pending, metric_swept, metric_completed, metric_rejected,
         metric_quarantined, metric_released, metric_file_releases, metric_transfers, metric_received;
@@ -9,5 +10,6 @@ extern struct metric_histogram metric_http_seconds;
 extern struct metric metric_turn_max;
 /* answered, refused, failed */
 extern struct metric metric_s3[3], metric_s3_running, metric_s3_waiting, metric_s3_full;
+extern struct metric metric_apart[_FINDING_N], metric_compared_at;
 
 void upload_metrics_register(void);

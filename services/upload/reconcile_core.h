@@ -1,0 +1,77 @@
+/* What a comparison of objects, records and messages has seen, and what it found apart. Pure. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/ident.h"
+#include "parley/v1/upload.pb-c.h"
+
+/* Files that one comparison can take in, 20 bytes each, and users; beyond it says that it is not complete */
+#define FINDINGS_FILES_MAX 1000000u
+#define FINDINGS_USERS_MAX 200000u
+#define FINDINGS_IDS_MAX 20u /* that are named of one class */
+
+/* name, and whether it is mended where it is found: then `mended` counts that */
+#define FINDING_MAP(X)                                                                                                 \
+        X(OBJECT_WITHOUT_RECORD, "object_without_record")                                                              \
+        X(RECORD_WITHOUT_OBJECT, "record_without_object")                                                              \
+        X(RECORD_WITHOUT_MESSAGE, "record_without_message")                                                            \
+        X(MESSAGE_WITHOUT_RECORD, "message_without_record")                                                            \
+        X(MESSAGE_WITHOUT_OBJECT, "message_without_object")                                                            \
+        X(CHECKING_TOO_LONG, "checking_too_long")                                                                      \
+        X(REMOVING_TOO_LONG, "removing_too_long")                                                                      \
+        X(PENDING_WITHOUT_UPLOAD, "pending_without_upload")                                                            \
+        X(QUOTA_DIFFERS, "quota_differs")
+
+enum finding {
+#define X(name, text) FINDING_##name,
+        FINDING_MAP(X)
+#undef X
+                _FINDING_N
+};
+const char *finding_text(enum finding f);
+
+/* Of a file */
+enum {
+        SEEN_OBJECT = 1, /* its object is in the store */
+        SEEN_THUMBNAIL = 2,
+        SEEN_MESSAGE = 4,  /* a message carries it */
+        HAS_THUMBNAIL = 8, /* its record says so */
+        OLD = 16,          /* so old that its object has to be there */
+        UNSENDABLE = 32,   /* so old that it should be in a message if it ever is */
+};
+
+struct findings;
+
+struct findings *findings_new(void); /* NULL without memory */
+void findings_free(struct findings *f);
+
+/* --- what is there --- */
+
+/* A file of the bucket; size: what counts for its user; sure: whether the user's sum must have it now. 0, -ENOMEM, -EINVAL (id is no UUID), E2BIG: there
+ * are more than can be compared */
+int findings_add_file(struct findings *f, const char *id, unsigned flags, const char *user_id, uint64_t size,
+                      bool sure);
+/* All were added: from here on they can be found */
+void findings_sort(struct findings *f);
+/* Sets flags of a file; false: there is none of this id */
+bool findings_see(struct findings *f, const char *id, unsigned flags);
+unsigned findings_flags(const struct findings *f, const char *id); /* 0: there is none of this id */
+/* The name of an object of the store: the file that it belongs to, and SEEN_OBJECT or SEEN_THUMBNAIL. False: it is no name of ours */
+bool findings_object_name(const char *name, char ret_id[UUID_LEN + 1], unsigned *ret_flag);
+/* Whether a user's value is what his files come to. It is where that cannot be told: something is under way. */
+bool findings_user_right(const struct findings *f, const char *user_id, const Parley__V1__UserFiles *value,
+                         uint64_t *ret_bytes, uint64_t *ret_files);
+size_t findings_files(const struct findings *f);
+/* One of them, in the order of their ids */
+unsigned findings_file(const struct findings *f, size_t i, char ret_id[UUID_LEN + 1]);
+
+/* --- what is apart --- */
+void findings_note(struct findings *f, enum finding kind, const char *id);
+void findings_mended(struct findings *f, enum finding kind);
+uint64_t findings_count(const struct findings *f, enum finding kind);
+/* Calls `with` with the report; borrowed for the call */
+void findings_report(const struct findings *f, void (*with)(Parley__V1__Reconciliation *r, void *userdata),
+                     void *userdata);

@@ -1,0 +1,25 @@
+/* What a comparison puts right where it finds it: scans that nobody answered are asked for again, quotas are set to what files come to. */
+#pragma once
+
+#include "bus/bus.h"
+#include "upload/env.h"
+#include "upload/reconcile_core.h"
+
+struct mend {
+        struct env *env;
+        struct findings *findings;
+        unsigned n_running;
+        char again[FINDINGS_IDS_MAX][IDENT_MAX + 1]; /* users whose quota differed the last time */
+        unsigned n_again;
+        void (*idle)(void *userdata); /* called when the last one that ran is over */
+        void *userdata;
+};
+
+/* upload.completed of a file, which is the value of its entry */
+void mend_tell_again(struct mend *m, const char *id, const struct bus_msg *entry);
+/* Of the last report, which may be NULL: the users whose quota differed */
+void mend_remember(struct mend *m, const Parley__V1__Reconciliation *before);
+/* The value that a user should have: put where his differs a second time, if nobody has changed it since it was read */
+void mend_quota(struct mend *m, const char *user_id, const Parley__V1__UserFiles *value, uint64_t revision);
+/* A removal that was begun and not ended goes on */
+void mend_remove(struct mend *m, const char *id);

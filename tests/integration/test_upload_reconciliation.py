@@ -1,0 +1,213 @@
+"""The comparison of objects, records and messages: everything that has come apart is reported, what can be mended is, and nothing else is touched."""
+
+import os
+import time
+import uuid
+
+import pytest
+from support.client import Client
+from support.log import Log
+from support.schema import upload_pb2
+from support.stack import Stack, wait_until
+from support.stores import STORES, store_of
+from support.uploads import Uploader
+
+HOURS_AGO = 3 * 3600
+
+
+@pytest.fixture(scope="module", params=STORES)
+def stack(request):
+    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=request.param, PARLEY_UPLOAD_RECONCILE_S=0, PARLEY_UPLOAD_PENDING_TTL_S=3000)
+    try:
+        yield stack.up()
+    finally:
+        stack.down()
+
+
+def report(stack):
+    with Uploader(stack, "root", admin=True) as root:
+        answer = root.rest.get("/api/uploads/reconciliation")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def compared(stack):
+    """One comparison: {what: (ids, mended)} of what was found"""
+    with Uploader(stack, "root", admin=True) as root:
+        answer = root.rest.post("/api/uploads/reconciliation")
+        assert answer.status_code == 202 and answer.json()["running"], answer.text
+    wait_until(lambda: not report(stack)["running"], 60, "it is over", interval=0.1)
+    last = report(stack)
+    assert last["incomplete"] == "" and last["finishedAt"] >= last["startedAt"]
+    for finding in last["findings"]:
+        assert len(finding["ids"]) == finding["count"]
+    return {f["what"]: (sorted(f["ids"]), f["mended"]) for f in last["findings"] if f["count"]}
+
+
+class World:
+    """What is kept, behind the service's back"""
+
+    def __init__(self, stack, log, files, uploads):
+        self.stack, self.log, self.files, self.uploads = stack, log, files, uploads
+        self.folder = store_of(stack).folder
+
+    def object(self, name):
+        found = [p for p in (self.folder / "files").rglob(name)]
+        assert len(found) == 1, found
+        return found[0]
+
+    def objects(self):
+        return sorted(p.name for p in (self.folder / "files").rglob("*") if p.is_file())
+
+    def aged(self, path):
+        then = time.time() - HOURS_AGO
+        os.utime(path, (then, then))
+
+    async def record(self, id):
+        return upload_pb2.StoredFile.FromString((await self.files.get(f"file.{id}")).value)
+
+    async def put(self, id, **fields):
+        record = await self.record(id)
+        record.created_at_ms = int((time.time() - HOURS_AGO) * 1000)
+        for name, value in fields.items():
+            setattr(record, name, value)
+        await self.files.put(f"file.{id}", record.SerializeToString())
+
+    async def planted(self, user, sent, young=False):
+        """A whole file, hours old unless it is young; the message that carries it, where it is sent"""
+        channel = self.stack.channel(user)
+        with Uploader(self.stack, user) as uploader:
+            done = uploader.uploaded(channel, user.encode())
+        id = done["attachment"]["id"]
+        if sent:
+            async with Client(self.stack, user) as client:
+                await client.send(channel, "look", attachments=[done["descriptor"]])
+        if not young:
+            await self.put(id)
+            self.aged(self.object(id))
+        return id
+
+
+async def world(stack, log):
+    return World(stack, log, await log.js.key_value("FILES"), await log.js.key_value("UPLOADS"))
+
+
+async def test_everything_that_came_apart_is_found(stack):
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        fine = [(user, await w.planted(user, sent, young)) for user, sent, young in
+                (("old", True, False), ("young", True, True), ("unsent", False, True))]
+        assert compared(stack) == {}
+
+        apart = {what: [] for what in ("object_without_record", "record_without_object", "record_without_message", "message_without_record",
+                                       "message_without_object", "checking_too_long", "removing_too_long", "pending_without_upload")}
+
+        async def plant(what, sent):
+            id = await w.planted(what.replace("_", "-"), sent)
+            apart[what].append(id)
+            return id
+
+        descriptors_over = int((time.time() - 2 * 86400) * 1000)
+        await w.files.delete(f"file.{await plant('object_without_record', False)}")
+        w.object(await plant("record_without_object", False)).unlink()
+        await w.put(await plant("record_without_message", False), created_at_ms=descriptors_over)
+        id = await plant("message_without_record", True)
+        await w.files.delete(f"file.{id}")
+        w.object(id).unlink()
+        w.object(await plant("message_without_object", True)).unlink()
+        id = await plant("checking_too_long", True)
+        await w.put(id, state=upload_pb2.checking)
+        removing = await plant("removing_too_long", False)
+        await w.put(removing, state=upload_pb2.removing)
+        with Uploader(stack, "pending") as pending:
+            upload = pending.created("general", b"hello")
+            pending.sent(upload["put"], b"hello")
+        await w.uploads.delete(upload["id"])
+        w.aged(w.folder / "pending" / upload["id"])
+        apart["pending_without_upload"] = [upload["id"]]
+        quota = upload_pb2.UserFiles.FromString((await w.files.get("user.old")).value)
+        quota.bytes += 1000
+        await w.files.put("user.old", quota.SerializeToString())
+        # the records that were taken away are counted for their owners, too
+        apart["quota_differs"] = sorted(["old", "object-without-record", "message-without-record"])
+
+        before = set(w.objects())
+        found = compared(stack)
+        assert {what: ids for what, (ids, _) in found.items()} == apart
+        assert {what: mended for what, (_, mended) in found.items() if mended} == \
+            {"checking_too_long": 1, "removing_too_long": 1, "pending_without_upload": 1}
+        assert set(w.objects()) == before - {removing}
+        assert store_of(stack).forgotten(upload["id"])
+        for user, id in fine:
+            with Uploader(stack, user) as uploader:
+                assert uploader.read(id).content == user.encode()
+        assert stack.metric("upload", "parley_upload_apart") == sum(map(len, apart.values()))
+
+        # what differs a second time is mended; what was mended is not found again
+        found = compared(stack)
+        assert found.pop("quota_differs") == (apart["quota_differs"], 3)
+        assert set(found) == set(apart) - {"quota_differs", "removing_too_long", "pending_without_upload"}
+        assert "quota_differs" not in compared(stack)
+        quota = upload_pb2.UserFiles.FromString((await w.files.get("user.old")).value)
+        assert (quota.bytes, quota.files) == (len(b"old"), 1)
+        assert set(w.objects()) == before - {removing}
+
+
+async def test_who_asks_again_for_a_scan(stack):
+    """A file that nobody released gets its upload.completed once more"""
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        id, other = str(uuid.uuid4()), await w.planted("scanned", True)
+        record = await w.record(other)
+        record.attachment.id, record.state = id, upload_pb2.checking
+        await w.files.put(f"file.{id}", record.SerializeToString())
+        sub = await log.nc.subscribe("upload.completed")
+        await log.nc.flush()
+        assert id in compared(stack)["checking_too_long"][0]
+        told = ""
+        while told != id:  # others may be held back, too; next_msg ends this
+            told = upload_pb2.StoredFile.FromString((await sub.next_msg(5)).data).attachment.id
+        await w.files.delete(f"file.{id}")
+
+
+async def test_without_history_the_rest_is_compared(stack):
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        id = await w.planted("lost", False)
+        w.object(id).unlink()
+        stack.kill("history")
+        try:
+            with Uploader(stack, "root", admin=True) as root:
+                assert root.rest.post("/api/uploads/reconciliation").status_code == 202
+            wait_until(lambda: not report(stack)["running"], 60, "it is over", interval=0.1)
+            last = report(stack)
+            found = {f["what"]: f["ids"] for f in last["findings"] if f["count"]}
+            assert "history" in last["incomplete"]
+            assert id in found["record_without_object"] and "record_without_message" not in found
+        finally:
+            stack.start("history")
+        await w.files.delete(f"file.{id}")
+
+
+async def test_who_died_at_it_is_followed(stack):
+    async with Log(stack) as log:
+        files = await log.js.key_value("FILES")
+
+        async def state(**fields):
+            now = int(time.time() * 1000)
+            await files.put("reconciliation", upload_pb2.ReconciliationState(started_at_ms=now, **fields).SerializeToString())
+            return now
+
+        await state(runner="somebody", lease_until_ms=int(time.time() * 1000) + 8000)
+        assert report(stack)["running"] and "finishedAt" not in report(stack)
+        wait_until(lambda: report(stack).get("finishedAt"), 60, "another one has done it", interval=0.2)
+        entry = upload_pb2.ReconciliationState.FromString((await files.get("reconciliation")).value)
+        assert entry.runner == "" and not entry.requested
+
+
+def test_only_administrators(stack):
+    with Uploader(stack, "ann") as ann:
+        for method in ("GET", "POST"):
+            answer = ann.rest.request(method, "/api/uploads/reconciliation")
+            assert answer.status_code == 403 and answer.json()["code"] == "forbidden"
+
