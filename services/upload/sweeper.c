@@ -2,17 +2,20 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
+#include "upload/carried.h"
 #include "upload/objects.h"
 #include "upload/quota.h"
 #include "upload/records.h"
 #include "upload/upload_metrics.h"
+#include "wire/wire.h"
 
 /* Uploads are read in batches, and those of a batch that are over are ended one after the other: no hurry. */
-enum { BATCH = 100, LINGER_MS = 50 };
+enum { BATCH = CARRIED_WHOLE_MAX, LINGER_MS = 50, EVENT_MAX = 64 << 10, ANSWER_MAX = 1 << 20 };
 
 struct sweeper {
         struct env *env;
@@ -23,15 +26,28 @@ struct sweeper {
         Parley__V1__PendingUpload *found[BATCH];
         uint64_t revisions[BATCH];
         unsigned n_found, at;
+        Parley__V1__StoredFile *file; /* that the one that is looked at has become; NULL: none */
+        ProtobufCMessage *carried;    /* FilesResponse: those of the batch that messages carry; NULL: not known */
 };
 
 static void next(struct sweeper *s);
+
+static void drop_file(struct sweeper *s)
+{
+        if (s->file)
+                protobuf_c_message_free_unpacked(&s->file->base, NULL);
+        s->file = NULL;
+}
 
 static void drop_found(struct sweeper *s)
 {
         for (unsigned i = 0; i < s->n_found; i++)
                 protobuf_c_message_free_unpacked(&s->found[i]->base, NULL);
         s->n_found = s->at = 0;
+        if (s->carried)
+                protobuf_c_message_free_unpacked(s->carried, NULL);
+        s->carried = NULL;
+        drop_file(s);
 }
 
 static void look_over(struct sweeper *s)
@@ -66,13 +82,50 @@ static void on_deleted(int error, void *userdata)
         next(s);
 }
 
-static void on_settled(int error, void *userdata)
+static void delete_found(struct sweeper *s)
 {
-        struct sweeper *s = userdata;
-        int r = error ? error : record_delete_upload(s->env, s->found[s->at]->id, s->revisions[s->at], on_deleted, s);
+        int r = record_delete_upload(s->env, s->found[s->at]->id, s->revisions[s->at], on_deleted, s);
 
         if (r != 0)
                 failed(s, "NATS", r);
+}
+
+static void on_told(int error, const struct bus_ack *ack, const char *text, void *userdata)
+{
+        struct sweeper *s = userdata;
+
+        (void)ack;
+        (void)text;
+        if (error)
+                failed(s, "NATS", error);
+        else
+                delete_found(s);
+}
+
+/* Whoever completed it may have died before: scanners wait for this. With the same id, should they have heard it just now */
+static void tell(struct sweeper *s)
+{
+        struct buf bytes = BUF_INIT(EVENT_MAX);
+        int r = wire_proto_encode(&s->file->base, &bytes);
+
+        if (r == 0)
+                r = bus_publish_stream(s->env->bus, SUBJECT_UPLOAD_COMPLETED, s->found[s->at]->id, bytes.data,
+                                       bytes.len, NULL, on_told, s);
+        buf_done(&bytes);
+        if (r != 0)
+                failed(s, "NATS", r);
+}
+
+static void on_settled(int error, void *userdata)
+{
+        struct sweeper *s = userdata;
+
+        if (error)
+                failed(s, "NATS", error);
+        else if (s->file && s->file->state != PARLEY__V1__FILE_STATE__removing)
+                tell(s);
+        else
+                delete_found(s);
 }
 
 static void settle(struct sweeper *s, enum quota_kind kind)
@@ -145,22 +198,77 @@ static void bar(struct sweeper *s)
                 failed(s, "NATS", r);
 }
 
+/* --- a file whose record was lost: with the last moments of NATS, or by a restored bucket --- */
+
+static const Parley__V1__CarriedFile *carried_of(const struct sweeper *s)
+{
+        const Parley__V1__FilesResponse *r = (const Parley__V1__FilesResponse *)s->carried;
+
+        for (size_t i = 0; r && i < r->n_files; i++)
+                if (strcmp(r->files[i]->file_id, s->found[s->at]->id) == 0)
+                        return r->files[i];
+        return NULL;
+}
+
+static void on_restored(int error, void *userdata)
+{
+        struct sweeper *s = userdata;
+        int r = error ? error : look_for_file(s);
+
+        if (error == 0)
+                log_warn("the record of a file that messages carry was lost, and is written again",
+                         LOG_S("file", s->found[s->at]->id));
+        if (r != 0)
+                failed(s, "NATS", r);
+}
+
+/* As the message has it. Whoever else has had a descriptor for another channel may read it where a message carries it. */
+static void restore(struct sweeper *s, const Parley__V1__CarriedFile *carried)
+{
+        Parley__V1__StoredFile f = PARLEY__V1__STORED_FILE__INIT;
+        int r = -EBADMSG;
+
+        f.attachment = carried->attachment;
+        f.user_id = s->found[s->at]->user_id;
+        f.channel_ids = carried->channel_ids;
+        f.n_channel_ids = carried->n_channel_ids;
+        f.created_at_ms = env_wall_ms();
+        f.state = s->env->config->require_scan ? PARLEY__V1__FILE_STATE__checking : PARLEY__V1__FILE_STATE__ready;
+        if (f.attachment)
+                r = record_put_file(s->env, &f, BUS_KV_NEVER, on_restored, s);
+        if (r != 0)
+                failed(s, "NATS", r);
+}
+
+static void on_no_file(struct sweeper *s)
+{
+        const Parley__V1__CarriedFile *carried = carried_of(s);
+
+        if (!s->carried)
+                failed(s, "history", -EAGAIN);
+        else if (carried && s->barred)
+                failed(s, "a message carries it, and its record was removed", -EEXIST);
+        else if (carried)
+                restore(s, carried);
+        else if (s->barred)
+                remove_found(s);
+        else
+                bar(s);
+}
+
 static void on_file(int error, ProtobufCMessage *m, uint64_t revision, void *userdata)
 {
         struct sweeper *s = userdata;
-        const struct store_ops *ops = s->env->store->ops;
         struct objects o;
 
         (void)revision;
-        if (m)
-                protobuf_c_message_free_unpacked(m, NULL);
+        drop_file(s);
+        s->file = (Parley__V1__StoredFile *)m;
         objects_of_upload(s->found[s->at], &o);
         if (error == 0) /* it was completed: only the end of that is missing */
-                objects_run(s->env, &o, ops->forget, on_forgotten, s);
-        else if (error == BUS_E_NOT_FOUND && s->barred)
-                remove_found(s);
+                objects_run(s->env, &o, s->env->store->ops->forget, on_forgotten, s);
         else if (error == BUS_E_NOT_FOUND)
-                bar(s);
+                on_no_file(s);
         else
                 failed(s, "NATS", error);
 }
@@ -176,6 +284,7 @@ static void next(struct sweeper *s)
 
         if (s->at < s->n_found && !s->stopping) {
                 s->barred = false;
+                drop_file(s);
                 r = look_for_file(s);
                 if (r == 0)
                         return;
@@ -213,6 +322,34 @@ static void on_entry(const struct bus_msg *msg, void *userdata)
         s->found[s->n_found++] = u;
 }
 
+static void on_carried(int error, const Parley__V1__FilesResponse *r, void *userdata)
+{
+        struct sweeper *s = userdata;
+        struct buf bytes = BUF_INIT(ANSWER_MAX);
+        struct wire_error wire_error;
+
+        /* kept: r is gone when this returns */
+        if (error == 0 && wire_proto_encode(&r->base, &bytes) == 0)
+                (void)wire_proto_decode(&parley__v1__files_response__descriptor, bytes.data, bytes.len,
+                                        &wire_limits_internal, &s->carried, &wire_error);
+        buf_done(&bytes);
+        next(s);
+}
+
+/* Which of the batch messages carry, before anything is removed: of these the record was lost */
+static int ask_history(struct sweeper *s)
+{
+        Parley__V1__FilesRequest rq = PARLEY__V1__FILES_REQUEST__INIT;
+        char *ids[BATCH];
+
+        for (unsigned i = 0; i < s->n_found; i++)
+                ids[i] = s->found[i]->id;
+        rq.file_ids = ids;
+        rq.n_file_ids = s->n_found;
+        rq.with_attachments = true;
+        return s->n_found ? carried_ask(s->env, &rq, on_carried, s) : -ENOENT;
+}
+
 static void on_batch(int error, unsigned n, void *userdata)
 {
         struct sweeper *s = userdata;
@@ -220,7 +357,8 @@ static void on_batch(int error, unsigned n, void *userdata)
         s->last = s->last || error || n == 0;
         if (s->last && !error)
                 metric_set(&metric_pending, s->n_pending);
-        next(s);
+        if (ask_history(s) != 0)
+                next(s);
 }
 
 void sweeper_run(struct sweeper *s)

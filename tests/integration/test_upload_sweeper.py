@@ -1,0 +1,92 @@
+"""What the sweeper does with uploads whose time is over, when NATS has lost what it had last."""
+
+import uuid
+
+import pytest
+from support.client import Client
+from support.log import Log
+from support.schema import upload_pb2
+from support.stack import Stack, wait_until
+from support.stores import STORES, store_of
+from support.uploads import Uploader
+
+
+@pytest.fixture(scope="module", params=STORES)
+def stack(request):
+    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=request.param, PARLEY_UPLOAD_SWEEP_S=1)
+    try:
+        yield stack.up()
+    finally:
+        stack.down()
+
+
+async def ended(uploads, id):
+    """Puts the record of an upload as one whose time is over"""
+    record = upload_pb2.PendingUpload.FromString((await uploads.get(id)).value)
+    record.expires_at_ms = 1
+    await uploads.put(id, record.SerializeToString())
+
+
+def gone(stack, id):
+    """The bodies and what became of them"""
+    folder = store_of(stack).folder
+    return not [p for p in folder.rglob("*") if p.name == id]
+
+
+async def test_a_lost_record_does_not_cost_the_file(stack):
+    """Both records are as before the completion, as after a power failure: messages carry the file, and it stays"""
+    ann = f"u{uuid.uuid4().hex[:12]}"
+    channel = stack.channel(ann)
+    async with Log(stack) as log:
+        uploads = await log.js.key_value("UPLOADS")
+        with Uploader(stack, ann) as uploader:
+            upload = uploader.created(channel, b"hello")
+            uploader.sent(upload["put"], b"hello")
+            before = (await uploads.get(upload["id"])).value
+            done = uploader.completed(upload)
+            async with Client(stack, ann) as client:
+                await client.send(channel, "look", attachments=[done["descriptor"]])
+            await log.js.purge_stream("KV_FILES", subject=f"$KV.FILES.file.{upload['id']}")
+            assert uploader.locate(upload["id"]).status_code == 404
+            await uploads.put(upload["id"], before)
+            await ended(uploads, upload["id"])
+            wait_until(lambda: uploader.locate(upload["id"]).status_code == 302, 30, "the record is back")
+            assert uploader.read(upload["id"]).content == b"hello"
+            assert uploader.describe(upload["id"], channel).json()["attachment"] == done["attachment"]
+
+
+async def test_nothing_is_removed_while_history_cannot_be_asked(stack):
+    async with Log(stack) as log:
+        uploads = await log.js.key_value("UPLOADS")
+        with Uploader(stack, "ann") as ann:
+            upload = ann.created("general", b"hello")
+            ann.sent(upload["put"], b"hello")
+            swept = stack.metric("upload", "parley_upload_swept_total")
+            stack.kill("history")
+            try:
+                await ended(uploads, upload["id"])
+                wait_until(lambda: upload["id"] in (stack.run_dir / "log" / "upload.log").read_text(), 30, "the sweeper was there")
+                assert stack.metric("upload", "parley_upload_swept_total") == swept and not gone(stack, upload["id"])
+            finally:
+                stack.start("history")
+            wait_until(lambda: gone(stack, upload["id"]), 30, "it is removed afterwards")
+
+
+async def test_who_died_before_telling(stack):
+    """The record of the file is there, and upload.completed was never sent: it is, before the upload's own record goes"""
+    async with Log(stack) as log:
+        files, uploads = await log.js.key_value("FILES"), await log.js.key_value("UPLOADS")
+        id, template = str(uuid.uuid4()), None
+        with Uploader(stack, "bob") as bob:
+            upload = bob.created("general", b"hello")
+            bob.sent(upload["put"], b"hello")
+            pending = upload_pb2.PendingUpload.FromString((await uploads.get(upload["id"])).value)
+            bob.completed(upload)
+            template = upload_pb2.StoredFile.FromString((await files.get(f"file.{upload['id']}")).value)
+        template.attachment.id, pending.id, pending.expires_at_ms = id, id, 1
+        sub = await log.nc.subscribe("upload.completed")
+        await log.nc.flush()
+        await files.put(f"file.{id}", template.SerializeToString())
+        await uploads.put(id, pending.SerializeToString())
+        told = upload_pb2.StoredFile.FromString((await sub.next_msg(30)).data)
+        assert told == template
