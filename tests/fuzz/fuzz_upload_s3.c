@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
         const uint8_t *cut = n ? memchr(data, 0, n) : NULL;
         size_t first = cut ? (size_t)(cut - data) : n;
-        struct s3_answer a = {0};
+        struct s3_answer a = {.prefix = "files/"};
         size_t before;
 
         (void)s3_answer_read(&a, data, first);
