@@ -14,6 +14,7 @@ import time
 from harness import procs
 from harness.load import flawless, flaws, to_result
 from harness.system import Client
+from harness.typing import all_write
 from support.client import Client as Watcher
 
 HELP = "10,000 connections that watch 50 users each, 10 % come and go a minute, 5,000 msg/s beside it; cpu_us_per_msg: the gateway's alone"
@@ -24,6 +25,7 @@ LEAD_S, STEP_S = 4, 0.2  # until what somebody does is told to all; between two 
 SETTLED_S, BYTES_A_USER = 5, 512
 MANY = 5000   # users, below which what the service takes once, whoever comes, is most of its memory
 COUNTERS = ("reports", "tidings", "queries", "changes")
+WRITERS, TYPING_S, UPDATES_A_SECOND = 200, 8, 1   # of one channel, all of whom write
 
 
 def people(n):
@@ -111,6 +113,14 @@ async def see_storm(ctx, system, ready, load, n):
     return settled
 
 
+def see_typing(ctx, system, writers=WRITERS):
+    ready = system.provision([Client(f"writer-{i}", ("typing",)) for i in range(writers)])
+    rate, told, changes, said = asyncio.run(all_write(system.stack, ready, "typing", TYPING_S))
+    ctx.say(f"{writers} write in one channel: {changes} changes in {TYPING_S} s are {said:.0f} messages on NATS and {told} updates to all readers")
+    ctx.check("typing: updates a second to the reader with most", round(rate, 2), UPDATES_A_SECOND)
+    ctx.check("typing: messages on NATS for each change", said / changes, 1)
+
+
 def run(ctx):
     n = ctx.args.conns[0] if ctx.args.conns else 300 if ctx.quick else CLIENTS
     moving = max(2, int(n * (LEAD_S + ctx.args.seconds) / 600))
@@ -121,6 +131,7 @@ def run(ctx):
         with ctx.load_ready(system, ready, procs=2, name="storm", watch=WATCHED) as load:
             settled = asyncio.run(see_storm(ctx, system, ready, load, n))
             bytes_a_user = (procs.rss_kb(system.stack.pid("presence")) - before) * 1024 / n
+        see_typing(ctx, system)
         plain, watching = (Side(ctx, system, ready, w, moving) for w in (0, WATCHED))
         for _ in range(ctx.repeat):
             plain.run()
