@@ -36,8 +36,10 @@ struct person {
         uint8_t devices;        /* connected kinds, as bits */
         uint8_t shown;          /* UserPresence.Availability, as others see it */
         uint8_t shown_devices;
-        bool active : 1; /* a device is in use */
+        bool active : 1;    /* a device is in use */
+        bool connected : 1; /* as it was when others last could see something else, or he himself */
         bool dirty : 1, regrouped : 1;
+        bool news : 1; /* with dirty: others see something else */
         char id[];
 };
 

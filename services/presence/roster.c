@@ -57,14 +57,20 @@ static void person_refresh(struct roster *r, struct person *who, bool told)
         uint8_t was = who->shown;
         uint8_t now = (uint8_t)status_availability(who->status, who->devices != 0, who->active);
         uint8_t devices = now == OFFLINE ? 0 : who->devices;
+        bool connected = who->devices != 0, himself;
 
         if (now != was || devices != who->shown_devices)
                 told = true;
+        /* others see him offline all the time, he himself does not */
+        himself = connected != who->connected && who->status &&
+                  who->status->mode == PARLEY__V1__STATUS__MODE__invisible;
         who->shown = now;
         who->shown_devices = devices;
+        who->connected = connected;
         if ((was == OFFLINE) != (now == OFFLINE))
                 people_online(&r->people, who, now != OFFLINE, place_dirty, r);
-        if (told)
+        who->news = who->news || told;
+        if (told || himself)
                 person_dirty(r, who);
 }
 

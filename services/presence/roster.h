@@ -70,6 +70,7 @@ struct shown {
         Parley__V1__UserPresence user;
         Parley__V1__Device devices[4];
         Google__Protobuf__Timestamp status_until, last_seen;
+        bool news; /* of what has changed: others see something else */
 };
 
 /* What has changed; as above */

@@ -95,6 +95,8 @@ static void take_persons(struct roster *r, struct tidings *t)
 
                 memset(s, 0, sizeof(*s));
                 shown_fill(r, who, s);
+                s->news = who->news;
+                who->news = false;
                 t->changes[m->n_changes++] = &s->change;
                 if (who->regrouped)
                         t->regrouped[m->n_regrouped++] = who->id;
@@ -157,7 +159,7 @@ void roster_discard(struct roster *r)
         struct person *who;
 
         while ((who = take_dirty(r))) {
-                who->regrouped = false;
+                who->regrouped = who->news = false;
                 roster_drop(r, who);
         }
         while (r->places_dirty) {

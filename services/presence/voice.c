@@ -43,6 +43,8 @@ static void say(struct voice *v, struct tidings *t)
         t->message.counter = ++v->counter;
         (void)voice_publish(v, SUBJECT_PRESENCE_CHANGES, &t->message.base);
         for (size_t i = 0; i < t->message.n_changes; i++) {
+                if (!t->shown[i].news) /* else it would tell that an invisible one has come */
+                        continue;
                 subject_presence_user(subject, t->message.changes[i]->user->user_id);
                 (void)voice_publish(v, subject, &t->message.changes[i]->user->base);
         }

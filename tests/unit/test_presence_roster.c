@@ -231,6 +231,36 @@ static void test_status(void **state)
         assert_int_equal(w->roster->n_dirty, 1);
 }
 
+/* That an invisible one comes and goes is told to him alone: gateways know it, and others see no change */
+static void test_invisible_comes(void **state)
+{
+        struct world *w = *state;
+        struct tidings t;
+
+        assert_int_equal(tidings_init(&t, 10), 0);
+        set_status(w, "ada", PARLEY__V1__STATUS__MODE__invisible, 0, "");
+        assert_true(roster_changes(w->roster, &t));
+        roster_told(w->roster, &t);
+        for (unsigned i = 0; i < 2; i++) {
+                unsigned devices = 1 - i;
+
+                world_tell(w, "gw0", 7, 1 + i, "ada", devices, true);
+                world_pass(w, 10200);
+                assert_true(roster_changes(w->roster, &t));
+                assert_int_equal(t.message.n_changes, 1);
+                assert_int_equal(t.message.changes[0]->invisible, devices != 0);
+                assert_int_equal(t.message.changes[0]->user->availability, SHOWN(offline));
+                assert_false(t.shown[0].news);
+                roster_told(w->roster, &t);
+        }
+        world_tell(w, "gw0", 7, 3, "ada", 1, true);
+        set_status(w, "ada", PARLEY__V1__STATUS__MODE__automatic, 0, "");
+        assert_true(roster_changes(w->roster, &t));
+        assert_true(t.shown[0].news);
+        assert_false(t.message.changes[0]->invisible);
+        tidings_done(&t);
+}
+
 static void check_refused(const char *field, Parley__V1__Status s)
 {
         char why[128] = "";
@@ -336,6 +366,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_drained, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bad_messages, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_invisible_comes, setup, teardown),
                 cmocka_unit_test(test_status_check),
                 cmocka_unit_test_setup_teardown(test_memory_comes_back, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_memory_comes_back_while_leading, setup, teardown),
