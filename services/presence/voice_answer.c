@@ -13,7 +13,7 @@
 #include "wire/wire.h"
 
 /* PAIRS_A_TURN: of viewers and users. Each takes up to some thousand steps, where both are in as many channels as history lets them be
- * (about 20 us). QUESTIONS_MAX: that wait; a gateway asks one at a time. */
+ * (5 us, measured). QUESTIONS_MAX: that wait; a gateway asks one at a time. */
 enum { PAIRS_A_TURN = 512, QUESTIONS_MAX = 1000 };
 
 static void set_error(Parley__V1__RpcError *e, int code, const char *why)
