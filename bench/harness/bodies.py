@@ -1,5 +1,6 @@
 """A large file in parts, and ways to send it: by curl to addresses that somebody gave, and piece by piece so that it can be cut."""
 
+import base64
 import hashlib
 import os
 import shutil
@@ -126,7 +127,8 @@ http {{
 
 
 class RawS3:
-    """The S3 server of a stack without the stack: an upload in parts by the server's own protocol, begun and joined by boto3, bodies by curl."""
+    """The S3 server of a stack without the stack: an upload in parts by the server's own protocol, begun and joined by boto3,
+    bodies with their checksums by curl."""
 
     name = "raw-curl-s3"
 
@@ -143,10 +145,11 @@ class RawS3:
         """Seconds until the object is whole."""
         it = {"Bucket": "parley", "Key": "raw/object"}
         began = time.monotonic()
-        parts = {**it, "UploadId": self.client.create_multipart_upload(**it)["UploadId"]}
-        urls = [self.client.generate_presigned_url("upload_part", {**parts, "PartNumber": n + 1}) for n in range(len(file))]
-        curl(folder, [(url, (), path) for url, path in zip(urls, file.paths)], conns)
-        tags = [{"PartNumber": p["PartNumber"], "ETag": p["ETag"]} for p in self.client.list_parts(**parts)["Parts"]]
+        parts = {**it, "UploadId": self.client.create_multipart_upload(**it, ChecksumAlgorithm="SHA256")["UploadId"]}
+        sums = [base64.b64encode(s.digest()).decode() for s in file.sums]
+        urls = [self.client.generate_presigned_url("upload_part", {**parts, "PartNumber": n, "ChecksumSHA256": s}) for n, s in enumerate(sums, 1)]
+        curl(folder, [(url, [("x-amz-checksum-sha256", s)], path) for url, s, path in zip(urls, sums, file.paths)], conns)
+        tags = [{"PartNumber": p["PartNumber"], "ETag": p["ETag"], "ChecksumSHA256": p["ChecksumSHA256"]} for p in self.client.list_parts(**parts)["Parts"]]
         self.client.complete_multipart_upload(**parts, MultipartUpload={"Parts": tags})
         seconds = time.monotonic() - began
         assert self.client.head_object(**it)["ContentLength"] == file.size, "the object is not whole"

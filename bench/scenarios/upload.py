@@ -83,10 +83,10 @@ def read_sum(way, file_id):
 
 
 def transfers(ctx, file, systems, conns):
-    """The same file by all of them in turn. systems: the limit first"""
+    """The same file by all of them, in turn and back: who comes first finds the server cold. systems: the limit first"""
     runs = {system.name: [] for system in systems}
-    for _ in range(ctx.repeat):
-        for system in systems:
+    for i in range(ctx.repeat):
+        for system in systems if i % 2 == 0 else systems[::-1]:
             seconds, cpu = cpu_of(system.pids(), lambda s=system: s.send(ctx.dir, file, conns))
             ctx.say(f"{system.name}: {file.size / seconds / MB:.0f} MB/s, {cpu / file.size * 1e9:.2f} s of processor time a GB")
             runs[system.name].append(Result("upload", system.name, conns=conns, sent=len(file), delivered=len(file), per_s=file.size / seconds / MB,
