@@ -122,7 +122,7 @@ static void tell(struct asking *a, const struct pg_results *r)
         Parley__V1__FilesResponse response = PARLEY__V1__FILES_RESPONSE__INIT;
         unsigned n = pg_rows(r, 0);
         struct row *rows = calloc(n ? n : 1, sizeof(*rows));
-        Parley__V1__CarriedFile **files = calloc(n ? n : 1, sizeof(struct row *));
+        Parley__V1__CarriedFile **files = calloc(n ? n : 1, sizeof(Parley__V1__CarriedFile *));
         int error = rows && files ? 0 : -ENOMEM;
 
         for (unsigned i = 0; error == 0 && i < n; i++) {

@@ -308,11 +308,12 @@ static void start(struct reconcile *r, const Parley__V1__ReconciliationState *s,
 static void on_looked(int error, const Parley__V1__ReconciliationState *s, uint64_t revision, void *userdata)
 {
         struct reconcile *r = userdata;
-        bool mine = s && strcmp(s->runner, r->me) == 0;
+        bool mine;
 
         r->busy = false;
-        if (error)
+        if (error || !s)
                 return; /* the next look; a lease that is over meanwhile is seen by then */
+        mine = strcmp(s->runner, r->me) == 0;
         if (s->last)
                 set_metrics(s->last);
         if (r->run && !mine)

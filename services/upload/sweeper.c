@@ -21,6 +21,10 @@ struct sweeper {
         struct env *env;
         struct bus_reader *reader; /* NULL: no look is under way */
         unsigned n_pending;        /* that are not over, in this look */
+        uint64_t first_live;       /* the oldest entry that stays; UINT64_MAX: none does */
+        uint64_t newest;           /* entry that was seen */
+        uint64_t trimmed;          /* below it nothing is left */
+        bool whole;                /* every entry was seen */
         bool stopping, last;       /* last: the batch ends with the newest entry there was */
         bool barred;               /* the one that is looked at can become no file, or is one */
         Parley__V1__PendingUpload *found[BATCH];
@@ -58,11 +62,18 @@ static void look_over(struct sweeper *s)
         env_end(s->env);
 }
 
+static void stays(struct sweeper *s, uint64_t seq)
+{
+        if (seq < s->first_live)
+                s->first_live = seq;
+}
+
 /* An error leaves the upload for the next look */
 static void failed(struct sweeper *s, const char *what, int error)
 {
         log_warn("an upload that is over could not be ended", LOG_S("upload", s->found[s->at]->id), LOG_S("what", what),
                  LOG_I("error", error));
+        stays(s, s->revisions[s->at]);
         s->at++;
         next(s);
 }
@@ -77,6 +88,8 @@ static void on_deleted(int error, void *userdata)
                 failed(s, "NATS", error);
                 return;
         }
+        if (error)
+                stays(s, s->revisions[s->at]);
         metric_add(&metric_swept, 1);
         s->at++;
         next(s);
@@ -278,6 +291,28 @@ static int look_for_file(struct sweeper *s)
         return record_get_file(s->env, s->found[s->at]->id, on_file, s);
 }
 
+static void on_trimmed(int error, const char *text, void *userdata)
+{
+        struct sweeper *s = userdata;
+
+        if (error)
+                log_warn("marks of uploads that were ended stay in their bucket",
+                         LOG_S("why", text && *text ? text : bus_error_text(error)));
+        else
+                s->trimmed = s->first_live;
+        look_over(s);
+}
+
+/* Deleting an entry leaves a mark, one an upload: what is before the oldest entry that stays is such marks alone, and no id comes twice. */
+static void trim(struct sweeper *s)
+{
+        if (s->first_live == UINT64_MAX)
+                s->first_live = s->newest + 1;
+        if (!s->whole || s->stopping || s->first_live == s->trimmed ||
+            bus_stream_trim(s->env->bus, "KV_" BUCKET_UPLOADS, s->first_live, on_trimmed, s) != 0)
+                look_over(s);
+}
+
 static void next(struct sweeper *s)
 {
         int r;
@@ -290,9 +325,10 @@ static void next(struct sweeper *s)
                         return;
                 s->stopping = s->stopping || r < 0;
                 s->last = true; /* NATS is away: the next look will do */
+                s->whole = false;
         }
         if (s->last || s->stopping) {
-                look_over(s);
+                trim(s);
                 return;
         }
         drop_found(s);
@@ -307,14 +343,17 @@ static void on_entry(const struct bus_msg *msg, void *userdata)
         Parley__V1__PendingUpload *u;
 
         s->last = msg->pending == 0;
+        s->newest = msg->seq;
         if (msg->deleted || s->n_found == BATCH)
                 return;
         if (record_read_upload(msg->data, msg->len, &u) < 0) {
                 log_warn("an entry of the bucket cannot be read", LOG_S("subject", msg->subject));
+                stays(s, msg->seq);
                 return;
         }
         if (u->expires_at_ms > env_wall_ms()) {
                 s->n_pending++;
+                stays(s, msg->seq);
                 protobuf_c_message_free_unpacked(&u->base, NULL);
                 return;
         }
@@ -355,6 +394,7 @@ static void on_batch(int error, unsigned n, void *userdata)
         struct sweeper *s = userdata;
 
         s->last = s->last || error || n == 0;
+        s->whole = s->last && !error;
         if (s->last && !error)
                 metric_set(&metric_pending, s->n_pending);
         if (ask_history(s) != 0)
@@ -375,6 +415,9 @@ void sweeper_run(struct sweeper *s)
                 return;
         s->last = false;
         s->n_pending = 0;
+        s->first_live = UINT64_MAX;
+        s->newest = 0;
+        s->whole = false;
         if (bus_reader_new(&s->reader, s->env->bus, &options) < 0)
                 s->reader = NULL;
         else

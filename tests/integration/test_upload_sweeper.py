@@ -1,5 +1,6 @@
 """What the sweeper does with uploads whose time is over, when NATS has lost what it had last."""
 
+import asyncio
 import uuid
 
 import pytest
@@ -25,6 +26,11 @@ async def ended(uploads, id):
     record = upload_pb2.PendingUpload.FromString((await uploads.get(id)).value)
     record.expires_at_ms = 1
     await uploads.put(id, record.SerializeToString())
+
+
+def sent(uploader, upload):
+    uploader.sent(upload["put"], b"hello")
+    return upload
 
 
 def gone(stack, id):
@@ -90,3 +96,28 @@ async def test_who_died_before_telling(stack):
         await uploads.put(id, pending.SerializeToString())
         told = upload_pb2.StoredFile.FromString((await sub.next_msg(30)).data)
         assert told == template
+
+
+async def test_marks_of_ended_uploads_do_not_gather(stack):
+    """What is left of uploads in their bucket is those that are not over"""
+    async with Log(stack) as log:
+        async def kept():
+            return (await log.js.stream_info("KV_UPLOADS")).state.messages
+
+        uploads = await log.js.key_value("UPLOADS")
+        with Uploader(stack, "ann") as ann:
+            for _ in range(5):
+                ann.uploaded("general", b"hello")
+            pending = ann.created("general", b"hello")
+            for _ in range(5):
+                ann.uploaded("general", b"hello")
+            deadline = asyncio.get_running_loop().time() + 30
+            while await kept() > 6:  # the pending one, and the marks behind it
+                assert asyncio.get_running_loop().time() < deadline, "the marks before the pending one stay"
+                await asyncio.sleep(0.1)  # the interval of a poll with a deadline
+            assert (await uploads.get(pending["id"])).value
+            assert ann.abort(pending).status_code == 204
+            while await kept():
+                assert asyncio.get_running_loop().time() < deadline, "the other marks stay"
+                await asyncio.sleep(0.1)
+            assert ann.completed(sent(ann, ann.created("general", b"hello")))["state"] == "ready"
