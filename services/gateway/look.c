@@ -84,14 +84,22 @@ static void look_bytes(struct look *l)
         l->bytes = bytes;
 }
 
+/* For a user: he pays for those whom he looks at as if he were the only one */
+static size_t user_price(size_t n_edges, size_t n_focus)
+{
+        return look_price(n_edges, n_focus) + n_edges * (sizeof(struct seen) + IDENT_MAX / 2) +
+               n_focus * sizeof(struct place);
+}
+
 /* What one user's sessions may hold: a part of all, but what one session is allowed to name in any case */
-static bool user_fits(const struct look *l, size_t bytes)
+static bool user_fits(const struct look *l, size_t n_edges, size_t n_focus)
 {
         const struct gateway_config *config = l->session->core->config;
-        size_t share = config->max_watch_bytes / USER_SHARE, one = look_price(config->max_watch, config->max_focus);
+        size_t share = config->max_watch_bytes / USER_SHARE, one = user_price(config->max_watch, config->max_focus);
+        size_t bytes = user_price(n_edges, n_focus);
 
         for (const struct session *s = l->session->user->sessions; s; s = s->user_next)
-                bytes += s->look && s->look != l ? s->look->bytes : 0;
+                bytes += s->look && s->look != l ? user_price(s->look->n_edges, s->look->n_focus) : 0;
         return bytes <= (share > one ? share : one);
 }
 
@@ -101,8 +109,8 @@ static bool look_fits(const struct look *l, size_t n_edges, size_t n_focus)
         const struct core *core = l->session->core;
         size_t bytes = look_price(n_edges, n_focus);
 
-        return bytes <= l->bytes ||
-               (core->looks->bytes - l->bytes + bytes <= core->config->max_watch_bytes && user_fits(l, bytes));
+        return bytes <= l->bytes || (core->looks->bytes - l->bytes + bytes <= core->config->max_watch_bytes &&
+                                     user_fits(l, n_edges, n_focus));
 }
 
 /* --- watched users --- */

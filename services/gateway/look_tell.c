@@ -12,7 +12,15 @@
 /* TELL_MS: between two `presence` of a session. PLACE_MS: between two descriptions of a channel. QUEUE_SHARE: with more than this part of its
  * queue filled a session is told nothing, until that is better. BUDGET: looks that are told in one turn of the loop.
  * DESCRIBE_MS, DESCRIBE_BURST: descriptions of channels to one session in the long run, and at once. */
-enum { TELL_MS = 1000, PLACE_MS = 5000, QUEUE_SHARE = 4, BUDGET = 200, DESCRIBE_MS = 300, DESCRIBE_BURST = 32 };
+enum {
+        TELL_MS = 1000,
+        PLACE_MS = 5000,
+        QUEUE_SHARE = 4,
+        BUDGET = 100,
+        SPREAD = 16,
+        DESCRIBE_MS = 300,
+        DESCRIBE_BURST = 32
+};
 /* With more news a second than CALM they wait: HOLD_MS for each one more, HOLD_MAX_MS at most. It is then about one write in four that is saved
  * when each of 10,000 sessions has news every six seconds; and a storm is still told within 5 s of its end. */
 enum { CALM_PER_S = 250, HOLD_MS = 2, HOLD_MAX_MS = 2000, LOAD_MS = 1000 };
@@ -76,7 +84,8 @@ static void calendar_turn(struct calendar *c, uint64_t now_ms)
                         ring_add(&c->due, item);
                 }
         }
-        c->tick = now;
+        if (c->tick < now) /* longer than a round of the calendar ago */
+                c->tick = now;
 }
 
 /* --- how much there is to tell --- */
@@ -114,7 +123,12 @@ static uint64_t told_next_ms(const struct look *l)
 
 static uint64_t news_due_ms(const struct look *l)
 {
-        uint64_t due_ms = l->news_ms + hold_ms(&looks_of(l)->telling);
+        uint64_t hold = hold_ms(&looks_of(l)->telling), due_ms;
+
+        /* What one message of presence brings is news for many at once. Those who wait are spread over the last quarter, or a message in a
+         * hundred would wait for all of their writes. */
+        hold -= hold / 4 * ((l->session->handle * 0x9E3779B97F4A7C15u >> 32) % SPREAD) / SPREAD;
+        due_ms = l->news_ms + hold;
 
         return due_ms > told_next_ms(l) ? due_ms : told_next_ms(l);
 }
