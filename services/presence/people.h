@@ -82,7 +82,7 @@ int people_set(struct people *p, struct person *who, const Parley__V1__Membershi
 /* Whether a channel is open to everyone; *ret_changed: it was not so before. 0, -ENOMEM */
 int people_set_everyone(struct people *p, const char *channel_id, bool everyone, bool *ret_changed);
 /* Forgets a channel that nobody is in, or has left; not while it is dirty */
-void people_prune(struct people *p, struct place *place);
+void people_prune(struct people *p, struct place *c);
 /* A person is shown, or is not any more: the counts of his channels follow. Calls changed for each channel that is in the table. */
 void people_online(struct people *p, struct person *who, bool online,
                    void (*changed)(struct place *place, void *userdata), void *userdata);

@@ -27,7 +27,7 @@ static struct {
         uint8_t data[BYTES];
         struct under_way queue[WAITING];
         unsigned n_queue, n_writes;
-} bucket;
+} kept;
 
 /* --- in place of the bus --- */
 
@@ -43,62 +43,62 @@ const char *bus_error_text(int error)
         return "it failed";
 }
 
-int bus_kv_put(struct bus *bus, const char *name, const char *key, const void *data, size_t len, uint64_t expected,
+int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void *data, size_t len, uint64_t expected,
                bus_ack_handler handler, void *userdata)
 {
-        struct under_way *u = &bucket.queue[bucket.n_queue++];
+        struct under_way *u = &kept.queue[kept.n_queue++];
 
         (void)bus;
-        assert_string_equal(name, BUCKET_PRESENCE);
+        assert_string_equal(bucket, BUCKET_PRESENCE);
         assert_string_equal(key, "ada");
-        assert_in_range(bucket.n_queue, 1, WAITING);
+        assert_in_range(kept.n_queue, 1, WAITING);
         assert_in_range(len, 0, BYTES);
         *u = (struct under_way){.write = true, .expected = expected, .n = len, .on_ack = handler, .userdata = userdata};
         memcpy(u->data, data, len);
         return 0;
 }
 
-int bus_kv_get(struct bus *bus, const char *name, const char *key, bus_reply_handler handler, void *userdata)
+int bus_kv_get(struct bus *bus, const char *bucket, const char *key, bus_reply_handler handler, void *userdata)
 {
         (void)bus;
-        (void)name;
+        (void)bucket;
         (void)key;
-        assert_in_range(bucket.n_queue, 0, WAITING - 1);
-        bucket.queue[bucket.n_queue++] = (struct under_way){.on_reply = handler, .userdata = userdata};
+        assert_in_range(kept.n_queue, 0, WAITING - 1);
+        kept.queue[kept.n_queue++] = (struct under_way){.on_reply = handler, .userdata = userdata};
         return 0;
 }
 
 static void store(const uint8_t *data, size_t n)
 {
-        memcpy(bucket.data, data, n);
-        bucket.n = n;
-        bucket.revision++;
+        memcpy(kept.data, data, n);
+        kept.n = n;
+        kept.revision++;
 }
 
 static void read_entry(const struct under_way *u)
 {
-        const struct bus_msg msg = {.seq = bucket.revision, .data = bucket.data, .len = bucket.n};
+        const struct bus_msg msg = {.seq = kept.revision, .data = kept.data, .len = kept.n};
 
-        u->on_reply(bucket.revision ? 0 : BUS_E_NOT_FOUND, bucket.revision ? &msg : NULL, u->userdata);
+        u->on_reply(kept.revision ? 0 : BUS_E_NOT_FOUND, kept.revision ? &msg : NULL, u->userdata);
 }
 
 /* Carries out the first of what is under way */
 static bool step(void)
 {
-        struct under_way u = bucket.queue[0];
+        struct under_way u = kept.queue[0];
         struct bus_ack ack;
 
-        if (!bucket.n_queue)
+        if (!kept.n_queue)
                 return false;
-        memmove(bucket.queue, bucket.queue + 1, --bucket.n_queue * sizeof(u));
+        memmove(kept.queue, kept.queue + 1, --kept.n_queue * sizeof(u));
         if (!u.write) {
                 read_entry(&u);
-        } else if (u.expected != BUS_KV_ANY && u.expected != bucket.revision) {
+        } else if (u.expected != BUS_KV_ANY && u.expected != kept.revision) {
                 u.on_ack(BUS_E_CONFLICT, NULL, "wrong last sequence", u.userdata);
         } else {
                 store(u.data, u.n);
-                bucket.n_writes++;
-                ack = (struct bus_ack){.seq = bucket.revision};
+                kept.n_writes++;
+                ack = (struct bus_ack){.seq = kept.revision};
                 u.on_ack(0, &ack, NULL, u.userdata);
         }
         return true;
@@ -118,7 +118,7 @@ static void before(void *userdata)
 static int setup(void **state)
 {
         (void)state;
-        memset(&bucket, 0, sizeof(bucket));
+        memset(&kept, 0, sizeof(kept));
         world_init(&world);
         voice = (struct voice){.options = {.roster = world.roster, .before = before}, .leader = {.leading = true}};
         buf_init(&voice.bytes, VOICE_MESSAGE_MAX);
@@ -167,10 +167,10 @@ static void other_writes(const char *text)
 /* The mirror brings what is in the bucket */
 static void mirror(void)
 {
-        Parley__V1__PresenceRecord *record = parley__v1__presence_record__unpack(NULL, bucket.n, bucket.data);
+        Parley__V1__PresenceRecord *record = parley__v1__presence_record__unpack(NULL, kept.n, kept.data);
 
         assert_non_null(record);
-        assert_int_equal(roster_record(world.roster, "ada", record, bucket.revision), 0);
+        assert_int_equal(roster_record(world.roster, "ada", record, kept.revision), 0);
         parley__v1__presence_record__free_unpacked(record, NULL);
 }
 
@@ -182,7 +182,7 @@ static void check(const char *text, bool last_seen)
         while (step())
                 ;
         ada = world_person(&world, "ada");
-        record = parley__v1__presence_record__unpack(NULL, bucket.n, bucket.data);
+        record = parley__v1__presence_record__unpack(NULL, kept.n, kept.data);
         assert_non_null(record);
         assert_string_equal(record->status->text, text);
         assert_int_equal(record->last_seen_at != NULL, last_seen);
@@ -209,7 +209,7 @@ static void test_status(void **state)
         assert_int_equal(last_code, PARLEY_OK);
         say("second");
         check("second", false);
-        assert_int_equal(bucket.n_writes, 2);
+        assert_int_equal(kept.n_writes, 2);
         come_and_go();
         voice_store_some(&voice);
         check("second", true);
@@ -272,7 +272,7 @@ static void test_two_at_once(void **state)
         say("one");
         say("two");
         check("two", false);
-        assert_int_equal(bucket.n_writes, 2);
+        assert_int_equal(kept.n_writes, 2);
 }
 
 /* The bucket was lost, and is another one */
@@ -281,8 +281,8 @@ static void test_bucket_made_anew(void **state)
         (void)state;
         for (unsigned i = 0; i < 5; i++)
                 say("before"), check("before", false);
-        bucket.revision = 0;
-        bucket.n = 0;
+        kept.revision = 0;
+        kept.n = 0;
         say("after");
         check("after", false);
         assert_int_equal(last_code, PARLEY_OK);
