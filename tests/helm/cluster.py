@@ -102,6 +102,13 @@ class Release:
     def wait_ready(self, timeout=240):
         wait_until(lambda: self.ready("gateway", "history", "presence", "upload", "web", "nats", "postgresql"), timeout, "all pods are ready", 1)
 
+    def wait_gone(self, component, timeout=120):
+        """Until those that were told to end have ended: helm does not wait for them"""
+        def going():
+            return [p for p in self.get("pods", f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}")
+                    if "deletionTimestamp" in p["metadata"]]
+        wait_until(lambda: not going(), timeout, f"the old pods of {component} have ended", 1)
+
     @contextlib.contextmanager
     def forward(self, target, port):
         """The address at which a port of a pod or Service is reached from here"""

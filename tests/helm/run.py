@@ -140,6 +140,7 @@ def step_scale(r):
             raise Failed(f"the Ingress leads to {empty}, which have no pods")
         r.upgrade(r.tag)
         wait_until(lambda: len(r.pods("gateway")) == 2, 60, "two gateways are left", 1)
+        r.wait_gone("gateway")
         result = load.stop()
     return f"2, 3 and 2 gateways, Ingress to {len(behind)} Services; {judged(result, 'scale')}"
 
@@ -156,8 +157,11 @@ def step_upgrade(r):
     load_images([*images, f"{r.prefix}-check:{changed}"])
     with Load(r) as load:
         r.upgrade(changed)
+        r.wait_gone("gateway")
         result = load.stop()
     text = judged(result, "upgrade")
+    if len(result["back"]) < result["clients"]:
+        raise Failed(f"both gateways were replaced, and {len(result['back'])} of {result['clients']} clients came back")
     running = {p["spec"]["containers"][0]["image"] for p in r.pods("gateway")}
     if running != {f"{r.prefix}-gateway:{changed}"}:
         raise Failed(f"the gateways run {running}")
@@ -172,6 +176,7 @@ def step_upgrade(r):
 def step_rollback(r):
     with Load(r) as load:
         r.helm("rollback", "--wait", "--timeout", "420s")
+        r.wait_gone("gateway")
         result = load.stop()
     running = {p["spec"]["containers"][0]["image"] for p in r.pods("gateway")}
     if running != {f"{r.prefix}-gateway:{r.tag}"}:
