@@ -60,6 +60,7 @@ struct releases {
         uint64_t count_ms; /* when it is counted again */
         size_t n_asked;    /* for these */
         char asked[AT_ONCE][UUID_LEN + 1];
+        uint64_t checked_ms; /* wall clock: messages from before it are in the database */
         void (*stop_done)(void *userdata);
         void *stop_userdata;
 };
@@ -191,6 +192,7 @@ static void on_loaded(int error, const struct pg_results *results, void *userdat
         int e = -1;
 
         request.file_ids = ids;
+        request.checked_at_ms = r->checked_ms;
         r->n_asked = 0;
         for (unsigned i = 0; error == 0 && i < pg_rows(results, 0); i++) {
                 const char *id = pg_text(results, 0, i, 0);
@@ -231,6 +233,7 @@ static void on_due(int error, const struct pg_results *results, void *userdata)
                 metric_set(&metric_releases_waiting, (double)pg_i64(results, 1, 0, 0));
                 metric_set(&metric_releases_age, (double)pg_i64(results, 1, 0, 1));
         }
+        r->checked_ms = (uint64_t)env_now_ns() / 1000000;
         if (error || !pg_bool(results, 0, 0, 0) || heads_wait_ingested(r->env, WAIT_MS, on_ingested, r) != 0)
                 over(r);
 }

@@ -21,6 +21,7 @@
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "upload/carried.h"
+#include "upload/hold_core.h"
 #include "upload/objects.h"
 #include "upload/reconcile_mend.h"
 #include "upload/records.h"
@@ -257,13 +258,13 @@ static void take_file(struct reconcile_run *run, const char *id, const struct bu
         uint64_t until = f->created_at_ms + age_ms(run);
         bool removing = f->state == PARLEY__V1__FILE_STATE__removing;
         struct objects o;
-        unsigned flags = 0;
+        unsigned flags = f->attachment->thumbnail ? HAS_THUMBNAIL : 0;
         int r;
 
         objects_of_file(f, &o);
-        flags |= f->attachment->thumbnail ? HAS_THUMBNAIL : 0;
         flags |= until < run->now_ms && !removing ? OLD : 0;
-        flags |= until + run->env->config->descriptor_ttl_s * 1000 < run->now_ms && !removing ? UNSENDABLE : 0;
+        until = hold_latest(f->descriptor_until_ms, until, run->env->config->descriptor_ttl_s);
+        flags |= until < run->now_ms && !removing ? UNSENDABLE : 0;
         r = findings_add_file(run->findings, id, flags, f->user_id, objects_bytes(&o), !removing);
         if (r != 0)
                 lacks(run, r > 0 ? "there are more files or users than are compared" : "not every record was read", r);
@@ -271,7 +272,7 @@ static void take_file(struct reconcile_run *run, const char *id, const struct bu
                 findings_note(run->findings, FINDING_CHECKING_TOO_LONG, id);
                 mend_tell_again(&run->mend, id, msg);
         }
-        if (removing && until < run->now_ms) {
+        if (removing && f->created_at_ms + age_ms(run) < run->now_ms) {
                 findings_note(run->findings, FINDING_REMOVING_TOO_LONG, id);
                 mend_remove(&run->mend, id);
         }

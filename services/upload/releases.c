@@ -28,8 +28,9 @@ struct request {
         struct releases *releases;
         char reply[SUBJECT_MAX];
         Parley__V1__ReleaseFilesRequest *files;
-        size_t at, n_gone;
+        size_t at, n_gone, n_held;
         char *gone[FILES_MAX];
+        Parley__V1__HeldFile held[FILES_MAX], *held_all[FILES_MAX];
 };
 
 static void next(struct request *q);
@@ -46,6 +47,8 @@ static void answer(struct request *q, const char *code, const char *text)
         response.error = code ? &error : NULL;
         response.file_ids = q->gone;
         response.n_file_ids = q->n_gone;
+        response.held = q->held_all;
+        response.n_held = q->n_held;
         if (wire_proto_encode(&response.base, &bytes) != 0 ||
             bus_publish(env->bus, q->reply, bytes.len ? bytes.data : (const void *)"", bytes.len, NULL) != 0)
                 log_warn("a request to remove files could not be answered", LOG_S("reply", q->reply));
@@ -57,13 +60,26 @@ static void answer(struct request *q, const char *code, const char *text)
         env_end(env);
 }
 
-static void on_removed(int error, const char *what, void *userdata)
+static void add_held(struct request *q, uint64_t until_ms)
+{
+        Parley__V1__HeldFile *h = &q->held[q->n_held];
+
+        parley__v1__held_file__init(h);
+        h->file_id = q->files->file_ids[q->at];
+        h->until_ms = until_ms;
+        q->held_all[q->n_held++] = h;
+        metric_add(&metric_file_holds, 1);
+}
+
+static void on_released(int error, const char *what, uint64_t held_until_ms, void *userdata)
 {
         struct request *q = userdata;
 
         if (error) {
                 log_warn("a file of a deleted message could not be removed", LOG_S("file", q->files->file_ids[q->at]),
                          LOG_S("what", what), LOG_I("error", error));
+        } else if (held_until_ms) {
+                add_held(q, held_until_ms);
         } else {
                 metric_add(&metric_file_releases, 1);
                 q->gone[q->n_gone++] = q->files->file_ids[q->at];
@@ -76,7 +92,8 @@ static void next(struct request *q)
 {
         if (q->at == q->files->n_file_ids)
                 answer(q, NULL, NULL);
-        else if (removal_run(q->releases->env, q->files->file_ids[q->at], on_removed, q) != 0)
+        else if (removal_release(q->releases->env, q->files->file_ids[q->at], q->files->checked_at_ms, on_released,
+                                 q) != 0)
                 answer(q, parley_code_text(PARLEY_UNAVAILABLE), "the files cannot be removed now");
 }
 

@@ -13,6 +13,7 @@
 #include "base/failpoint.h"
 #include "base/ident.h"
 #include "bus/bus.h"
+#include "upload/hold_core.h"
 #include "upload/objects.h"
 #include "upload/quota.h"
 #include "upload/records.h"
@@ -25,7 +26,9 @@ struct removal {
         Parley__V1__StoredFile *file;
         uint64_t revision;
         unsigned tries;
+        uint64_t as_of_ms, held_until_ms;
         removal_handler handler;
+        release_handler released; /* instead: what may still be sent is kept */
         void *userdata;
 };
 
@@ -35,7 +38,10 @@ static void end(struct removal *m, int error, const char *what)
 {
         struct env *env = m->env;
 
-        m->handler(error, what, m->userdata);
+        if (m->released)
+                m->released(error, what, error ? 0 : m->held_until_ms, m->userdata);
+        else
+                m->handler(error, what, m->userdata);
         if (m->file)
                 protobuf_c_message_free_unpacked(&m->file->base, NULL);
         free(m);
@@ -109,6 +115,42 @@ static void remove_unrecorded(struct removal *m)
         objects_run(m->env, &o, m->env->store->ops->remove, on_nothing_left, m);
 }
 
+static void on_held(int error, void *userdata)
+{
+        struct removal *m = userdata;
+        int r = error;
+
+        if (error == BUS_E_CONFLICT && m->tries < TRIES_MAX) {
+                m->held_until_ms = 0;
+                r = look(m);
+                if (r == 0)
+                        return;
+        }
+        end(m, r, "NATS");
+}
+
+/* Whether descriptors of it may still be sent. Of a record from before there was a time in it that is not known: then for a whole one more. */
+static bool sendable(struct removal *m)
+{
+        uint64_t ttl_s = m->env->config->descriptor_ttl_s;
+
+        if (!m->file->descriptor_until_ms)
+                m->file->descriptor_until_ms = hold_first(env_wall_ms(), ttl_s);
+        m->held_until_ms = hold_end(m->file->descriptor_until_ms, ttl_s);
+        if (m->held_until_ms > m->as_of_ms)
+                return true;
+        m->held_until_ms = 0;
+        return false;
+}
+
+/* Written also where it was released before: whoever restores it by an older answer of history finds another revision. */
+static int hold(struct removal *m)
+{
+        m->tries++;
+        m->file->released_at_ms = env_wall_ms();
+        return record_put_file(m->env, m->file, m->revision, on_held, m);
+}
+
 static void on_file(int error, ProtobufCMessage *message, uint64_t revision, void *userdata)
 {
         struct removal *m = userdata;
@@ -126,6 +168,8 @@ static void on_file(int error, ProtobufCMessage *message, uint64_t revision, voi
         } else if (m->file->state == PARLEY__V1__FILE_STATE__removing) {
                 objects_of_file(m->file, &o);
                 objects_run(m->env, &o, m->env->store->ops->remove, on_removed, m);
+        } else if (m->released && sendable(m)) {
+                r = hold(m);
         } else {
                 m->tries++;
                 m->file->state = PARLEY__V1__FILE_STATE__removing;
@@ -140,21 +184,41 @@ static int look(struct removal *m)
         return record_get_file(m->env, m->id, on_file, m);
 }
 
-int removal_run(struct env *env, const char *id, removal_handler handler, void *userdata)
+static int start(struct removal *m, const char *id)
 {
-        struct removal *m = calloc(1, sizeof(*m));
-        int r = -ENOMEM;
+        int r;
 
-        if (m) {
-                m->env = env;
-                m->handler = handler;
-                m->userdata = userdata;
-                memcpy(m->id, id, UUID_LEN);
-                r = look(m);
-        }
+        memcpy(m->id, id, UUID_LEN);
+        r = look(m);
         if (r == 0)
-                env_begin(env);
+                env_begin(m->env);
         else
                 free(m);
         return r;
+}
+
+int removal_run(struct env *env, const char *id, removal_handler handler, void *userdata)
+{
+        struct removal *m = calloc(1, sizeof(*m));
+
+        if (!m)
+                return -ENOMEM;
+        m->env = env;
+        m->handler = handler;
+        m->userdata = userdata;
+        return start(m, id);
+}
+
+int removal_release(struct env *env, const char *id, uint64_t checked_at_ms, release_handler handler, void *userdata)
+{
+        struct removal *m = calloc(1, sizeof(*m));
+        uint64_t now_ms = env_wall_ms();
+
+        if (!m)
+                return -ENOMEM;
+        m->env = env;
+        m->as_of_ms = checked_at_ms && checked_at_ms < now_ms ? checked_at_ms : now_ms;
+        m->released = handler;
+        m->userdata = userdata;
+        return start(m, id);
 }

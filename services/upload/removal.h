@@ -9,3 +9,9 @@
 typedef void (*removal_handler)(int error, const char *what, void *userdata);
 /* 0: handler is called later; or BUS_E_* and negative errno. id: of a file; copied */
 int removal_run(struct env *env, const char *id, removal_handler handler, void *userdata);
+
+/* held_until_ms: 0, or not gone: descriptors may be sent until then, unix */
+typedef void (*release_handler)(int error, const char *what, uint64_t held_until_ms, void *userdata);
+/* The same of a file that no message carried at checked_at_ms (0: now). While descriptors of it may still be sent its bytes stay, and its record says that it
+ * is released: it is read only where history says that a message carries it again. */
+int removal_release(struct env *env, const char *id, uint64_t checked_at_ms, release_handler handler, void *userdata);

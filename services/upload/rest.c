@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/attachment.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "bus/bus.h"
@@ -330,27 +329,4 @@ void rest_file(struct rest_call *c, rest_then then, rest_then absent)
                 free(g);
                 rest_unavailable(c, "NATS", r);
         }
-}
-
-void rest_descriptor(struct rest_call *c, unsigned status, const char *channel_id)
-{
-        const struct upload_config *config = c->rest->env->config;
-        Parley__V1__FileDescriptor answer = PARLEY__V1__FILE_DESCRIPTOR__INIT;
-        Google__Protobuf__Timestamp expires = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-        char token[ATTACHMENT_TOKEN_MAX + 1];
-        const struct attachment_terms terms = {.user_id = c->claims.user_id,
-                                               .channel_id = channel_id,
-                                               .expires_at_s = env_wall_s() + (int64_t)config->descriptor_ttl_s};
-
-        if (attachment_sign(config->secret, c->file->attachment, &terms, token) < 0) {
-                rest_problem(c, PARLEY_INTERNAL, "the descriptor cannot be written");
-                return;
-        }
-        expires.seconds = terms.expires_at_s;
-        answer.attachment = c->file->attachment;
-        answer.descriptor = token;
-        answer.channel_id = (char *)channel_id;
-        answer.expires_at = &expires;
-        answer.state = c->file->state;
-        rest_json(c, status, &answer.base);
 }

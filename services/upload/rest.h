@@ -57,7 +57,8 @@ struct rest_call {
         bool expected;                          /* of the quota */
         bool removing_too;                      /* rest_file: also a file that is being removed */
         struct undone undone;
-        void (*barred)(struct rest_call *c); /* of rest_bar */
+        void (*carried_then)(struct rest_call *c); /* of rest_carried */
+        void (*barred)(struct rest_call *c);       /* of rest_bar */
         void (*is_file)(struct rest_call *c);
 };
 typedef void (*rest_then)(struct rest_call *c);
@@ -104,8 +105,10 @@ void rest_answer_again(struct rest_call *c);
 void rest_store_failed(struct rest_call *c, int error);
 /* The address of an object of c->file, by its name in the store */
 void rest_redirect(struct rest_call *c, const char *name, const char *type);
-/* A descriptor of c->file for the caller in this channel */
-void rest_descriptor(struct rest_call *c, unsigned status, const char *channel_id);
+/* Goes on where c->file is not released; or once its record says so again, because a message carries it; or answers */
+void rest_carried(struct rest_call *c, rest_then then);
+/* Answers with a descriptor of c->file for the caller in c->channel_id */
+void rest_descriptor(struct rest_call *c);
 
 /* The handlers */
 void rest_create(struct http_request *rq, void *userdata);

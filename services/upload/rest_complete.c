@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
+#include "upload/hold_core.h"
 #include "upload/image.h"
 #include "upload/objects.h"
 #include "upload/plan.h"
@@ -147,7 +148,7 @@ static void on_upload_deleted(int error, void *userdata)
                 return;
         }
         metric_add(&metric_completed, 1);
-        rest_descriptor(c, 200, c->upload->channel_id);
+        rest_descriptor(c);
 }
 
 static void on_forgotten(int error, void *userdata)
@@ -301,6 +302,7 @@ static int describe(struct rest_call *c, const char *type, const struct store_re
         f->user_id = strdup(c->claims.user_id);
         f->channel_ids = calloc(1, sizeof(*f->channel_ids));
         f->created_at_ms = env_wall_ms();
+        f->descriptor_until_ms = hold_first(f->created_at_ms, c->rest->env->config->descriptor_ttl_s);
         f->state = c->rest->env->config->require_scan ? PARLEY__V1__FILE_STATE__checking
                                                       : PARLEY__V1__FILE_STATE__ready;
         if (!f->channel_ids || !a || !a->id || !a->name || !a->content_type || !a->sha256 || !a->blurhash ||
@@ -340,7 +342,7 @@ void rest_answer_again(struct rest_call *c)
         if (c->file->state == PARLEY__V1__FILE_STATE__quarantined)
                 rest_problem(c, PARLEY_NOT_FOUND, "the file is quarantined: nobody may read it");
         else if (strcmp(c->file->user_id, c->claims.user_id) == 0)
-                rest_descriptor(c, 200, c->file->channel_ids[0]);
+                rest_descriptor(c);
         else
                 rest_problem(c, PARLEY_NOT_FOUND, "there is no such upload of yours, or its time is over");
 }

@@ -7,6 +7,7 @@
 #include "bus/bus.h"
 #include "upload/access.h"
 #include "upload/disposition.h"
+#include "upload/hold_core.h"
 #include "upload/plan.h"
 #include "upload/records.h"
 #include "upload/removal.h"
@@ -95,6 +96,11 @@ static void if_not_held(struct rest_call *c)
         }
 }
 
+static void if_carried(struct rest_call *c)
+{
+        rest_carried(c, if_not_held);
+}
+
 static void get(struct http_request *rq, void *userdata, rest_then then)
 {
         struct rest_call *c = rest_begin(rq, userdata);
@@ -102,7 +108,7 @@ static void get(struct http_request *rq, void *userdata, rest_then then)
         if (!c)
                 return;
         c->held_then = then;
-        c->then = if_not_held;
+        c->then = if_carried;
         rest_file(c, look, NULL);
 }
 
@@ -118,17 +124,12 @@ void rest_get_thumbnail(struct http_request *rq, void *userdata)
 
 /* --- for another channel: who may read it here, and send there --- */
 
-static void described(struct rest_call *c)
-{
-        rest_descriptor(c, 200, c->channel_id);
-}
-
 static void on_recorded(int error, void *userdata)
 {
         struct rest_call *c = userdata;
 
         if (error == 0)
-                described(c);
+                rest_descriptor(c);
         else if (error == BUS_E_CONFLICT && ++c->tries < TRIES_MAX)
                 rest_file(c, look, NULL);
         else
@@ -138,6 +139,7 @@ static void on_recorded(int error, void *userdata)
 static int add_channel(struct rest_call *c)
 {
         Parley__V1__StoredFile *f = c->file;
+        uint64_t ttl_s = c->rest->env->config->descriptor_ttl_s;
         char **all = realloc(f->channel_ids, (f->n_channel_ids + 1) * sizeof(*all));
 
         if (!all)
@@ -147,6 +149,8 @@ static int add_channel(struct rest_call *c)
         if (!all[f->n_channel_ids])
                 return -ENOMEM;
         f->n_channel_ids++;
+        if (!hold_descriptor_end(f->descriptor_until_ms, env_wall_ms(), ttl_s)) /* with the same write */
+                f->descriptor_until_ms = hold_extended(env_wall_ms(), ttl_s);
         return record_put_file(c->rest->env, f, c->revision, on_recorded, c);
 }
 
@@ -156,7 +160,7 @@ static void add(struct rest_call *c)
 
         for (size_t i = 0; i < c->file->n_channel_ids; i++) {
                 if (strcmp(c->file->channel_ids[i], c->channel_id) == 0) {
-                        described(c);
+                        rest_descriptor(c);
                         return;
                 }
         }
@@ -169,13 +173,18 @@ static void add(struct rest_call *c)
                 rest_unavailable(c, "NATS", r);
 }
 
+static void add_if_carried(struct rest_call *c)
+{
+        rest_carried(c, add);
+}
+
 static void may_send(struct rest_call *c)
 {
         if (c->file->state == PARLEY__V1__FILE_STATE__quarantined) {
                 rest_problem(c, PARLEY_NOT_FOUND, "the file is quarantined: nobody may read it");
                 return;
         }
-        rest_access(c, POLICY_SEND, add);
+        rest_access(c, POLICY_SEND, add_if_carried);
 }
 
 void rest_describe(struct http_request *rq, void *userdata)

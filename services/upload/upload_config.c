@@ -82,7 +82,7 @@ const struct config_item upload_config_items[] = {
         NUMBER("PARLEY_UPLOAD_DOWNLOAD_TTL_S", download_ttl_s, "60", 1, 60, "s",
                "How long a signed address for reading is valid: for so long a removed member may go on reading."),
         NUMBER("PARLEY_UPLOAD_DESCRIPTOR_TTL_S", descriptor_ttl_s, "86400", 1, 2592000, "s",
-               "How long a descriptor of a file may be sent in a message."),
+               "How long a descriptor of a file may be sent in a message. For so long after the last one was given the bytes of a file stay, whose message was deleted."),
         NUMBER("PARLEY_UPLOAD_MAX_TRANSFERS", max_transfers, "64", 1, 4096, "bodies",
                "Bodies that the local store takes in at a time, each with 256 KiB of memory; further ones are answered 503."),
         NUMBER("PARLEY_UPLOAD_SWEEP_S", sweep_s, "60", 1, 86400, "s", "How often uploads that are over are looked for."),

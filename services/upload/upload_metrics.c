@@ -36,6 +36,8 @@ struct metric metric_swept = COUNTER("parley_upload_swept_total", "Uploads that 
 struct metric metric_quarantined = COUNTER("parley_upload_quarantined_total", "Files that were quarantined.");
 struct metric metric_file_releases = COUNTER("parley_upload_files_of_deleted_messages_total",
                                              "Files that were removed because no message carries them any more.");
+struct metric metric_file_holds = COUNTER("parley_upload_files_held_total",
+                                          "Times that such a file was kept, because descriptors may still be sent.");
 struct metric metric_released = COUNTER("parley_upload_released_total",
                                         "Files that were released: found clean, or after a quarantine.");
 struct metric metric_transfers = GAUGE("parley_upload_transfers", "Bodies that the local store is taking in.");
@@ -67,10 +69,10 @@ struct metric_histogram metric_http_seconds = {
 void upload_metrics_register(void)
 {
         struct metric *const all[] = {
-                &metric_begun,      &metric_pending,       &metric_completed,  &metric_rejected,  &metric_quarantined,
-                &metric_released,   &metric_file_releases, &metric_swept,      &metric_transfers, &metric_received,
-                &metric_turn_max,   &metric_s3[0],         &metric_s3[1],      &metric_s3[2],     &metric_s3_running,
-                &metric_s3_waiting, &metric_s3_full,       &metric_compared_at};
+                &metric_begun,      &metric_pending,       &metric_completed,   &metric_rejected,  &metric_quarantined,
+                &metric_released,   &metric_file_releases, &metric_swept,       &metric_transfers, &metric_received,
+                &metric_turn_max,   &metric_s3[0],         &metric_s3[1],       &metric_s3[2],     &metric_s3_running,
+                &metric_s3_waiting, &metric_s3_full,       &metric_compared_at, &metric_file_holds};
 
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
                 metric_register(all[i]);

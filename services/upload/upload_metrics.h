@@ -5,7 +5,7 @@
 #include "upload/reconcile_core.h"
 
 extern struct metric metric_http[6], metric_begun, metric_pending, metric_swept, metric_completed, metric_rejected,
-        metric_quarantined, metric_released, metric_file_releases, metric_transfers, metric_received;
+        metric_quarantined, metric_released, metric_file_releases, metric_file_holds, metric_transfers, metric_received;
 extern struct metric_histogram metric_http_seconds;
 extern struct metric metric_turn_max;
 /* answered, refused, failed */

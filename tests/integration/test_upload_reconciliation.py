@@ -110,7 +110,7 @@ async def test_everything_that_came_apart_is_found(stack):
         descriptors_over = int((time.time() - 2 * 86400) * 1000)
         await w.files.delete(f"file.{await plant('object_without_record', False)}")
         w.object(await plant("record_without_object", False)).unlink()
-        await w.put(await plant("record_without_message", False), created_at_ms=descriptors_over)
+        await w.put(await plant("record_without_message", False), created_at_ms=descriptors_over, descriptor_until_ms=descriptors_over)
         id = await plant("message_without_record", True)
         await w.files.delete(f"file.{id}")
         w.object(id).unlink()
