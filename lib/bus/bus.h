@@ -161,7 +161,7 @@ int bus_stream_last(struct bus *bus, const char *stream, const char *subject, bu
  * answered: BUS_E_TIMEOUT. */
 int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direct, bus_reply_handler handler,
                    void *userdata);
-/* The first message of a subject at or above min_seq (direct) */
+/* The first message of a subject at or above min_seq, from the leader: another copy may lack some. BUS_E_NOT_FOUND: none. */
 int bus_stream_next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq,
                     bus_reply_handler handler, void *userdata);
 typedef void (*bus_done_handler)(int error, const char *text, void *userdata);
@@ -190,6 +190,8 @@ struct bus_reader_options {
         bool last_per_subject; /* buckets: begin with the newest of each key (start_seq is ignored), in the order of their sequences; the one with
                                     * pending 0 is the last of those that were there. An empty bucket ends the first batch at once. After a break
                                     * all is given again: the bucket may be another one by then. */
+        bool whole; /* all of a stream, without filter: what a consumer leaves out, and whether more is there when nothing comes, is asked of the
+                     * stream's leader before anything behind it is given. A hole in a copy of the stream is no hole here. */
         bus_handler handler;
         void (*batch_end)(int error, unsigned n, void *userdata);
         void *userdata;

@@ -70,6 +70,7 @@ void bus_metrics_connected(void);
 void bus_metrics_disconnected(void);
 void bus_metrics_loss(void);
 void bus_metrics_timeouts(unsigned n);
+void bus_metrics_hole(void);
 
 /* request.c */
 struct request {
@@ -91,6 +92,10 @@ void request_on_refused(void *userdata);
 int request_status(const struct bus_msg *msg, const struct conn_extra *extra);
 /* A publish to a stream with any headers; trace_id and msg_id may be NULL */
 int request_ack(struct bus *bus, const struct request *r, bus_ack_handler handler, void *userdata);
+
+/* stream_get.c: the first message at or above min_seq, from the leader. *ret: to end it sooner */
+int stream_first(struct bus *bus, const char *stream, uint64_t min_seq, bus_reply_handler handler, void *userdata,
+                 struct pending **ret);
 
 /* reader.c */
 void readers_connected(struct bus *bus);

@@ -15,6 +15,11 @@ static struct metric timeouts = {.name = "parley_nats_timeouts_total",
                                  .help = "Requests and publications that NATS did not answer in time.",
                                  .type = METRIC_COUNTER};
 
+static struct metric holes = {
+        .name = "parley_nats_holes_total",
+        .help = "Messages of the log that the copy which was read lacked and its leader had; they were taken from there.",
+        .type = METRIC_COUNTER};
+
 void bus_metrics_register(void)
 {
         metric_register(&connected);
@@ -22,6 +27,7 @@ void bus_metrics_register(void)
         metric_register(&disconnects);
         metric_register(&losses);
         metric_register(&timeouts);
+        metric_register(&holes);
 }
 
 void bus_metrics_connected(void)
@@ -44,4 +50,9 @@ void bus_metrics_loss(void)
 void bus_metrics_timeouts(unsigned n)
 {
         metric_add(&timeouts, n);
+}
+
+void bus_metrics_hole(void)
+{
+        metric_add(&holes, 1);
 }

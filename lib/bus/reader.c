@@ -53,14 +53,15 @@ static size_t string_size(const char *s)
         return s != NULL ? strlen(s) + 1 : 0;
 }
 
-static int hold(struct bus_reader *r, const struct bus_msg *msg)
+static struct held *held_new(const struct bus_msg *msg)
 {
         struct held *h = malloc(sizeof(*h) + msg->len + string_size(msg->subject) + string_size(msg->trace_id) +
                                 string_size(msg->msg_id));
 
         if (h == NULL)
-                return -ENOMEM;
+                return NULL;
         h->next = NULL;
+        h->hole_from = 0;
         h->msg = *msg;
         char *cursor = (char *)(h + 1);
         h->msg.data = memcpy(cursor, msg->data, msg->len);
@@ -68,16 +69,43 @@ static int hold(struct bus_reader *r, const struct bus_msg *msg)
         h->msg.subject = keep_string(&cursor, msg->subject);
         h->msg.trace_id = keep_string(&cursor, msg->trace_id);
         h->msg.msg_id = keep_string(&cursor, msg->msg_id);
+        return h;
+}
+
+static int hold(struct bus_reader *r, const struct bus_msg *msg, uint64_t hole_from)
+{
+        struct held *h = held_new(msg);
+
+        if (h == NULL)
+                return -ENOMEM;
+        h->hole_from = hole_from;
         *r->held_end = h;
         r->held_end = &h->next;
+        r->n_held++;
+        if (hole_from > 0 && r->active && r->held == h)
+                reader_ask_hole(r);
+        return 0;
+}
+
+int reader_hold_first(struct bus_reader *r, const struct bus_msg *msg)
+{
+        struct held *h = held_new(msg);
+
+        if (h == NULL)
+                return -ENOMEM;
+        h->msg.pending = r->held->msg.pending + 1;
+        h->next = r->held;
+        r->held = h;
         r->n_held++;
         return 0;
 }
 
-int reader_take(struct bus_reader *r, const struct bus_msg *msg)
+int reader_take(struct bus_reader *r, const struct bus_msg *msg, uint64_t before)
 {
-        if (!r->active || r->held != NULL) /* never past one that waits */
-                return hold(r, msg);
+        uint64_t hole_from = r->options.whole && msg->seq > before + 1 ? before + 1 : 0;
+
+        if (!r->active || r->held != NULL || hole_from > 0) /* never past one that waits */
+                return hold(r, msg, hole_from);
         give(r, msg);
         return 0;
 }
@@ -101,6 +129,35 @@ static int reader_quiet_error(const struct bus_reader *r)
         return r->waiting > 0 ? BUS_E_TIMEOUT : 0;
 }
 
+/* One batch at most: batch_end may begin the next one, which comes here again */
+static void give_held(struct bus_reader *r)
+{
+        for (unsigned n = r->n_held; n > 0 && r->active && !r->freed && r->held != NULL; n--) {
+                if (r->held->hole_from > 0) {
+                        reader_ask_hole(r);
+                        break;
+                }
+                struct held *h = pop_held(r);
+
+                give(r, &h->msg);
+                free(h);
+                if (r->n == 0)
+                        break;
+        }
+        if (!r->freed)
+                reader_fetch(r);
+}
+
+static void time_over(struct bus_reader *r)
+{
+        int error = r->n > 0 ? 0 : reader_quiet_error(r);
+
+        if (r->options.whole && r->n == 0 && error == 0)
+                reader_ask_end(r);
+        else
+                reader_end_batch(r, error);
+}
+
 /* The held messages begin the batch; otherwise its time is over */
 void reader_on_timer(uv_timer_t *timer)
 {
@@ -113,19 +170,9 @@ void reader_on_timer(uv_timer_t *timer)
         } else if (r->pausing) {
                 reader_wait(r);
         } else if (r->held == NULL || r->n > 0) {
-                reader_end_batch(r, r->n > 0 ? 0 : reader_quiet_error(r));
+                time_over(r);
         } else {
-                /* One batch at most: batch_end may begin the next one, which comes here again */
-                for (unsigned n = r->n_held; n > 0 && r->active && !r->freed && r->held != NULL; n--) {
-                        struct held *h = pop_held(r);
-
-                        give(r, &h->msg);
-                        free(h);
-                        if (r->n == 0)
-                                break;
-                }
-                if (!r->freed)
-                        reader_fetch(r);
+                give_held(r);
         }
         if (r->bus->options.turn_end != NULL && !r->bus->closing)
                 r->bus->options.turn_end(r->bus->options.userdata);

@@ -33,7 +33,10 @@ void reader_reset(struct bus_reader *r)
                 snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.DELETE.%s.%s", r->stream, r->name);
                 bus_publish(r->bus, subject, "", 0, NULL);
         }
-        struct pending **all[] = {&r->create, &r->consumer, &r->pull};
+        struct pending **all[] = {&r->create, &r->consumer, &r->pull, &r->question};
+
+        if (r->question != NULL && r->active)
+                uv_timer_start(&r->timer, reader_on_timer, RETRY_MS, 0);
         for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
                 if (*all[i] != NULL)
                         pending_end(*all[i]);
@@ -90,7 +93,7 @@ static void on_message(struct pending *p, int error, const struct bus_msg *msg, 
                 uint64_t before = r->position;
                 r->position = d.seq;
                 r->oversized = false;
-                if (reader_take(r, &given) < 0) {
+                if (reader_take(r, &given, before) < 0) {
                         r->position = before; /* without memory: read it again */
                         start_again(r);
                         return;

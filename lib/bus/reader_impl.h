@@ -5,6 +5,7 @@
 
 struct held {
         struct held *next;
+        uint64_t hole_from; /* nothing came of what is from here up to this one, and the leader has not said why; 0: all is clear */
         struct bus_msg msg; /* points behind this */
 };
 
@@ -30,6 +31,7 @@ struct bus_reader {
         bool oversized;    /* the next message alone is above batch_bytes */
         unsigned failures; /* consumers in a row that gave nothing */
         uv_timer_t retry;
+        struct pending *question; /* what is next, to the leader: reader_whole.c */
 
         /* batches: reader.c */
         bool active;    /* a batch is being filled */
@@ -44,8 +46,10 @@ struct bus_reader {
 };
 
 /* reader.c */
-/* Gives it to the handler, or holds it. 0 or -ENOMEM. */
-int reader_take(struct bus_reader *r, const struct bus_msg *msg);
+/* Gives it to the handler, or holds it. before: the sequence of the one before it. 0 or -ENOMEM. */
+int reader_take(struct bus_reader *r, const struct bus_msg *msg, uint64_t before);
+/* Puts it before all that is held. 0 or -ENOMEM. */
+int reader_hold_first(struct bus_reader *r, const struct bus_msg *msg);
 /* Ends the batch, if there is one */
 void reader_end_batch(struct bus_reader *r, int error);
 /* Waits for the first message of a batch */
@@ -58,5 +62,11 @@ void reader_on_timer(uv_timer_t *timer);
 void reader_fetch(struct bus_reader *r);
 /* Fetches what has come since the batch began. false: nothing can be fetched now */
 bool reader_gather(struct bus_reader *r);
-/* Forgets the consumer */
+/* Forgets the consumer, and what was asked */
 void reader_reset(struct bus_reader *r);
+
+/* reader_whole.c */
+/* Asks the leader what there is between the first that is held and what was given before it */
+void reader_ask_hole(struct bus_reader *r);
+/* Asks the leader whether there is more, and ends the batch if not */
+void reader_ask_end(struct bus_reader *r);

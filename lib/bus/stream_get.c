@@ -45,7 +45,7 @@ static void on_direct_message(struct pending *p, int error, const struct bus_msg
 }
 
 static int get(struct bus *bus, const char *stream, bool direct, const char *body, bus_reply_handler handler,
-               void *userdata)
+               void *userdata, struct pending **ret)
 {
         char subject[160];
         struct request r = {.subject = subject, .data = body, .len = strlen(body)};
@@ -59,6 +59,8 @@ static int get(struct bus *bus, const char *stream, bool direct, const char *bod
                 return e;
         p->handler.reply = handler;
         p->userdata = userdata;
+        if (ret != NULL)
+                *ret = p;
         return 0;
 }
 
@@ -75,7 +77,7 @@ int bus_stream_last(struct bus *bus, const char *stream, const char *subject, bu
         if (!json_plain(subject))
                 return -EINVAL;
         snprintf(body, sizeof(body), "{\"last_by_subj\":\"%s\"}", subject);
-        return get(bus, stream, false, body, handler, userdata);
+        return get(bus, stream, false, body, handler, userdata, NULL);
 }
 
 int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direct, bus_reply_handler handler,
@@ -86,11 +88,11 @@ int bus_stream_get(struct bus *bus, const char *stream, uint64_t seq, bool direc
         if (seq == 0)
                 return -EINVAL;
         snprintf(body, sizeof(body), "{\"seq\":%" PRIu64 "}", seq);
-        return get(bus, stream, direct, body, handler, userdata);
+        return get(bus, stream, direct, body, handler, userdata, NULL);
 }
 
-int bus_stream_next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq,
-                    bus_reply_handler handler, void *userdata)
+static int next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq, bus_reply_handler handler,
+                void *userdata, struct pending **ret)
 {
         char body[BODY_MAX];
 
@@ -98,5 +100,17 @@ int bus_stream_next(struct bus *bus, const char *stream, const char *subject, ui
                 return -EINVAL;
         snprintf(body, sizeof(body), "{\"seq\":%" PRIu64 ",\"next_by_subj\":\"%s\"}", min_seq > 0 ? min_seq : 1,
                  subject);
-        return get(bus, stream, true, body, handler, userdata);
+        return get(bus, stream, false, body, handler, userdata, ret);
+}
+
+int bus_stream_next(struct bus *bus, const char *stream, const char *subject, uint64_t min_seq,
+                    bus_reply_handler handler, void *userdata)
+{
+        return next(bus, stream, subject, min_seq, handler, userdata, NULL);
+}
+
+int stream_first(struct bus *bus, const char *stream, uint64_t min_seq, bus_reply_handler handler, void *userdata,
+                 struct pending **ret)
+{
+        return next(bus, stream, ">", min_seq, handler, userdata, ret);
 }

@@ -206,6 +206,7 @@ void ingest_start(struct ingest *in, uint64_t epoch, uint64_t last_seq)
                                                    .batch = (uint32_t)c->ingest_batch,
                                                    .batch_bytes = BATCH_BYTES,
                                                    .linger_ms = (uint32_t)c->ingest_linger_ms,
+                                                   .whole = true,
                                                    .handler = on_message,
                                                    .batch_end = on_batch_end,
                                                    .userdata = in};
