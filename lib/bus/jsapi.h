@@ -49,6 +49,10 @@ void jsapi_message_done(struct jsapi_message *m);
 
 /* The body of STREAM.CREATE. malloc'ed; NULL without memory. */
 char *jsapi_stream_create(const struct bus_stream_config *config);
+/* The subject of a stream with a first_seq that is only being made, see stream.c: "making.<name>" */
+#define JSAPI_MAKING "making."
+/* From the answer of STREAM.INFO: the sequence at which it was made, where that is as far as it came; 0: it is a stream like others */
+uint64_t jsapi_stream_making(const uint8_t *info, size_t n);
 /* From the answer of STREAM.INFO the body of STREAM.UPDATE: what is there, with what config may change. *ret_body is NULL when nothing
  * differs. 0, BUS_E_BAD_REPLY, -ENOMEM. */
 int jsapi_stream_update(const uint8_t *info, size_t n, const struct bus_stream_config *config, char **ret_body);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <yyjson.h>
 
 #include "base/cleanup.h"
@@ -89,6 +90,18 @@ char *jsapi_stream_create(const struct bus_stream_config *config)
                 return NULL;
         yyjson_mut_doc_set_root(doc, o);
         return yyjson_mut_write(doc, 0, NULL);
+}
+
+uint64_t jsapi_stream_making(const uint8_t *info, size_t n)
+{
+        _cleanup_(yyjson_doc_freep) yyjson_doc *answer = yyjson_read((const char *)info, n, 0);
+        yyjson_val *config = yyjson_obj_get(yyjson_doc_get_root(answer), "config");
+        const char *subject = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(config, "subjects")));
+        bool making = subject != NULL && strncmp(subject, JSAPI_MAKING, strlen(JSAPI_MAKING)) == 0;
+
+        uint64_t first_seq = yyjson_get_uint(yyjson_obj_get(config, "first_seq")); /* left out where it is 1 */
+
+        return !making ? 0 : first_seq > 0 ? first_seq : 1;
 }
 
 int jsapi_stream_update(const uint8_t *info, size_t n, const struct bus_stream_config *config, char **ret_body)

@@ -63,12 +63,17 @@ int bus_stream_info(struct bus *bus, const char *stream, bus_stream_handler hand
         return 0;
 }
 
-/* INFO; then CREATE when it is not there, or UPDATE when it differs. Somebody else may create it between: then INFO once more. */
+/* INFO; then CREATE when it is not there, or UPDATE when it differs. Somebody else may create it between: then INFO once more.
+ *
+ * One with a first_seq takes more. nats-server (2.10.27) begins its file with a mark of the sequence before it, and when it was killed it reads
+ * that mark as: nothing was ever here. All that was acknowledged is gone. A purge of what is below writes the beginning anew, and well, if it
+ * moves it: so the stream begins one sequence sooner, with a subject that nobody sends to, is purged, and only then gets its own. Whoever finds
+ * it half made does the same; where somebody else was faster that purge removes nothing. */
 struct ensure {
         struct bus *bus;
         struct bus_stream_config config; /* strings are copies */
         char *strings[4];
-        bool raced;
+        bool raced, made, purged;
         bus_stream_handler handler;
         void *userdata;
 };
@@ -82,6 +87,13 @@ static void ensure_free(struct ensure *e)
 
 static void ensure_end(struct ensure *e, int error, const struct bus_stream_info *info, const char *text)
 {
+        struct bus_stream_info made;
+
+        if (info != NULL && e->made) {
+                made = *info;
+                made.created = true;
+                info = &made;
+        }
         e->handler(error, info, text, e->userdata);
         ensure_free(e);
 }
@@ -89,6 +101,7 @@ static void ensure_end(struct ensure *e, int error, const struct bus_stream_info
 static void on_ensure_info(struct pending *p, int error, const struct bus_msg *msg, const struct conn_extra *extra);
 static void on_ensure_created(struct pending *p, int error, const struct bus_msg *msg, const struct conn_extra *extra);
 static void on_ensure_updated(struct pending *p, int error, const struct bus_msg *msg, const struct conn_extra *extra);
+static void on_ensure_purged(struct pending *p, int error, const struct bus_msg *msg, const struct conn_extra *extra);
 
 static void ensure_step(struct ensure *e, const char *call, const char *body, pending_func func)
 {
@@ -103,12 +116,29 @@ static void ensure_step(struct ensure *e, const char *call, const char *body, pe
 
 static void ensure_create(struct ensure *e)
 {
-        _cleanup_free_ char *body = jsapi_stream_create(&e->config);
+        struct bus_stream_config config = e->config;
+        char making[160];
+
+        if (config.first_seq > 1) {
+                (void)snprintf(making, sizeof(making), JSAPI_MAKING "%s", config.name);
+                config.first_seq--;
+                config.subject = making;
+                config.republish_from = config.republish_to = NULL;
+        }
+        _cleanup_free_ char *body = jsapi_stream_create(&config);
 
         if (body == NULL)
                 ensure_end(e, -ENOMEM, NULL, bus_error_text(-ENOMEM));
         else
                 ensure_step(e, "STREAM.CREATE", body, on_ensure_created);
+}
+
+static void ensure_purge(struct ensure *e, uint64_t below_seq)
+{
+        char body[64];
+
+        (void)snprintf(body, sizeof(body), "{\"seq\":%" PRIu64 "}", below_seq);
+        ensure_step(e, "STREAM.PURGE", body, on_ensure_purged);
 }
 
 static void ensure_update(struct ensure *e, const struct bus_msg *msg, const struct bus_stream_info *info)
@@ -131,7 +161,10 @@ static void on_ensure_info(struct pending *p, int error, const struct bus_msg *m
         struct bus_stream_info info;
 
         error = read_info(error, msg, extra, &info, &result);
-        if (error == 0)
+        uint64_t making = error == 0 && !e->purged ? jsapi_stream_making(msg->data, msg->len) : 0;
+        if (making > 0)
+                ensure_purge(e, making + 1);
+        else if (error == 0)
                 ensure_update(e, msg, &info);
         else if (error == BUS_E_NOT_FOUND && !e->raced)
                 ensure_create(e);
@@ -149,9 +182,28 @@ static void on_ensure_created(struct pending *p, int error, const struct bus_msg
         if (error == BUS_E_REFUSED && result.err_code == JSAPI_ERR_STREAM_EXISTS) {
                 e->raced = true;
                 ensure_step(e, "STREAM.INFO", NULL, on_ensure_info);
+        } else if (error == 0 && e->config.first_seq > 1) {
+                e->made = true;
+                ensure_purge(e, e->config.first_seq);
         } else {
                 ensure_end(e, error, error == 0 ? &info : NULL, result_text(error, &result));
         }
+}
+
+static void on_ensure_purged(struct pending *p, int error, const struct bus_msg *msg, const struct conn_extra *extra)
+{
+        struct ensure *e = p->context;
+        struct jsapi_result result = {0};
+
+        if (error == 0)
+                error = request_status(msg, extra);
+        if (error == 0)
+                error = jsapi_parse_done(msg->data, msg->len, &result);
+        e->raced = e->purged = true;
+        if (error != 0)
+                ensure_end(e, error, NULL, result_text(error, &result));
+        else
+                ensure_step(e, "STREAM.INFO", NULL, on_ensure_info);
 }
 
 static void on_ensure_updated(struct pending *p, int error, const struct bus_msg *msg, const struct conn_extra *extra)

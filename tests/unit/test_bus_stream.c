@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+
 #include "bus_env.h"
 
 static struct server server;
@@ -98,6 +100,34 @@ static void test_ensure(void **state)
         call(bus_stream_ensure(e.bus, &c, got_stream, &r));
         assert_int_equal(r.error, BUS_E_REFUSED);
         assert_true(strlen(r.text) > 10);
+}
+
+/* One that does not begin at 1 keeps what it acknowledged when its server is killed; also where whoever made it went half way */
+static void test_first_seq(void **state)
+{
+        struct bus_stream_config c = {.name = "FIRST", .subject = "first.>", .first_seq = 1000, .epoch = 7, .replicas = 1};
+        struct bus_stream_config half = {.name = "FIRST", .subject = "making.FIRST", .epoch = 7, .replicas = 1};
+        unsigned connected = e.connected;
+
+        (void)state;
+        call(bus_stream_ensure(e.bus, &half, got_stream, &r));
+        call(bus_stream_ensure(e.bus, &c, got_stream, &r));
+        assert_true(r.error == 0 && !r.info.created && r.info.first_seq == 2 && r.info.last_seq == 1);
+        for (uint64_t first = 2; first <= 1000; first += 998) {
+                for (uint64_t i = 0; i < 50; i++) {
+                        call(bus_publish_stream(e.bus, "first.a", NULL, "x", 1, NULL, got_ack, &r));
+                        assert_true(r.error == 0 && r.ack.seq == first + i);
+                }
+                server_kill(&server, SIGKILL);
+                server_again(&server);
+                env_until(&e, e.connected, connected + 1, 10000);
+                connected = e.connected;
+                call(bus_stream_info(e.bus, "FIRST", got_stream, &r));
+                assert_true(r.info.messages == 50 && r.info.first_seq == first && r.info.last_seq == first + 49);
+                call(bus_request(e.bus, "$JS.API.STREAM.DELETE.FIRST", "", 0, 0, NULL, got_reply, &r));
+                call(bus_stream_ensure(e.bus, &c, got_stream, &r));
+                assert_true(r.error == 0 && r.info.created && r.info.first_seq == 1000 && r.info.last_seq == 999);
+        }
 }
 
 /* Two at once: both get it, one has made it */
@@ -384,6 +414,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_ensure),
+                cmocka_unit_test(test_first_seq),
                 cmocka_unit_test(test_ensure_race),
                 cmocka_unit_test(test_publish),
                 cmocka_unit_test(test_full),

@@ -40,7 +40,8 @@
       (include "parley.js" (dict "calls" $get "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray))
     "subscribe" (list "rpc.upload.>" "_INBOX.>"))
   (dict "name" "setup"
-    "publish" (list "_INBOX.>" "$JS.API.INFO" "$JS.API.STREAM.INFO.*" "$JS.API.STREAM.CREATE.*" "$JS.API.STREAM.UPDATE.*")
+    "publish" (concat (list "_INBOX.>" "$JS.API.INFO" "$JS.API.STREAM.INFO.*" "$JS.API.STREAM.CREATE.*" "$JS.API.STREAM.UPDATE.*")
+      (include "parley.js" (dict "calls" (list "STREAM.PURGE") "streams" $logs) | fromJsonArray))
     "subscribe" (list "_INBOX.>"))
   (dict "name" "scanner"
     "publish" (concat (include "parley.js" (dict "calls" (list "CONSUMER.INFO" "CONSUMER.MSG.NEXT" "CONSUMER.DURABLE.CREATE") "streams" (list "SYSTEM.scanner")) | fromJsonArray)
