@@ -5,7 +5,8 @@
 
 struct held {
         struct held *next;
-        uint64_t hole_from; /* nothing came of what is from here up to this one, and the leader has not said why; 0: all is clear */
+        uint64_t
+                hole_from; /* nothing came of what is from here up to this one, and the leader has not said why; 0: all is clear */
         struct bus_msg msg; /* points behind this */
 };
 

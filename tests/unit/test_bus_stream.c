@@ -105,7 +105,8 @@ static void test_ensure(void **state)
 /* One that does not begin at 1 keeps what it acknowledged when its server is killed; also where whoever made it went half way */
 static void test_first_seq(void **state)
 {
-        struct bus_stream_config c = {.name = "FIRST", .subject = "first.>", .first_seq = 1000, .epoch = 7, .replicas = 1};
+        struct bus_stream_config c = {
+                .name = "FIRST", .subject = "first.>", .first_seq = 1000, .epoch = 7, .replicas = 1};
         struct bus_stream_config half = {.name = "FIRST", .subject = "making.FIRST", .epoch = 7, .replicas = 1};
         unsigned connected = e.connected;
 
@@ -413,16 +414,11 @@ static void test_speed(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ensure),
-                cmocka_unit_test(test_first_seq),
-                cmocka_unit_test(test_ensure_race),
-                cmocka_unit_test(test_publish),
-                cmocka_unit_test(test_full),
-                cmocka_unit_test(test_refused_among_stored),
-                cmocka_unit_test(test_get),
-                cmocka_unit_test(test_remove),
-                cmocka_unit_test(test_bucket),
-                cmocka_unit_test(test_speed),
+                cmocka_unit_test(test_ensure),      cmocka_unit_test(test_first_seq),
+                cmocka_unit_test(test_ensure_race), cmocka_unit_test(test_publish),
+                cmocka_unit_test(test_full),        cmocka_unit_test(test_refused_among_stored),
+                cmocka_unit_test(test_get),         cmocka_unit_test(test_remove),
+                cmocka_unit_test(test_bucket),      cmocka_unit_test(test_speed),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);
