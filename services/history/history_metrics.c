@@ -50,6 +50,8 @@ struct metric metric_releases_waiting = GAUGE("parley_history_file_releases_wait
                                               "Files of deleted messages that upload should have removed by now.");
 struct metric metric_releases_age = GAUGE("parley_history_file_releases_oldest_seconds",
                                           "How long the oldest of these should have been removed.");
+struct metric metric_dead_letter_files = GAUGE("parley_history_dead_letter_files",
+                                               "Files that are kept because a message with them is a dead letter.");
 struct metric metric_trims = COUNTER("parley_history_log_trims_total", "Times that the log was trimmed by age.");
 struct metric metric_early_trims = COUNTER("parley_history_log_early_trims_total",
                                            "Times that the log was trimmed before its time because it was filling up.");
@@ -97,6 +99,7 @@ void history_metrics_register(void)
                 &metric_log_deletions_waiting,
                 &metric_releases_waiting,
                 &metric_releases_age,
+                &metric_dead_letter_files,
                 &metric_trims,
                 &metric_early_trims,
                 &metric_digests,

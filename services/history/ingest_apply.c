@@ -39,6 +39,10 @@ static const struct pg_stmt stmt_messages = {
         "$10::text[], $11::bigint[], $12::bigint[], $13::bytea[]) "
         "AS b(channel_id, seq, id, sender_id, sender_name, content, type, thread_id, reply_to, mentions, created_ns, n_offset, attachments) "
         "LEFT JOIN channel_heads h ON h.channel_id = b.channel_id"};
+static const struct pg_stmt stmt_dead_files = {
+        "ingest_dead_files",
+        "INSERT INTO message_files (file_id, channel_id, seq, dead_letter) SELECT lower(file_id), channel_id, seq, true "
+        "FROM unnest($1::text[], $2::text[], $3::bigint[]) AS b(file_id, channel_id, seq) ON CONFLICT DO NOTHING"};
 static const struct pg_stmt stmt_heads = {
         "ingest_heads",
         "INSERT INTO channel_heads AS h (channel_id, last_seq, last_n) "
@@ -120,6 +124,16 @@ static void add_messages(struct pg_job *job, const struct ingest_rows *r)
         pg_arg_array(job, &r->messages.n_offset);
         pg_arg_array(job, &r->messages.attachments);
         pg_job_expect(job, r->messages.n);
+}
+
+static void add_dead_files(struct pg_job *job, const struct ingest_rows *r)
+{
+        if (!r->dead_files.n)
+                return;
+        pg_job_add(job, &stmt_dead_files);
+        pg_arg_array(job, &r->dead_files.file);
+        pg_arg_array(job, &r->dead_files.channel);
+        pg_arg_array(job, &r->dead_files.seq);
 }
 
 static void add_heads(struct pg_job *job, const struct ingest_rows *r)
@@ -341,6 +355,7 @@ void ingest_apply_part(struct ingest *in)
         pg_job_expect(job, 1);
         add_events(job, &rows);
         add_messages(job, &rows);
+        add_dead_files(job, &rows);
         add_heads(job, &rows);
         add_mutations(job, &rows, in->stream);
         add_channels_members_users(job, &rows);

@@ -69,6 +69,10 @@ struct ingest_rows {
                 unsigned n;
         } messages;
         struct {
+                struct pg_array file, channel, seq; /* that rejected messages carry */
+                unsigned n;
+        } dead_files;
+        struct {
                 struct pg_array channel, last_seq, n_added;
                 unsigned n;
         } heads;

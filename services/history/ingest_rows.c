@@ -9,6 +9,7 @@
 
 /* Of one array: a batch is bounded by its own bytes */
 #define ARRAY_MAX ((size_t)64 << 20)
+enum { DEAD_FILES_MAX = 100 }; /* of one message: more than that is what it may be rejected for */
 
 /* The arrays of a table and the types of their elements, once: init, done and the check for errors go through them. */
 #define EVENT_ARRAYS(X, r)                                                                                             \
@@ -38,6 +39,9 @@
         X(r->messages.n_offset, PG_INT8)                                                                               \
         X(r->messages.attachments, PG_BYTEA)
 #define OTHER_ARRAYS(X, r)                                                                                             \
+        X(r->dead_files.file, PG_TEXT)                                                                                 \
+        X(r->dead_files.channel, PG_TEXT)                                                                              \
+        X(r->dead_files.seq, PG_INT8)                                                                                  \
         X(r->heads.channel, PG_TEXT)                                                                                   \
         X(r->heads.last_seq, PG_INT8)                                                                                  \
         X(r->heads.n_added, PG_INT8)                                                                                   \
@@ -376,6 +380,35 @@ static void event_row(struct ingest_rows *r, const struct ingest_item *item, uin
         r->events.n++;
 }
 
+static void dead_file_row(struct ingest_rows *r, const struct ingest_item *item, const char *id)
+{
+        pg_array_text(&r->dead_files.file, id);
+        pg_array_text(&r->dead_files.channel, item->channel_id);
+        pg_array_i64(&r->dead_files.seq, (int64_t)item->seq);
+        r->dead_files.n++;
+}
+
+/* Members have seen it, and somebody may mend it: its files must not go before that. Of what was not taken for an event at all (it is too large)
+ * only they are read. */
+static int dead_files_rows(struct build *b, const struct ingest_item *item)
+{
+        struct wire_error error = {0};
+        Parley__V1__Event *own = NULL;
+        const Parley__V1__Event *e = item->event;
+        int r = e ? 0 : event_decode(item->data, item->len, item->seq, 0, &own, &error);
+
+        if (r != 0)
+                return r < 0 ? r : 0;
+        e = e ? e : own;
+        if (e->body_case == PARLEY__V1__EVENT__BODY_MESSAGE)
+                for (size_t i = 0; i < e->message->n_attachments && i < DEAD_FILES_MAX; i++)
+                        if (uuid_valid(e->message->attachments[i]->id))
+                                dead_file_row(b->rows, item, e->message->attachments[i]->id);
+        if (own)
+                protobuf_c_message_free_unpacked(&own->base, NULL);
+        return 0;
+}
+
 static int item_rows(struct build *b, const struct ingest_item *item)
 {
         struct channel_state *c;
@@ -390,7 +423,7 @@ static int item_rows(struct build *b, const struct ingest_item *item)
         /* A change of ours that could not be applied must not be published again and again. */
         if (item->event && item->event->body_case >= PARLEY__V1__EVENT__BODY_MEMBER_JOINED)
                 outbox_row(b->rows, item);
-        return 0;
+        return item->verdict == INGEST_REJECT ? dead_files_rows(b, item) : 0;
 }
 
 /* --- what is said once for a channel and for a user --- */

@@ -47,10 +47,11 @@ static const struct pg_stmt stmt_held = {
         "releases_held",
         "UPDATE file_releases r SET held_until = h.until, next_at = h.until FROM (SELECT id, to_timestamp(ms / 1000.0) AS until "
         "FROM unnest($1::text[], $2::bigint[]) AS x(id, ms)) AS h WHERE r.file_id = h.id"};
-/* What should have been removed by now */
+/* What should have been removed by now; and files that nobody asks about, because a message with them is a dead letter */
 static const struct pg_stmt stmt_count = {
         "releases_count",
-        "SELECT count(*), COALESCE(extract(epoch FROM max(now() - due)), 0)::bigint FROM (SELECT greatest(since "
+        "SELECT count(*), COALESCE(extract(epoch FROM max(now() - due)), 0)::bigint, "
+        "(SELECT count(DISTINCT file_id) FROM message_files WHERE dead_letter) FROM (SELECT greatest(since "
         "+ make_interval(secs => $1::bigint), held_until) AS due FROM file_releases) r WHERE due < now()"};
 
 struct releases {
@@ -232,6 +233,7 @@ static void on_due(int error, const struct pg_results *results, void *userdata)
         if (error == 0 && pg_rows(results, 1)) {
                 metric_set(&metric_releases_waiting, (double)pg_i64(results, 1, 0, 0));
                 metric_set(&metric_releases_age, (double)pg_i64(results, 1, 0, 1));
+                metric_set(&metric_dead_letter_files, (double)pg_i64(results, 1, 0, 2));
         }
         r->checked_ms = (uint64_t)env_now_ns() / 1000000;
         if (error || !pg_bool(results, 0, 0, 0) || heads_wait_ingested(r->env, WAIT_MS, on_ingested, r) != 0)
@@ -296,6 +298,7 @@ void releases_stop(struct releases *r, void (*done)(void *userdata), void *userd
         r->running = false;
         metric_set(&metric_releases_waiting, 0); /* whoever goes on tells it */
         metric_set(&metric_releases_age, 0);
+        metric_set(&metric_dead_letter_files, 0);
         r->stop_done = done;
         r->stop_userdata = userdata;
         ticker_stop(r->ticker);

@@ -242,3 +242,26 @@ async def test_what_a_release_is_compared_with(daily):
             held = (await release(unknown, now)).held
             assert [h.file_id for h in held] == [unknown] and held[0].until_ms >= now + 24 * HOUR_MS
             assert (await release(unknown, now)).held[0].until_ms == held[0].until_ms
+
+
+async def test_a_dead_letter_keeps_its_files(quick):
+    """A message that was acknowledged and could not be stored: its file stays until somebody has seen to it, as docs/operations.md says"""
+    channel = quick.channel("ann")
+    with Uploader(quick, "ann") as ann:
+        done = ann.uploaded(channel, b"hello")
+        id = done["attachment"]["id"]
+        async with Client(quick, "ann") as client, Log(quick) as log:
+            seq = await sent(client, channel, done["descriptor"])
+            letter = log.message(channel, "ann", "look")
+            letter.message.attachments.add(id=id, name="f", size=5)
+            letter.message.sender_id = "bob"  # one of many reasons
+            dead = await log.publish(letter)
+            quick.wait_ingested("ann", channel, await deleted(client, channel, seq))
+        wait_until(lambda: waiting(quick, f"file_id = '{id}'") == 0, 30, "history does not ask for it")
+        wait_until(lambda: quick.metric("history", "parley_history_dead_letter_files") == 1, 40, "it is counted")
+        assert ann.read(id).content == b"hello"
+        with quick.postgres() as pg:
+            pg.execute("WITH gone AS (DELETE FROM message_files WHERE dead_letter AND channel_id = %s AND seq = %s RETURNING file_id) "
+                       "INSERT INTO file_releases (file_id) SELECT file_id FROM gone ON CONFLICT (file_id) DO NOTHING", (channel, dead))
+        wait_until(lambda: id not in objects(quick), 60, "it goes afterwards")
+        wait_until(lambda: quick.metric("history", "parley_history_dead_letter_files") == 0, 40, "nothing is kept")

@@ -188,6 +188,39 @@ static void test_chain_and_numbers(void **state)
         ingest_batch_done(&b);
 }
 
+/* Of one that cannot be applied, and of one that is not read at all, for its length */
+static void test_files_of_the_rejected(void **state)
+{
+        Parley__V1__Attachment good = PARLEY__V1__ATTACHMENT__INIT, bad = PARLEY__V1__ATTACHMENT__INIT;
+        Parley__V1__Attachment *both[] = {&good, &bad};
+        const struct ingest_limits none = {.max_event_bytes = 1};
+        struct ingest_batch b = {0};
+        struct ingest_rows rows;
+        uint8_t bytes[4096];
+        struct draft d;
+
+        (void)state;
+        good.id = (char *)ID("7");
+        bad.id = (char *)"x";
+        draft_init(&d, "c", "ada", ID("1"));
+        d.message.attachments = both;
+        d.message.n_attachments = 2;
+        add(&b, &d, 1);
+        (void)parley__v1__event__pack(&d.event, bytes);
+        assert_int_equal(
+                ingest_batch_add(&b, &none, "chat.0.c", bytes, parley__v1__event__get_packed_size(&d.event), 2, 5), 0);
+        assert_int_equal(ingest_batch_add(&b, &limits, "chat.0.c", "\xff", 1, 3, 5), 0);
+        assert_int_equal(ingest_rows_build(&b, 0, b.n, &rows), 0);
+        assert_int_equal(rows.dead_files.n, 2);
+        for (unsigned i = 0; i < 2; i++) {
+                expect_text(&rows.dead_files.file, i, ID("7"));
+                expect_text(&rows.dead_files.channel, i, "c");
+                expect_number(&rows.dead_files.seq, i, i + 1);
+        }
+        ingest_rows_done(&rows);
+        ingest_batch_done(&b);
+}
+
 static void test_duplicates(void **state)
 {
         struct ingest_batch b = {0};
@@ -278,10 +311,15 @@ static void test_edits_and_deletions(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_rejects),           cmocka_unit_test(test_rejects_bodies),
-                cmocka_unit_test(test_unreadable),        cmocka_unit_test(test_later_kind),
-                cmocka_unit_test(test_chain_and_numbers), cmocka_unit_test(test_duplicates),
-                cmocka_unit_test(test_placeholders),      cmocka_unit_test(test_edits_and_deletions),
+                cmocka_unit_test(test_rejects),
+                cmocka_unit_test(test_rejects_bodies),
+                cmocka_unit_test(test_unreadable),
+                cmocka_unit_test(test_later_kind),
+                cmocka_unit_test(test_chain_and_numbers),
+                cmocka_unit_test(test_files_of_the_rejected),
+                cmocka_unit_test(test_duplicates),
+                cmocka_unit_test(test_placeholders),
+                cmocka_unit_test(test_edits_and_deletions),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
