@@ -66,6 +66,19 @@ void uuid_v7(uint64_t unix_ms, const uint8_t random[10], char *ret_text)
         *out = '\0';
 }
 
+bool uuid_v7_time(const char *s, uint64_t *ret_unix_ms)
+{
+        char digits[13];
+
+        if (!uuid_valid(s) || s[14] != '7')
+                return false;
+        memcpy(digits, s, 8);
+        memcpy(digits + 8, s + 9, 4);
+        digits[12] = '\0';
+        *ret_unix_ms = strtoull(digits, NULL, 16);
+        return true;
+}
+
 void random_bytes(void *p, size_t n)
 {
         uint8_t *at = p;

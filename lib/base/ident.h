@@ -14,5 +14,7 @@ bool ident_valid_n(const char *s, size_t n);
 bool uuid_valid(const char *s);
 /* A version 7 UUID: unix_ms and 10 random bytes; ret_text has UUID_LEN + 1 bytes. */
 void uuid_v7(uint64_t unix_ms, const uint8_t random[10], char *ret_text);
+/* When one was made, as it says; false: it is none */
+bool uuid_v7_time(const char *s, uint64_t *ret_unix_ms);
 /* Random bytes from the kernel; aborts the process when it has none */
 void random_bytes(void *p, size_t n);

@@ -213,3 +213,7 @@ int bus_kv_put(struct bus *bus, const char *bucket, const char *key, const void 
  * BUS_E_CONFLICT otherwise. */
 int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, uint64_t expected, bus_ack_handler handler,
                   void *userdata);
+/* Removes what the bucket has of this key up to and including this revision, marks of deletions as well: afterwards it is a key that never was. What is newer
+ * stays. revision: from 1 on */
+int bus_kv_purge(struct bus *bus, const char *bucket, const char *key, uint64_t revision, bus_done_handler handler,
+                 void *userdata);

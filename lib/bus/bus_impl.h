@@ -97,6 +97,10 @@ int request_ack(struct bus *bus, const struct request *r, bus_ack_handler handle
 int stream_first(struct bus *bus, const char *stream, uint64_t min_seq, bus_reply_handler handler, void *userdata,
                  struct pending **ret);
 
+/* stream.c: removes what is below below_seq of one subject, which needs no escaping */
+int stream_purge_subject(struct bus *bus, const char *stream, const char *subject, uint64_t below_seq,
+                         bus_done_handler handler, void *userdata);
+
 /* reader.c */
 void readers_connected(struct bus *bus);
 void readers_broken(struct bus *bus);

@@ -159,3 +159,14 @@ int bus_kv_delete(struct bus *bus, const char *bucket, const char *key, uint64_t
         kv_revision(expected, revision);
         return request_ack(bus, &r, handler, userdata);
 }
+
+int bus_kv_purge(struct bus *bus, const char *bucket, const char *key, uint64_t revision, bus_done_handler handler,
+                 void *userdata)
+{
+        char subject[SUBJECT_SIZE], stream[80];
+
+        /* nats-server reads "seq": 0 or 1 as: everything */
+        if (kv_names(bucket, key, subject, stream) < 0 || revision == 0 || revision == UINT64_MAX)
+                return -EINVAL;
+        return stream_purge_subject(bus, stream, subject, revision + 1, handler, userdata);
+}

@@ -304,6 +304,15 @@ int bus_stream_trim(struct bus *bus, const char *stream, uint64_t below_seq, bus
         return api_done(bus, "STREAM.PURGE", stream, body, handler, userdata);
 }
 
+int stream_purge_subject(struct bus *bus, const char *stream, const char *subject, uint64_t below_seq,
+                         bus_done_handler handler, void *userdata)
+{
+        char body[400];
+
+        snprintf(body, sizeof(body), "{\"filter\":\"%s\",\"seq\":%" PRIu64 "}", subject, below_seq);
+        return api_done(bus, "STREAM.PURGE", stream, body, handler, userdata);
+}
+
 int bus_stream_delete(struct bus *bus, const char *stream, uint64_t seq, bool secure, bus_done_handler handler,
                       void *userdata)
 {

@@ -1,4 +1,5 @@
-/* What a comparison puts right where it finds it: scans that nobody answered are asked for again, quotas are set to what files come to. */
+/* What a comparison puts right where it finds it: scans that nobody answered are asked for again, quotas are set to what files come to, marks of
+ * deletions that nobody needs any more are removed. */
 #pragma once
 
 #include "bus/bus.h"
@@ -23,3 +24,5 @@ void mend_remember(struct mend *m, const Parley__V1__Reconciliation *before);
 void mend_quota(struct mend *m, const char *user_id, const Parley__V1__UserFiles *value, uint64_t revision);
 /* A removal that was begun and not ended goes on */
 void mend_remove(struct mend *m, const char *id);
+/* The mark of a deletion in FILES: it stays as long as somebody could still make a file of the upload with this id */
+void mend_mark(struct mend *m, const char *id, uint64_t revision, uint64_t now_ms);

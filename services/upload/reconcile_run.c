@@ -31,6 +31,8 @@
 /* JUDGED: files a page. REST: after a page of so many ms nine times as many without work. CHECKING_MS: a scanner has had its time. */
 enum { BATCH = 100, LINGER_MS = 50, JUDGED = 1000, REST = 9, REST_MAX_MS = 10000, CHECKING_MS = 3600 * 1000 };
 
+#define FILE_SUBJECT "$KV." BUCKET_FILES "." KEY_FILES_FILE
+#define USER_SUBJECT "$KV." BUCKET_FILES "." KEY_FILES_USER
 enum phase { FILES, USERS, OBJECTS, MESSAGES, JUDGE, PENDING, OVER };
 
 struct reconcile_run {
@@ -294,16 +296,16 @@ static void take_user(struct reconcile_run *run, const char *user_id, const stru
 
 static void on_entry(const struct bus_msg *msg, void *userdata)
 {
-        static const char prefixes[][24] = {"$KV." BUCKET_FILES "." KEY_FILES_FILE,
-                                            "$KV." BUCKET_FILES "." KEY_FILES_USER};
         struct reconcile_run *run = userdata;
         const ProtobufCMessageDescriptor *type = run->phase == FILES ? &parley__v1__stored_file__descriptor
                                                                      : &parley__v1__user_files__descriptor;
         struct wire_error error;
         ProtobufCMessage *m;
-        const char *key = msg->subject + strlen(prefixes[run->phase]);
+        const char *key = msg->subject + strlen(run->phase == FILES ? FILE_SUBJECT : USER_SUBJECT);
 
         run->last = msg->pending == 0;
+        if (msg->deleted && run->phase == FILES)
+                mend_mark(&run->mend, key, msg->seq, run->now_ms);
         if (msg->deleted)
                 return;
         if (wire_proto_decode(type, msg->data, msg->len, &wire_limits_internal, &m, &error) != 0) {
@@ -331,9 +333,7 @@ static void on_batch(int error, unsigned n, void *userdata)
 static void read_bucket(struct reconcile_run *run)
 {
         const struct bus_reader_options options = {.stream = "KV_" BUCKET_FILES,
-                                                   .filter = run->phase == FILES
-                                                                     ? "$KV." BUCKET_FILES "." KEY_FILES_FILE ">"
-                                                                     : "$KV." BUCKET_FILES "." KEY_FILES_USER ">",
+                                                   .filter = run->phase == FILES ? FILE_SUBJECT ">" : USER_SUBJECT ">",
                                                    .batch = BATCH,
                                                    .linger_ms = LINGER_MS,
                                                    .last_per_subject = true,

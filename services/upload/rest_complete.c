@@ -25,6 +25,9 @@
 #include "upload/sniff.h"
 #include "upload/upload_metrics.h"
 
+/* A completion that goes on for so long after its upload's end makes no file any more; reconcile_mend.c counts on it */
+enum { LATE_MS = 3600 * 1000 };
+
 static void ask_store(struct rest_call *c, objects_call call, store_handler then)
 {
         const struct store_object o = record_object(c->upload);
@@ -247,6 +250,10 @@ static void on_published(int error, void *userdata)
                 return;
         }
         (void)FAILPOINT("upload.before_file");
+        if (c->upload->expires_at_ms + LATE_MS < env_wall_ms()) { /* the mark against it may be gone by now */
+                rest_bar(c, gone_meanwhile, commit);
+                return;
+        }
         e = record_put_file(c->rest->env, c->file, BUS_KV_NEVER, on_recorded, c);
         if (e != 0)
                 rest_unavailable(c, "NATS", e);

@@ -75,7 +75,7 @@ const struct config_item upload_config_items[] = {
         LIMIT("PARLEY_UPLOAD_QUOTA_FILES", quota_files, "10000", 1, 100000000, "files",
               "Files of one user, begun uploads with them."),
         NUMBER("PARLEY_UPLOAD_MAX_PENDING", max_pending, "100", 1, 1000, "uploads", "Uploads of one user that are begun."),
-        NUMBER("PARLEY_UPLOAD_PENDING_TTL_S", pending_ttl_s, "86400", 10, 2592000, "s",
+        NUMBER("PARLEY_UPLOAD_PENDING_TTL_S", pending_ttl_s, "86400", 10, UPLOAD_PENDING_TTL_MAX_S, "s",
                "How long an upload may take from its begin to its completion; then it is removed."),
         NUMBER("PARLEY_UPLOAD_URL_TTL_S", url_ttl_s, "900", 1, 604800, "s",
                "How long a signed address for a body is valid, but never longer than its upload: GET the upload for another."),

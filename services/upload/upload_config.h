@@ -10,6 +10,8 @@
 #include "bus/bus_config.h"
 #include "upload/quota_core.h"
 
+#define UPLOAD_PENDING_TTL_MAX_S 2592000 /* the most that PARLEY_UPLOAD_PENDING_TTL_S takes */
+
 /* Of the S3 store; the settings PARLEY_S3_* */
 struct s3_config {
         char *endpoint, *public_endpoint, *region, *bucket, *prefix, *ca;

@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 
+import nats
 import pytest
 from support.client import Client
 from support.log import Log
@@ -168,6 +169,35 @@ async def test_who_asks_again_for_a_scan(stack):
         while told != id:  # others may be held back, too; next_msg ends this
             told = upload_pb2.StoredFile.FromString((await sub.next_msg(5)).data).attachment.id
         await w.files.delete(f"file.{id}")
+
+
+def begun(days_ago):
+    """The id of an upload that was begun then"""
+    digits = f"{int((time.time() - days_ago * 86400) * 1000):012x}7{uuid.uuid4().hex[13:]}"
+    return str(uuid.UUID(digits))
+
+
+async def test_marks_of_deleted_files_do_not_gather(stack):
+    """No upload may take 30 days: what is older than that, and has no record any more, cannot become a file"""
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        old, young, unended = begun(31), begun(29), begun(31)
+        for id in (old, young, unended):
+            await w.files.put(f"file.{id}", b"")
+            await w.files.delete(f"file.{id}")
+        await w.uploads.put(unended, upload_pb2.PendingUpload(id=unended, user_id="ann", expires_at_ms=2**50).SerializeToString())
+        compared(stack)
+
+        async def marked(id):
+            try:
+                return bool(await log.js.get_last_msg("KV_FILES", f"$KV.FILES.file.{id}"))
+            except nats.js.errors.NotFoundError:
+                return False
+
+        assert [await marked(id) for id in (old, young, unended)] == [False, True, True]
+        await w.uploads.delete(unended)
+        compared(stack)
+        assert not await marked(unended) and await marked(young)
 
 
 async def test_without_history_the_rest_is_compared(stack):

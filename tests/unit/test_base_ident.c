@@ -96,6 +96,20 @@ static void test_uuid_v7(void **state)
         assert_true(uuid_valid(text));
 }
 
+static void test_uuid_v7_time(void **state)
+{
+        uint64_t ms = 7;
+
+        (void)state;
+        assert_true(uuid_v7_time("017f22e2-79b0-7cc3-98c4-dc0c0c07398f", &ms));
+        assert_int_equal(ms, UINT64_C(0x17F22E279B0));
+        assert_true(uuid_v7_time("FFFFFFFF-FFFF-7CC3-98C4-DC0C0C07398F", &ms));
+        assert_int_equal(ms, UINT64_C(0xFFFFFFFFFFFF));
+        assert_false(uuid_v7_time("017f22e2-79b0-4cc3-98c4-dc0c0c07398f", &ms)); /* random alone */
+        assert_false(uuid_v7_time("017f22e2-79b0-7cc3-98c4", &ms));
+        assert_int_equal(ms, UINT64_C(0xFFFFFFFFFFFF));
+}
+
 static void test_random(void **state)
 {
         uint8_t big[4096], zero[64] = {0}, a[64], b[64];
@@ -118,8 +132,10 @@ static void test_random(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_ident), cmocka_unit_test(test_ident_alphabet), cmocka_unit_test(test_ident_n),
-                cmocka_unit_test(test_uuid),  cmocka_unit_test(test_uuid_v7),        cmocka_unit_test(test_random),
+                cmocka_unit_test(test_ident),   cmocka_unit_test(test_ident_alphabet),
+                cmocka_unit_test(test_ident_n), cmocka_unit_test(test_uuid),
+                cmocka_unit_test(test_uuid_v7), cmocka_unit_test(test_uuid_v7_time),
+                cmocka_unit_test(test_random),
         };
         return cmocka_run_group_tests_name("base/ident", tests, NULL, NULL);
 }

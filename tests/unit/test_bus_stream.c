@@ -341,6 +341,37 @@ static void test_bucket(void **state)
         assert_int_equal(r.error, BUS_E_NO_RESPONDERS);
 }
 
+/* Of one key, and only what was seen: a mark of a deletion goes as if the key had never been, and what is newer stays */
+static void test_purge_of_a_key(void **state)
+{
+        struct bus_stream_config c = {
+                .name = "KV_MARKS", .subject = "$KV.MARKS.>", .max_per_subject = 1, .replicas = 1, .kv = true};
+
+        (void)state;
+        make_stream(&e, &c);
+        call(bus_kv_put(e.bus, "MARKS", "file.a", "one", 3, 0, got_ack, &r));
+        call(bus_kv_put(e.bus, "MARKS", "file.b", "two", 3, 0, got_ack, &r));
+        call(bus_kv_delete(e.bus, "MARKS", "file.a", BUS_KV_ANY, got_ack, &r));
+        assert_true(r.error == 0 && r.ack.seq == 3);
+        call(bus_kv_put(e.bus, "MARKS", "file.a", "x", 1, BUS_KV_NEVER, got_ack, &r));
+        assert_int_equal(r.error, BUS_E_CONFLICT);
+        call(bus_kv_purge(e.bus, "MARKS", "file.a", 1, got_done, &r)); /* older than the mark */
+        assert_int_equal(r.error, 0);
+        call(bus_kv_put(e.bus, "MARKS", "file.a", "x", 1, BUS_KV_NEVER, got_ack, &r));
+        assert_int_equal(r.error, BUS_E_CONFLICT);
+        call(bus_kv_purge(e.bus, "MARKS", "file.a", 3, got_done, &r));
+        assert_int_equal(r.error, 0);
+        call(bus_stream_info(e.bus, "KV_MARKS", got_stream, &r));
+        assert_int_equal(r.info.messages, 1);
+        call(bus_kv_put(e.bus, "MARKS", "file.a", "x", 1, BUS_KV_NEVER, got_ack, &r));
+        assert_true(r.error == 0 && r.ack.seq == 4);
+        call(bus_kv_get(e.bus, "MARKS", "file.b", got_reply, &r));
+        assert_true(r.error == 0 && r.msg.seq == 2);
+        assert_int_equal(bus_kv_purge(e.bus, "MARKS", "file.b", 0, got_done, &r), -EINVAL);
+        call(bus_kv_purge(e.bus, "ABSENT", "file.b", 3, got_done, &r));
+        assert_int_equal(r.error, BUS_E_NOT_FOUND);
+}
+
 enum { SERIAL = 2000, MEDIAN = SERIAL / 2, P99 = SERIAL / 100 * 99, PIPELINED = 50000, WINDOW = 2000 };
 static unsigned n_timed;
 static uint64_t sent_ns[PIPELINED], took_ns[PIPELINED];
@@ -418,7 +449,8 @@ int main(void)
                 cmocka_unit_test(test_ensure_race), cmocka_unit_test(test_publish),
                 cmocka_unit_test(test_full),        cmocka_unit_test(test_refused_among_stored),
                 cmocka_unit_test(test_get),         cmocka_unit_test(test_remove),
-                cmocka_unit_test(test_bucket),      cmocka_unit_test(test_speed),
+                cmocka_unit_test(test_bucket),      cmocka_unit_test(test_purge_of_a_key),
+                cmocka_unit_test(test_speed),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);

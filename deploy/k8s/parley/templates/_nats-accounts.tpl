@@ -36,7 +36,7 @@
   (dict "name" "upload"
     "publish" (concat (list "upload.completed" "dlq.upload" "rpc.history.files" "_INBOX.>" "$KV.UPLOADS.>" "$KV.FILES.>" "$JS.API.INFO")
       (include "parley.js" (dict "calls" $read "streams" (list "KV_UPLOADS" "KV_FILES")) | fromJsonArray)
-      (include "parley.js" (dict "calls" (list "STREAM.PURGE") "streams" (list "KV_UPLOADS")) | fromJsonArray)
+      (include "parley.js" (dict "calls" (list "STREAM.PURGE") "streams" (list "KV_UPLOADS" "KV_FILES")) | fromJsonArray)
       (include "parley.js" (dict "calls" $get "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray))
     "subscribe" (list "rpc.upload.>" "_INBOX.>"))
   (dict "name" "setup"
