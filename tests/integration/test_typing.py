@@ -153,6 +153,7 @@ async def test_off_in_large_channels(two):
     await types(a, channel)
     small = two.channel(users[0], members=[users[1]])
     assert (await b.request({"type": "focus", "channelIds": [channel, small]}))["type"] == "ack"
+    await b.wait(lambda: any(f["type"] == "channelPresence" and f["channelId"] == small for f in b.frames), 10, "its gateway hears of the small one")
     await types(a, small)
     await b.wait(lambda: any(f["type"] == "typing" for f in b.frames), 5, "the small one shows it")
     assert {f["channelId"] for f in b.frames if f["type"] == "typing"} == {small}
