@@ -18,7 +18,6 @@
 #define INACTIVE_MS 30000 /* the server forgets a consumer that nobody fetches from */
 #define EXPIRES_MS 5000   /* how long a fetch waits at the server */
 #define GRACE_MS 2000     /* when nothing is heard of it so long after, it is lost */
-#define RETRY_MS 250      /* before a new consumer, when the one before it gave nothing */
 
 static void on_retry(uv_timer_t *timer)
 {
@@ -36,7 +35,7 @@ void reader_reset(struct bus_reader *r)
         struct pending **all[] = {&r->create, &r->consumer, &r->pull, &r->question};
 
         if (r->question != NULL && r->active)
-                uv_timer_start(&r->timer, reader_on_timer, RETRY_MS, 0);
+                uv_timer_start(&r->timer, reader_on_timer, READER_RETRY_MS, 0);
         for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
                 if (*all[i] != NULL)
                         pending_end(*all[i]);
@@ -56,7 +55,7 @@ static void start_again(struct bus_reader *r)
         if (r->failures++ == 0)
                 reader_fetch(r);
         else
-                uv_timer_start(&r->retry, on_retry, RETRY_MS, 0);
+                uv_timer_start(&r->retry, on_retry, READER_RETRY_MS, 0);
 }
 
 /* --- messages --- */
@@ -154,7 +153,7 @@ static void pull(struct bus_reader *r, unsigned batch, bool at_once)
         snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.MSG.NEXT.%s.%s", r->stream, r->name);
         if (request_send(r->bus, &q, on_pull_status, &r->pull) != 0) {
                 r->pull = NULL;
-                uv_timer_start(&r->retry, on_retry, RETRY_MS, 0); /* too much waits to be sent, or broken */
+                uv_timer_start(&r->retry, on_retry, READER_RETRY_MS, 0); /* too much waits to be sent, or broken */
                 return;
         }
         r->pull->context = r;
@@ -201,7 +200,7 @@ static void on_created(struct pending *p, int error, const struct bus_msg *msg, 
                 error = jsapi_parse_consumer(msg->data, msg->len, &waiting, &result);
         if (error != 0) {
                 reader_reset(r);
-                uv_timer_start(&r->retry, on_retry, RETRY_MS, 0);
+                uv_timer_start(&r->retry, on_retry, READER_RETRY_MS, 0);
                 reader_end_batch(r, error);
                 return;
         }
@@ -254,7 +253,7 @@ void reader_fetch(struct bus_reader *r)
                 if (create(r) != 0) {
                         r->create = NULL;
                         reader_reset(r);
-                        uv_timer_start(&r->retry, on_retry, RETRY_MS, 0);
+                        uv_timer_start(&r->retry, on_retry, READER_RETRY_MS, 0);
                 }
         } else if (r->pull == NULL && r->held == NULL) {
                 pull_next(r);

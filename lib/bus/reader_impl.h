@@ -3,6 +3,9 @@
 
 #include "bus/bus_impl.h"
 
+/* Before a new consumer, when the one before it gave nothing, and before the leader is asked again */
+#define READER_RETRY_MS 250
+
 struct held {
         struct held *next;
         uint64_t

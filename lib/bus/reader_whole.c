@@ -5,12 +5,10 @@
 
 #include "bus/reader_impl.h"
 
-#define RETRY_MS 250 /* before the leader is asked again */
-
 static void ask_later(struct bus_reader *r)
 {
         if (r->active)
-                uv_timer_start(&r->timer, reader_on_timer, RETRY_MS, 0);
+                uv_timer_start(&r->timer, reader_on_timer, READER_RETRY_MS, 0);
 }
 
 /* The first that is held came behind a hole, of which the leader has said something */

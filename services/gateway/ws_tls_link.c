@@ -180,6 +180,32 @@ static bool link_shake(struct tls_link *link)
         return true;
 }
 
+/* To one side. *ret_n: how much of it has gone. false: the connection is over */
+typedef bool (*side_write)(struct tls_link *link, const uint8_t *data, size_t len, size_t *ret_n);
+
+/* What is left for a side; less may be left then, or nothing */
+static bool link_flush(struct tls_link *link, struct rest *rest, side_write write)
+{
+        size_t n;
+
+        if (!rest->len)
+                return true;
+        if (!write(link, rest->data + rest->at, rest->len - rest->at, &n))
+                return false;
+        rest->at += n;
+        if (rest->at == rest->len)
+                rest_done(rest);
+        return true;
+}
+
+/* What its side does not take is left for it */
+static bool link_pass(struct tls_link *link, struct rest *rest, side_write write, const uint8_t *data, size_t len)
+{
+        size_t n;
+
+        return write(link, data, len, &n) && (n == len || !rest_keep(rest, data + n, len - n));
+}
+
 static bool inner_write(struct tls_link *link, const uint8_t *data, size_t len, size_t *ret_n)
 {
         ssize_t n = send(link->inner_fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -195,16 +221,9 @@ static bool link_read(struct tls_link *link)
 {
         struct rest *rest = &link->to_inner;
         uint8_t *room = link->tls->room;
-        size_t n;
 
-        if (rest->len) {
-                if (!inner_write(link, rest->data + rest->at, rest->len - rest->at, &n))
-                        return false;
-                rest->at += n;
-                if (rest->at < rest->len)
-                        return true;
-                rest_done(rest);
-        }
+        if (!link_flush(link, rest, inner_write))
+                return false;
         for (unsigned i = 0; i < ROUNDS && !rest->len; i++) {
                 int r;
 
@@ -212,8 +231,7 @@ static bool link_read(struct tls_link *link)
                 r = SSL_read(link->ssl, room, TLS_RECORD_MAX);
                 if (r <= 0)
                         return link_wants(link, r);
-                if (!inner_write(link, room, (size_t)r, &n) ||
-                    (n < (size_t)r && rest_keep(rest, room + n, (size_t)r - n)))
+                if (!link_pass(link, rest, inner_write, room, (size_t)r))
                         return false;
         }
         return true;
@@ -247,16 +265,9 @@ static bool link_write(struct tls_link *link)
 {
         struct rest *rest = &link->to_outer;
         uint8_t *room = link->tls->room;
-        size_t n;
 
-        if (rest->len) {
-                if (!outer_write(link, rest->data + rest->at, rest->len - rest->at, &n))
-                        return false;
-                rest->at += n;
-                if (rest->at < rest->len)
-                        return true;
-                rest_done(rest);
-        }
+        if (!link_flush(link, rest, outer_write))
+                return false;
         for (unsigned i = 0; i < ROUNDS && !rest->len; i++) {
                 ssize_t got = recv(link->inner_fd, room, TLS_RECORD_MAX, MSG_DONTWAIT);
 
@@ -266,8 +277,7 @@ static bool link_write(struct tls_link *link)
                         link_finish(link);
                         return true;
                 }
-                if (!outer_write(link, room, (size_t)got, &n) ||
-                    (n < (size_t)got && rest_keep(rest, room + n, (size_t)got - n)))
+                if (!link_pass(link, rest, outer_write, room, (size_t)got))
                         return false;
         }
         return true;

@@ -55,6 +55,13 @@ struct got {
         char subject[256], msg_id[256], trace_id[256], reply[256];
         uint8_t data[4096];
 };
+/* Makes a call of which one callback comes, and waits for it in `got` */
+#define env_call(e, got, expression)                                                                                   \
+        do {                                                                                                           \
+                memset((got), 0, sizeof(*(got)));                                                                      \
+                assert_int_equal((expression), 0);                                                                     \
+                env_until((e), (got)->n, 1, 6000);                                                                     \
+        } while (0)
 void got_msg(const struct bus_msg *msg, void *userdata);
 void got_reply(int error, const struct bus_msg *msg, void *userdata);
 void got_ack(int error, const struct bus_ack *ack, const char *text, void *userdata);

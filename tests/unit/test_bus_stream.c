@@ -18,12 +18,7 @@ static struct env e;
 static struct got r;
 
 /* Calls, and waits for the one answer in r */
-#define call(expression)                                                                                               \
-        do {                                                                                                           \
-                memset(&r, 0, sizeof(r));                                                                              \
-                assert_int_equal((expression), 0);                                                                     \
-                env_until(&e, r.n, 1, 6000);                                                                           \
-        } while (0)
+#define call(expression) env_call(&e, &r, expression)
 
 static int setup(void **state)
 {

@@ -16,12 +16,7 @@ static struct server server;
 static struct env e;
 static struct got r;
 
-#define call(expression)                                                                                               \
-        do {                                                                                                           \
-                memset(&r, 0, sizeof(r));                                                                              \
-                assert_int_equal((expression), 0);                                                                     \
-                env_until(&e, r.n, 1, 6000);                                                                           \
-        } while (0)
+#define call(expression) env_call(&e, &r, expression)
 
 struct read {
         struct bus_reader *reader;
