@@ -62,6 +62,15 @@ static void place_empty(struct place *p)
         p->n_residents = 0;
 }
 
+/* Nobody has it in focus any more, so nothing keeps its list true */
+static void place_forget(struct place *p)
+{
+        wheel_disarm(&p->timer);
+        place_empty(p);
+        place_stale(p);
+        p->kind = PLACE_UNKNOWN;
+}
+
 /* An answer that is under way finds the place by pointer: then it is dropped once that has come */
 void place_drop(struct place *p)
 {
@@ -71,12 +80,10 @@ void place_drop(struct place *p)
                 return;
         if (p->asking && gate_cancel(&p->gate))
                 p->asking = false;
+        place_forget(p);
         if (p->asking) /* it goes on listening: somebody may have it in focus again before the answer comes */
                 return;
         typing_deaf(p);
-        wheel_disarm(&p->timer);
-        place_empty(p);
-        place_stale(p);
         HASH_DEL(all->places, p);
         looks_charge(all, -(ptrdiff_t)sizeof(*p));
         metric_set(&stat_places, HASH_COUNT(all->places));

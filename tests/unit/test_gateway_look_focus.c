@@ -212,6 +212,33 @@ static void test_removed(void **state)
         end(f);
 }
 
+/* The last one who looked goes while it is asked, and looks again before the answer: what was known is not told, time has passed */
+static void test_left_while_asked(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        focus(c, ROOM);
+        fake_advance(f, 5000);
+        fake_presence_set(p, "bob", OFFLINE, false);
+        p->hold = true;
+        fake_joined(f, ROOM, "dora", 1); /* which has it asked again */
+        fake_advance(f, 1500);
+        assert_int_equal(p->n_held, 1);
+        focus_list(c, NULL, 0);
+        assert_null(f->core->looks->seen);
+        focus(c, ROOM);
+        assert_int_equal(fake_count(c, CHANNEL_PRESENCE), 1);
+        p->hold = false;
+        fake_presence_release(p, 1, 0);
+        fake_advance(f, 5500);
+        assert_int_equal(fake_count(c, CHANNEL_PRESENCE), 2);
+        assert_int_equal(last(c)->online, 1);
+        end(f);
+}
+
 static void test_presence_down(void **state)
 {
         struct fake_presence *p;
@@ -236,7 +263,7 @@ int main(void)
                 cmocka_unit_test(test_list_then_changes), cmocka_unit_test(test_members_change),
                 cmocka_unit_test(test_counted),           cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_removed),           cmocka_unit_test(test_no_room_for_list),
-                cmocka_unit_test(test_presence_down),
+                cmocka_unit_test(test_presence_down),     cmocka_unit_test(test_left_while_asked),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
