@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "upload/plan.h"
 #include "upload/records.h"
 
@@ -108,6 +109,8 @@ static void on_done(int error, const struct store_result *r, void *userdata)
 
         (void)r;
         run->at++;
+        if (run->at < run->objects.n)
+                (void)FAILPOINT("upload.between_objects");
         if (error || run->at == run->objects.n)
                 end(run, error);
         else

@@ -24,7 +24,6 @@ struct rejection {
 struct undone {
         const char *what;
         int error;
-        bool recorded;
 };
 
 struct rest {
@@ -57,6 +56,7 @@ struct rest_call {
         bool expected;                          /* of the quota */
         bool removing_too;                      /* rest_file: also a file that is being removed */
         struct undone undone;
+        void (*ended)(struct rest_call *c);        /* of rest_end */
         void (*carried_then)(struct rest_call *c); /* of rest_carried */
         void (*barred)(struct rest_call *c);       /* of rest_bar */
         void (*is_file)(struct rest_call *c);
@@ -98,6 +98,8 @@ void rest_bar(struct rest_call *c, rest_then then, rest_then is_file);
 /* An upload that could not be begun, after it was reserved: takes back what counts and what is there of c->upload, and answers as rest_unavailable.
  * recorded: there may be a record of it. what has to stay. */
 void rest_give_back(struct rest_call *c, bool recorded, const char *what, int error);
+/* Ends c->upload, which nobody can make a file of any more, and goes on with `then`; or answers */
+void rest_end(struct rest_call *c, rest_then then);
 /* Removes the upload and answers why. why has to stay. */
 void rest_reject(struct rest_call *c, const struct rejection *why);
 /* The answer to a completion that was answered before, with c->file */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
+#include "upload/ending.h"
 #include "upload/hold_core.h"
 #include "upload/image.h"
 #include "upload/objects.h"
@@ -66,6 +67,7 @@ static void on_barred(int error, void *userdata)
 {
         struct rest_call *c = userdata;
 
+        (void)FAILPOINT("upload.barred");
         if (error == 0)
                 c->barred(c);
         else if (error == BUS_E_CONFLICT) /* by another request before; or it is a file */
@@ -85,42 +87,30 @@ void rest_bar(struct rest_call *c, rest_then then, rest_then is_file)
                 rest_unavailable(c, "NATS", r);
 }
 
-static void on_reject_released(int error, void *userdata)
+static void on_ended(int error, const char *what, void *userdata)
 {
         struct rest_call *c = userdata;
-        const struct rejection *why = c->why;
 
-        if (error)
-                rest_unavailable(c, "NATS", error);
-        else
-                rest_problem(c, why->code, "%s; the upload was removed", why->text);
-}
-
-static void on_reject_forgotten(int error, void *userdata)
-{
-        struct rest_call *c = userdata;
-        struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id};
-        int r = error;
-
-        objects_hold(c->rest->env, c->upload, &change);
-        if (r == 0)
-                r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_reject_released, c);
-        if (r != 0)
-                rest_unavailable(c, "NATS", r);
-}
-
-static void on_reject_removed(int error, void *userdata)
-{
-        struct rest_call *c = userdata;
-        int e;
-
-        if (error) {
+        if (error == STORE_E_BUSY)
                 rest_store_failed(c, error);
-                return;
-        }
-        e = record_delete_upload(c->rest->env, c->id, BUS_KV_ANY, on_reject_forgotten, c);
-        if (e != 0)
-                rest_unavailable(c, "NATS", e);
+        else if (error)
+                rest_unavailable(c, what, error);
+        else
+                c->ended(c);
+}
+
+void rest_end(struct rest_call *c, rest_then then)
+{
+        const struct ending_terms terms = {
+                .upload = c->upload, .revision = BUS_KV_ANY, .handler = on_ended, .userdata = c};
+
+        c->ended = then;
+        ending_run(c->rest->env, &terms);
+}
+
+static void rejected(struct rest_call *c)
+{
+        rest_problem(c, c->why->code, "%s; the upload was removed", c->why->text);
 }
 
 static void reject(struct rest_call *c)
@@ -130,7 +120,7 @@ static void reject(struct rest_call *c)
         metric_add(&metric_rejected, 1);
         log_info("an upload was refused", LOG_S("upload", c->id), LOG_S("user", c->claims.user_id),
                  LOG_S("why", why->text));
-        run_all(c, c->rest->env->store->ops->remove, on_reject_removed);
+        rest_end(c, rejected);
 }
 
 /* Another service may have completed it at the same time, with what it saw: then this is its object, and stays */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "upload/image.h"
 #include "upload/objects.h"
 #include "upload/plan.h"
@@ -74,6 +75,7 @@ static void on_sealed(int error, const struct store_result *r, void *userdata)
         struct rest_call *c = userdata;
         const Parley__V1__ThumbnailRequest *t = c->upload->thumbnail;
 
+        (void)FAILPOINT("upload.thumbnail_sealed");
         if (error == STORE_E_MISSING) /* or another request has just completed it */
                 rest_file(c, rest_answer_again, missing);
         else if (error)

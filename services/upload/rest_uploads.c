@@ -99,6 +99,7 @@ static void on_recorded(int error, void *userdata)
 {
         struct rest_call *c = userdata;
 
+        (void)FAILPOINT("upload.recorded");
         if (error) {
                 rest_give_back(c, true, "NATS", error);
                 return;
@@ -146,6 +147,7 @@ static void on_begun(int error, const struct store_result *r, void *userdata)
         struct objects o;
         int e;
 
+        (void)FAILPOINT("upload.begun");
         if (error) {
                 rest_give_back(c, false, "the store", error);
         } else if (!keep_store_id(&c->upload->store_id, r)) {
@@ -167,6 +169,7 @@ static void on_reserved(int error, void *userdata)
         const struct store_object o = record_object(c->upload);
         int r;
 
+        (void)FAILPOINT("upload.reserved");
         switch (error) {
         case 0:
                 r = env->store->ops->begin(env->store, &o, on_begun, c);
@@ -321,43 +324,11 @@ void rest_parts(struct http_request *rq, void *userdata)
                 rest_upload(c, sign_parts, NULL);
 }
 
-/* --- giving up: the store first, so that what is left behind is still known --- */
+/* --- giving up --- */
 
-static void on_released(int error, void *userdata)
+static void given_up(struct rest_call *c)
 {
-        struct rest_call *c = userdata;
-
-        if (error)
-                rest_unavailable(c, "NATS", error);
-        else
-                rest_empty(c, 204);
-}
-
-static void on_forgotten(int error, void *userdata)
-{
-        struct rest_call *c = userdata;
-        struct quota_change change = {.kind = QUOTA_RELEASE, .id = c->id};
-        int r = error;
-
-        objects_hold(c->rest->env, c->upload, &change);
-        if (r == 0)
-                r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_released, c);
-        if (r != 0)
-                rest_unavailable(c, "NATS", r);
-}
-
-static void on_removed(int error, void *userdata)
-{
-        struct rest_call *c = userdata;
-        int e;
-
-        if (error) {
-                rest_unavailable(c, "the store", error);
-                return;
-        }
-        e = record_delete_upload(c->rest->env, c->id, BUS_KV_ANY, on_forgotten, c);
-        if (e != 0)
-                rest_unavailable(c, "NATS", e);
+        rest_empty(c, 204);
 }
 
 /* Never what became a file meanwhile: that is deleted as a file. */
@@ -366,18 +337,14 @@ static void is_file(struct rest_call *c)
         rest_problem(c, PARLEY_CONFLICT, "this upload is complete: it is a file now");
 }
 
-static void remove_upload(struct rest_call *c)
+static void end(struct rest_call *c)
 {
-        struct env *env = c->rest->env;
-        struct objects o;
-
-        objects_of_upload(c->upload, &o);
-        objects_run(env, &o, env->store->ops->remove, on_removed, c);
+        rest_end(c, given_up);
 }
 
 static void bar(struct rest_call *c)
 {
-        rest_bar(c, remove_upload, is_file);
+        rest_bar(c, end, is_file);
 }
 
 void rest_abort(struct http_request *rq, void *userdata)

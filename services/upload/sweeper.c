@@ -8,6 +8,7 @@
 #include "bus/bus.h"
 #include "bus/subjects.h"
 #include "upload/carried.h"
+#include "upload/ending.h"
 #include "upload/objects.h"
 #include "upload/quota.h"
 #include "upload/records.h"
@@ -141,10 +142,10 @@ static void on_settled(int error, void *userdata)
                 delete_found(s);
 }
 
-static void settle(struct sweeper *s, enum quota_kind kind)
+static void settle(struct sweeper *s)
 {
         const Parley__V1__PendingUpload *u = s->found[s->at];
-        struct quota_change change = {.kind = kind, .id = u->id};
+        struct quota_change change = {.kind = QUOTA_COMMIT, .id = u->id};
         struct objects o;
         int r;
 
@@ -163,27 +164,27 @@ static void on_forgotten(int error, void *userdata)
         if (error)
                 failed(s, "the store", error);
         else
-                settle(s, QUOTA_COMMIT);
-}
-
-static void on_removed(int error, void *userdata)
-{
-        struct sweeper *s = userdata;
-
-        if (error)
-                failed(s, "the store", error);
-        else
-                settle(s, QUOTA_RELEASE);
+                settle(s);
 }
 
 static int look_for_file(struct sweeper *s);
 
+static void on_ended(int error, const char *what, void *userdata)
+{
+        struct sweeper *s = userdata;
+
+        if (error && error != BUS_E_CONFLICT)
+                failed(s, what, error);
+        else
+                on_deleted(error, s);
+}
+
 static void remove_found(struct sweeper *s)
 {
-        struct objects o;
+        const struct ending_terms terms = {
+                .upload = s->found[s->at], .revision = s->revisions[s->at], .handler = on_ended, .userdata = s};
 
-        objects_of_upload(s->found[s->at], &o);
-        objects_run(s->env, &o, s->env->store->ops->remove, on_removed, s);
+        ending_run(s->env, &terms);
 }
 
 /* Nothing is removed before it is sure that nobody makes a file of it meanwhile */
