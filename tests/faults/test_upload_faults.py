@@ -2,27 +2,33 @@
 counts for the quota is what is there."""
 
 import os
+import uuid
 
 import httpx
 import nats
 import pytest
+from support.images import png
 from support.schema import upload_pb2
 from support.stack import wait_until
 from support.stores import STORES, store_of
-from support.uploads import PART, Uploader
+from support.uploads import PART, Uploader, problem
 
-# While a body comes in, which is seen by the folder alone
-BODY_STEPS = ["upload.before_sync", "upload.before_mark"]
-STEPS = ["upload.sealed", "upload.before_file", "upload.before_commit", "upload.before_told", "upload.before_forget",
-         "upload.before_upload_deleted"]
-# From here on it is a file: its record is there
-FILE_FROM = STEPS.index("upload.before_commit")
-ALL_STEPS = [*(("local", step) for step in BODY_STEPS), *((store, step) for store in STORES for step in STEPS), ("s3", "upload.s3_made")]
+# While a body comes in, which is seen by the folder alone; and the how manieth one it is
+BODY_STEPS = [(shape, f"{step}=kill@{nth}", nth) for shape, nth in (("parts", 1), ("parts", 2), ("whole", 1), ("whole", 2))
+              for step in ("upload.before_sync", "upload.before_mark")]
+BEFORE_FILE = ["upload.sealed", "upload.before_file"]
+FROM_FILE = ["upload.before_commit", "upload.before_told", "upload.before_forget", "upload.before_upload_deleted"]
+# Of a file in one body, with its thumbnail
+BEFORE_FILE_WHOLE = ["upload.thumbnail_sealed", "upload.between_objects"]
+FROM_FILE_WHOLE = ["upload.between_objects@2"]
+STEPS = [*((store, shape, step, step in FROM_FILE) for store in STORES for shape in ("parts", "whole") for step in BEFORE_FILE + FROM_FILE),
+         *((store, "whole", step, step in FROM_FILE_WHOLE) for store in STORES for step in BEFORE_FILE_WHOLE + FROM_FILE_WHOLE),
+         ("s3", "parts", "upload.s3_made", False), ("s3", "whole", "upload.s3_copy", False), ("local", "whole", "upload.local_seal", False)]
 
 
 def restart(stack, failpoints=""):
     stack.stop("upload")
-    stack.start("upload", PARLEY_FAILPOINTS=failpoints)
+    stack.start("upload", PARLEY_FAILPOINTS=failpoints, PARLEY_UPLOAD_SWEEP_S=1)
 
 
 def killed(stack, call):
@@ -43,44 +49,93 @@ async def user_files(stack, user):
         await nc.close()
 
 
-@pytest.mark.parametrize("store, step", ALL_STEPS)
-async def test_killed_between_steps(shared_stack, store, step):
-    stack = shared_stack("faults", store)
-    user = "u-" + step.split(".")[1].replace("_", "-")
-    data = os.urandom(PART + 1000)
-    parts = [data[:PART], data[PART:]]
-    restart(stack, f"{step}=kill")
-    with Uploader(stack, user) as ann:
-        upload = ann.created("general", data)
+class Sending:
+    """One upload: in two parts, or in one body with a thumbnail"""
 
-        def send(number):
-            answer = ann.parts(upload, [(number, parts[number - 1])])
-            return ann.send(answer.json()["parts"][0], parts[number - 1])
+    def __init__(self, stack, shape):
+        self.ann = Uploader(stack, "u" + uuid.uuid4().hex[:12])
+        self.stack, self.shape = stack, shape
+        self.data = os.urandom(PART + 1000 if shape == "parts" else 1000)
+        self.thumbnail = png(5, 5) if shape == "whole" else b""
+        announced = {"thumbnail": {"size": len(self.thumbnail), "contentType": "image/png"}} if self.thumbnail else {}
+        self.upload = self.ann.created("general", self.data, **announced)
 
-        if step in BODY_STEPS:
-            assert killed(stack, lambda: send(2))
-            restart(stack)
-            assert ann.state(upload).json()["partsThere"] == []  # a part that was not acknowledged is not there
-            assert send(2).status_code == 200
-        else:
-            assert send(2).status_code == 200
-        if step not in BODY_STEPS:
-            assert send(1).status_code == 200
-            assert killed(stack, lambda: ann.complete(upload))
-            restart(stack)
-            there = step in STEPS[FILE_FROM:]
-            assert ann.locate(upload["id"]).status_code == (302 if there else 404)
-        else:
-            assert send(1).status_code == 200
-        done = ann.completed(upload)
-        assert ann.read(done["attachment"]["id"]).content == data
-        assert ann.completed(upload)["attachment"] == done["attachment"]
-        files = await user_files(stack, user)
-        assert (files.bytes, files.files, len(files.reservations)) == (len(data), 1, 0)
-        assert store_of(stack).forgotten(upload["id"])
-        assert ann.delete(upload["id"]).status_code == 204
-        files = await user_files(stack, user)
+    def body(self, nth):
+        """The answer to one of the two bodies"""
+        if self.shape == "whole":
+            return self.ann.send(self.upload["put"], self.data) if nth == 1 else self.ann.send(self.upload["thumbnail"], self.thumbnail)
+        part = self.data[:PART] if nth == 1 else self.data[PART:]
+        return self.ann.send(self.ann.parts(self.upload, [(nth, part)]).json()["parts"][0], part)
+
+    def complete(self):
+        return self.ann.complete(self.upload)
+
+    async def time_is_over(self):
+        """Of what may be left of the upload's record"""
+        nc = await nats.connect(self.stack.nats_url)
+        try:
+            uploads = await nc.jetstream().key_value("UPLOADS")
+            record = upload_pb2.PendingUpload.FromString((await uploads.get(self.upload["id"])).value)
+            record.expires_at_ms = 1
+            await uploads.put(self.upload["id"], record.SerializeToString())
+        except nats.js.errors.KeyNotFoundError:
+            pass  # it ended as a whole
+        finally:
+            await nc.close()
+
+    async def check_whole(self):
+        """It is a file as it was sent, once, and nothing else of it is left; then it is deleted"""
+        ann, id = self.ann, self.upload["id"]
+        done = ann.completed(self.upload)
+        assert ann.read(id).content == self.data
+        if self.thumbnail:
+            assert ann.bare.get(ann.absolute(ann.thumbnail(id).headers["location"])).content == self.thumbnail
+        assert ann.completed(self.upload)["attachment"] == done["attachment"]
+        files = await user_files(self.stack, ann.user)
+        assert (files.bytes, files.files, len(files.reservations)) == (len(self.data) + len(self.thumbnail), 1, 0)
+        store = store_of(self.stack)
+        assert store.forgotten(id)
+        await self.time_is_over()
+        wait_until(lambda: store.forgotten("0-" + id), 30, "the sweeper has ended what the death has left of the upload")
+        assert ann.delete(id).status_code == 204
+        files = await user_files(self.stack, ann.user)
         assert (files.bytes, files.files) == (0, 0)
+        assert not [p for p in store.folder.rglob("*") if id in p.name]
+
+
+@pytest.mark.parametrize("shape, failpoint, nth", BODY_STEPS)
+async def test_killed_within_a_body(shared_stack, shape, failpoint, nth):
+    """A body that was not acknowledged is not there, and the one before it is"""
+    stack = shared_stack("faults", "local")
+    restart(stack, failpoint)
+    sending = Sending(stack, shape)
+    ann, upload = sending.ann, sending.upload
+    if nth == 2:
+        assert sending.body(1).status_code == 200
+    assert killed(stack, lambda: sending.body(nth))
+    restart(stack)
+    assert ann.state(upload).json()["partsThere"] == [1] * (nth - 1)
+    problem(sending.complete(), 409, "conflict")
+    assert ann.locate(upload["id"]).status_code == 404
+    for missing in range(nth, 3):
+        assert sending.body(missing).status_code == 200
+    await sending.check_whole()
+
+
+@pytest.mark.parametrize("store, shape, step, there", STEPS)
+async def test_killed_between_steps(shared_stack, store, shape, step, there):
+    stack = shared_stack("faults", store)
+    name, _, nth = step.partition("@")
+    restart(stack, f"{name}=kill@{nth or 1}")
+    sending = Sending(stack, shape)
+    for nth in (1, 2):
+        assert sending.body(nth).status_code == 200
+    assert killed(stack, sending.complete)
+    restart(stack)
+    id = sending.upload["id"]
+    for answer in (sending.ann.locate(id), *([sending.ann.thumbnail(id)] if shape == "whole" else [])):
+        assert answer.status_code == (302 if there else 404)
+    await sending.check_whole()
 
 
 @pytest.mark.parametrize("store", STORES)

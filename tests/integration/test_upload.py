@@ -1,6 +1,7 @@
 """Uploads from the first request to reading the file: what is taken, what is refused, and who may do it."""
 
 import os
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from support.images import png
+from support.second_upload import SecondUpload
 from support.stack import wait_until
 from support.stores import STORES, shared_stack_of, store_of
 from support.uploads import PART, Uploader, composite, problem, sha256
@@ -332,14 +334,28 @@ def test_another_channel_needs_a_descriptor(stack, ann, bob, room):
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_quota_of_fifty_at_once(own_stack, store):
+def test_quota_of_fifty_at_once(own_stack, store, tmp_path):
+    """Half of them ask another instance, which has nothing but the buckets in common with the first"""
     stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=store, PARLEY_UPLOAD_QUOTA_BYTES=10_000, PARLEY_UPLOAD_QUOTA_FILES=100)
-    with Uploader(stack, "ann") as ann:
-        with ThreadPoolExecutor(50) as pool:
-            answers = list(pool.map(lambda _: ann.create("general", size=1000), range(50)))
+    with SecondUpload(stack, PARLEY_UPLOAD_DIR=tmp_path) as second, Uploader(stack, "ann") as ann:
+        others = httpx.Client(base_url=second.base_url, headers=ann.rest.headers, timeout=60)
+        body = {"channelId": "general", "name": "file.bin", "size": 1000}
+
+        def create(n):
+            """The answer that decides: who is told to come again in a moment does"""
+            deadline = time.monotonic() + 30
+            while True:
+                answer = (others if n % 2 else ann.rest).post("/api/uploads", json=body)
+                if answer.status_code != 503:
+                    return answer
+                assert time.monotonic() < deadline, answer.text
+
+        with others, ThreadPoolExecutor(50) as pool:
+            answers = list(pool.map(create, range(50)))
         taken = [a.json() for a in answers if a.status_code == 201]
         assert len(taken) == 10, [a.status_code for a in answers]
         assert {a.json()["code"] for a in answers if a.status_code != 201} == {"too_large"}
+        assert {a.request.url.port for a in answers} == {others.base_url.port, ann.rest.base_url.port}
         assert ann.abort(taken[0]).status_code == 204  # gives back what it held
         done = ann.uploaded("general", b"y" * 1000)
         problem(ann.create("general", size=1), 413, "too_large")

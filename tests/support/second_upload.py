@@ -14,7 +14,7 @@ class SecondUpload:
         self.base_url = f"http://127.0.0.1:{8086 + stack.offset}"
         self.admin_url = f"http://127.0.0.1:{9086 + stack.offset}"
         first = dict(e.split("=", 1) for e in Path(f"/proc/{stack.pid('upload')}/environ").read_text().split("\0") if "=" in e)
-        env = {**first, "PARLEY_LISTEN": self.base_url[7:], "PARLEY_ADMIN_LISTEN": self.admin_url[7:], "PARLEY_UPLOAD_SWEEP_S": "3600", **env}
+        env = {**first, "PARLEY_LISTEN": self.base_url[7:], "PARLEY_ADMIN_LISTEN": self.admin_url[7:], "PARLEY_UPLOAD_SWEEP_S": "3600", **{k: str(v) for k, v in env.items()}}
         binary = Path(stack.env["PARLEY_BUILD_DIR"]) / "services/upload/parley-upload"
         with (stack.run_dir / "log" / "upload-2.log").open("a") as log:
             self.process = subprocess.Popen([str(binary)], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
