@@ -26,6 +26,7 @@ HELP = "1 GiB in 16 MiB parts, MB/s · raw: curl alone; POST /api/uploads at 500
 QUICK = True
 PARTS, PARTS_QUICK = 64, 4
 CONNS = 4  # bodies at a time
+TURNS = 3  # at least, also of a quick run: a file of a tenth of a second goes at half the pace where something else runs beside it
 RATE, RATE_QUICK, USERS, BEGIN_CONNS = 500, 100, 100, 32
 ENTRY = 400  # bytes of an entry of UPLOADS
 RSS_MB, OF_CURL, P99_MS = 32, 0.8, 5
@@ -85,7 +86,7 @@ def read_sum(way, file_id):
 def transfers(ctx, file, systems, conns):
     """The same file by all of them, in turn and back: who comes first finds the server cold. systems: the limit first"""
     runs = {system.name: [] for system in systems}
-    for i in range(ctx.repeat):
+    for i in range(max(ctx.repeat, TURNS)):
         for system in systems if i % 2 == 0 else systems[::-1]:
             seconds, cpu = cpu_of(system.pids(), lambda s=system: s.send(ctx.dir, file, conns))
             ctx.say(f"{system.name}: {file.size / seconds / MB:.0f} MB/s, {cpu / file.size * 1e9:.2f} s of processor time a GB")
@@ -94,14 +95,15 @@ def transfers(ctx, file, systems, conns):
     limit = ctx.emit(runs[systems[0].name], main="per_s")
     for system in systems[1:]:
         found = ctx.emit(runs[system.name], limit, main="per_s")
-        ctx.say(f"{system.name}: {found.ratio:.2f} of curl alone; the goal is {OF_CURL}")
+        ctx.check(f"{system.name}: of what curl alone reaches", found.ratio, OF_CURL, at_least=True)
 
 
 # --- cut in the middle ---
 
 
 def resume(ctx, way, file):
-    """The service is killed in the middle of a part, and the connection ends; then the client asks what is there, and sends the rest."""
+    """The service is killed in the middle of a part, and the connection ends; then the client asks what is there, and sends the rest. One body at a
+    time, as the SDK sends them: who has several under way may lose each of them."""
     upload, cut = way.begun(file), len(file) // 2 + 1
 
     def kill():
@@ -162,7 +164,10 @@ def begins(ctx, system, rate):
                                cpu_us_per_msg=cpu / begun * 1e6 if begun else None, **{p: found[p] for p in ("p50_ms", "p99_ms", "p999_ms")}))
     limit = ctx.emit(raw, main="p99_ms")
     result = ctx.emit(runs, limit, main="p99_ms")
-    ctx.say(f"begins at {rate}/s: p99 {result.p99_ms:.2f} ms; the goal is {P99_MS}")
+    if ctx.quick:
+        ctx.say(f"begins at {rate}/s: p99 {result.p99_ms:.2f} ms; at {RATE}/s it is to be {P99_MS}")
+    else:
+        ctx.check(f"begins at {rate}/s: p99, ms", result.p99_ms, P99_MS)
 
 
 def run(ctx):

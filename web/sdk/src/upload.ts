@@ -5,8 +5,10 @@ import type { Rest, SignedRequest, UploadPlan } from './rest.js';
 import { UploadMemory, type UnfinishedUpload } from './uploadMemory.js';
 import type { Attachment } from './wire.js';
 
-/** Parts under way at a time. */
-const AT_ONCE = 3;
+/** Parts under way at a time, at most. */
+const AT_ONCE_MAX = 6;
+/** So often what is missing is sent when the server says at the end that not all of it is there: a store may lose a part. */
+const MAX_ROUNDS = 2;
 /** So often a request is tried again, with backoff: about a minute and a half. */
 const MAX_TRIES = 7;
 /** A signed request that the store refuses is asked for anew so often: it may have been too old. */
@@ -37,6 +39,11 @@ export interface UploadOptions {
   onProgress?: (progress: UploadProgress) => void;
   /** Gives the upload up for good: what was sent is removed. Who only leaves the page can go on later. */
   signal?: AbortSignal;
+  /**
+   * Parts of a large file under way at a time, 1 to 6; default 1. Whatever ends in the middle, the page, the network or the server, costs what was sent of
+   * the parts under way: with 1 never more than one part is sent again. More are faster where the way is long.
+   */
+  atOnce?: number;
 }
 
 /** Files: sends them to the store, in parts and again where an earlier attempt ended, and reads them. */
@@ -127,9 +134,7 @@ class Job {
       const picture = await this.files.picture?.(this.file).catch(() => undefined);
       this.plan = (await this.#resumed(picture)) ?? (await this.#created(picture));
       this.#check();
-      await this.#sendAll(this.plan, picture);
-      this.#tell('checking');
-      const done = await this.#again(() => this.rest.completeUpload(this.plan!.id));
+      const done = await this.#sendAndComplete(this.plan, picture);
       this.memory.forget(this.plan.id);
       return done;
     } finally {
@@ -166,7 +171,26 @@ class Job {
     return plan;
   }
 
+  /** Where not all of it is there at the end, what is missing is sent, and nothing else. */
+  async #sendAndComplete(first: UploadPlan, picture: Picture | undefined): Promise<FileDescriptor> {
+    let plan = first;
+    for (let round = 1; ; round++) {
+      await this.#sendAll(plan, picture);
+      this.#tell('checking');
+      try {
+        return await this.#again(() => this.rest.completeUpload(plan.id));
+      } catch (thrown) {
+        const error = asError(thrown);
+        if (error.code !== 'conflict' || round > MAX_ROUNDS) throw error;
+        const now = await this.#again(() => this.rest.upload(plan.id)).catch(() => undefined);
+        if (!now) throw error; // it was refused, and removed
+        plan = now;
+      }
+    }
+  }
+
   async #sendAll(plan: UploadPlan, picture: Picture | undefined): Promise<void> {
+    this.#there = 0;
     if (plan.thumbnail && picture?.thumbnail) {
       await this.#send(plan.thumbnail, picture.thumbnail.blob, async () => (await this.rest.upload(plan.id)).thumbnail);
     }
@@ -179,7 +203,7 @@ class Job {
     await this.#sendParts(plan, this.files.sha256);
   }
 
-  /** Three at a time; when one fails for good, all end. */
+  /** When one fails for good, all end. While one is sent, the next one is hashed. */
   async #sendParts(plan: UploadPlan, sha256: NonNullable<FileEnv['sha256']>): Promise<void> {
     const there = new Set(plan.partsThere);
     const numbers = Array.from({ length: plan.partCount }, (_, i) => i + 1);
@@ -187,14 +211,21 @@ class Job {
     for (const number of there) this.#there += sliceOf(number).size;
     this.#tell('sending');
     const waiting = numbers.filter((number) => !there.has(number));
+    const hashed = async () => {
+      const number = waiting.shift();
+      return number === undefined ? undefined : { number, sha256: await sha256(await sliceOf(number).arrayBuffer()) };
+    };
     const work = async () => {
-      for (let number = waiting.shift(); number !== undefined; number = waiting.shift()) {
-        const part = sliceOf(number);
-        const mine = { number, sha256: await sha256(await part.arrayBuffer()) };
-        await this.#send(undefined, part, async () => (await this.rest.signParts(plan.id, [mine]))[0], number);
+      let next = hashed();
+      for (let mine = await next; mine; mine = await next) {
+        const part = mine;
+        next = hashed();
+        next.catch(() => {}); // it is heard of when its turn comes
+        await this.#send(undefined, sliceOf(part.number), async () => (await this.rest.signParts(plan.id, [part]))[0], part.number);
       }
     };
-    const workers = Array.from({ length: AT_ONCE }, () => work().catch((error: unknown) => {
+    const atOnce = Math.min(Math.max(1, Math.trunc(this.options.atOnce || 1)), AT_ONCE_MAX);
+    const workers = Array.from({ length: atOnce }, () => work().catch((error: unknown) => {
       this.#stop.abort();
       throw error;
     }));

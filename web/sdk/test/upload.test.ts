@@ -134,13 +134,62 @@ describe('an upload', () => {
     expect(client.files.unfinished('general')).toEqual([]);
   });
 
-  it('of a large file goes in parts, three at once, each signed with its hash', async () => {
+  it('of a large file goes in parts, one after the other, each signed with its hash', async () => {
     const { world, client, store } = await ready();
     const text = 'abcdefghijklmnopqrstuvwxy';
     const done = await passing(world, client.upload('general', fileOf(text)));
     expect(done.attachment.sha256).toBe(text);
-    expect([store.transfers.length, store.most]).toEqual([7, 3]);
+    expect([store.transfers.length, store.most]).toEqual([7, 1]);
     expect(store.transfers[0]!.headers).toEqual([['x-hash', 'hash-of-abcd']]);
+  });
+
+  it.each([[3, 3], [100, 6], [0, 1], [Number.NaN, 1]])('has as many parts under way as it is asked for: %d', async (atOnce, most) => {
+    const { world, client, store } = await ready();
+    const text = 'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz';
+    const done = await passing(world, client.upload('general', fileOf(text), { atOnce }));
+    expect(done.attachment.sha256).toBe(text);
+    expect([store.transfers.length, store.most]).toEqual([13, most]);
+  });
+
+  it('sends only what is missing where the server has not all of it at the end', async () => {
+    const { world, client, store } = await ready();
+    let lost = false;
+    store.refuse = (call) => {
+      if (call.path.endsWith('/complete') && !lost) {
+        lost = true;
+        store.plans.get('upload-1')!.parts.delete(2);
+      }
+      return undefined;
+    };
+    const progress: UploadProgress[] = [];
+    const done = await passing(world, client.upload('general', fileOf('abcdefghijkl'), { onProgress: (each) => progress.push(each) }));
+    expect(done.attachment.sha256).toBe('abcdefghijkl');
+    expect(store.transfers.map(({ url }) => /\/(\d)\?/.exec(url)![1])).toEqual(['1', '2', '3', '2']);
+    expect(store.plans.size).toBe(1);
+    expect(progress.at(-1)).toEqual({ phase: 'checking', sent: 12, total: 12 });
+    expect(Math.max(...progress.map(({ sent }) => sent))).toBe(12);
+  });
+
+  it('of which a part is lost again and again ends with what the server says', async () => {
+    const { world, client, store } = await ready();
+    store.refuse = (call) => {
+      if (call.path.endsWith('/complete')) store.plans.get('upload-1')!.parts.delete(2);
+      return undefined;
+    };
+    await expect(passing(world, client.upload('general', fileOf('abcdefghijkl')))).rejects.toMatchObject({ code: 'conflict' });
+    expect(store.transfers.map(({ url }) => /\/(\d)\?/.exec(url)![1])).toEqual(['1', '2', '3', '2', '2']);
+  });
+
+  it('that was refused at the end is not sent again', async () => {
+    const { world, client, store } = await ready();
+    store.refuse = (call) => {
+      if (!call.path.endsWith('/complete')) return undefined;
+      store.plans.delete('upload-1');
+      return refused(409, 'conflict', 'the content is not what contentType says; the upload was removed');
+    };
+    const end = passing(world, client.upload('general', fileOf('abcdefghijkl')));
+    await expect(end).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('contentType') as string });
+    expect(store.transfers).toHaveLength(3);
   });
 
   it('tries a part again after a while, over a fresh address', async () => {
@@ -207,7 +256,7 @@ describe('an upload', () => {
     const upload = client.upload('general', fileOf('abcdefghijklmnop'), { signal: abort.signal });
     const ended = expect(upload).rejects.toMatchObject({ code: 'aborted' });
     await turns();
-    expect(store.transfers).toHaveLength(3);
+    expect(store.transfers).toHaveLength(1);
     abort.abort();
     go();
     await turns();
@@ -215,7 +264,7 @@ describe('an upload', () => {
     await ended;
     expect(store.plans.size).toBe(0);
     expect(client.files.unfinished('general')).toEqual([]);
-    expect(store.transfers).toHaveLength(3);
+    expect(store.transfers).toHaveLength(1);
     await expect(client.upload('general', fileOf('abc'), { signal: abort.signal })).rejects.toMatchObject({ code: 'aborted' });
   });
 
