@@ -230,7 +230,7 @@ static enum MHD_Result head_complete(struct http_request *rq, const char *method
 static enum MHD_Result abandon_body(struct http_request *rq)
 {
         refuse_body(rq);
-        http_problem_raw(rq->conn, rq->refuse_status, rq->refuse_code, rq->refuse_detail ? rq->refuse_detail : "");
+        http_problem_raw(rq->conn, rq->refuse_status, rq->refuse_code, 0, rq->refuse_detail ? rq->refuse_detail : "");
         http_report(rq, rq->refuse_status);
         rq->conn->refused = true;
         return MHD_NO;
@@ -300,6 +300,8 @@ enum MHD_Result http_access(void *cls, struct MHD_Connection *mhd, const char *u
         case HTTP_RQ_NEW:
                 return head_complete(rq, method);
         case HTTP_RQ_BODY:
+                if (rq->abandoned)
+                        return MHD_NO; /* the rest is read and dropped for a while, so that the answer arrives */
                 if (*upload_data_size > 0)
                         return body_piece(rq, upload_data, upload_data_size);
                 return body_complete(rq);

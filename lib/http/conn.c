@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "http/acked.h"
 #include "http/internal.h"
 
 struct http_conn *http_conn_of(struct MHD_Connection *mhd)
@@ -117,10 +118,33 @@ static bool conn_incoming(const struct http_conn *c)
         return c->phase == HTTP_PHASE_HEAD || c->phase == HTTP_PHASE_BODY;
 }
 
+/* Whether it holds its place without anything moving. Of an answer that is known only from one look to the next. */
+static bool conn_idle(const struct http_conn *c)
+{
+        return conn_incoming(c) ||
+               (c->phase == HTTP_PHASE_ANSWER &&
+                uv_now(c->server->loop) - c->phase_ms >= (uint64_t)HTTP_UNREAD_LOOKS * HTTP_SWEEP_MS);
+}
+
+/* Whether nobody has taken anything of the answer for so long that nobody will */
+static bool conn_unread(struct http_conn *c)
+{
+        uint64_t acked;
+
+        if (c->phase != HTTP_PHASE_ANSWER)
+                return false;
+        acked = acked_bytes(c->fd);
+        if (acked != c->n_acked) {
+                c->n_acked = acked;
+                c->phase_ms = uv_now(c->server->loop);
+        }
+        return uv_now(c->server->loop) - c->phase_ms >= (uint64_t)HTTP_UNREAD_TIMEOUTS * c->server->timeout_ms;
+}
+
 static void conn_overdue(struct http_conn *c)
 {
         if ((c->phase == HTTP_PHASE_HEAD && c->request_begun) || c->phase == HTTP_PHASE_BODY)
-                http_problem_raw(c, 408, PARLEY_BAD_REQUEST, "The request took too long to arrive");
+                http_problem_raw(c, 408, PARLEY_BAD_REQUEST, 0, "The request took too long to arrive");
         http_conn_cut(c);
 }
 
@@ -133,7 +157,7 @@ void http_conn_make_room(struct http_server *s, const struct http_conn *newest)
         for (struct http_conn *c = s->conns; c; c = c->next) {
                 if (c->cut && !(c->rq && c->rq->suspended))
                         return; /* its room is on its way: each end would cut one more, and at last who has just come */
-                if (c != newest && !c->cut && conn_incoming(c) && (!oldest || c->phase_ms <= oldest->phase_ms))
+                if (c != newest && !c->cut && conn_idle(c) && (!oldest || c->phase_ms <= oldest->phase_ms))
                         oldest = c;
         }
         if (oldest)
@@ -210,9 +234,10 @@ void http_conn_sweep(struct http_server *s)
                         continue;
                 else if (c->deadline_ms && c->deadline_ms <= now)
                         conn_overdue(c);
-                else if (conn_ended(c))
+                else if (conn_ended(c) || conn_unread(c))
                         http_conn_cut(c);
         }
+        http_conn_make_room(s, NULL); /* answers become idle by the look above alone */
         for (l = s->lingers; l; l = next) {
                 next = l->next;
                 if (l->deadline_ms <= now)

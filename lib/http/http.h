@@ -5,8 +5,8 @@
  * epoll descriptor in the caller's loop; a request that is answered later is suspended. All on the loop's thread.
  *
  * Limits that are not options: target 8 KiB (414), headers 16 KiB together and 64 of them (431), 16 segments of a path
- * (404), 32 parameters of a query (400). The sending of an answer may take timeout_s and a second more for each 16 KiB; a
- * body at most 5 s instead of timeout_s, and the same. What is not HTTP (a broken request line, Content-Length: -1) libmicrohttpd answers by itself, in HTML,
+ * (404), 32 parameters of a query (400). The sending of an answer may take timeout_s and a second more for each 16 KiB, and ends
+ * where nobody takes anything of it for twice timeout_s; a body at most 5 s instead of timeout_s, and the same. What is not HTTP (a broken request line, Content-Length: -1) libmicrohttpd answers by itself, in HTML,
  * and closes. */
 #pragma once
 
@@ -23,7 +23,7 @@ struct http_server;
 struct http_request;
 
 /* Must lead to exactly one http_respond* or http_problem for rq, now or later, also when the client went away or the
- * server was closed meanwhile. rq must not be touched after that. */
+ * server was closed meanwhile. rq must not be touched after that, but by http_taken and http_cut. */
 typedef void (*http_handler)(struct http_request *rq, void *userdata);
 
 /* A body that is not collected but handed on as it comes. When the client breaks off, and when the server ends, before the body
@@ -50,7 +50,7 @@ struct http_options {
         const struct http_route *routes; /* copied; the strings must outlive the server */
         unsigned n_routes;
         unsigned
-                max_connections; /* 0: 1000; at that many the one that is idle or sending longest is cut; others wait */
+                max_connections; /* 0: 1000; at that many who is idle, sends or takes nothing longest is cut; others wait */
         unsigned max_connections_per_ip; /* of the TCP peer; 0: no limit */
         unsigned timeout_s;              /* of an idle or half-sent connection; 0: 30 */
         size_t max_answer_bytes;         /* of all answers on their way together; 0: 256 MiB; past it 503 is answered */
@@ -84,6 +84,14 @@ const uint8_t *http_body(const struct http_request *rq, size_t *ret_n);   /* nev
 bool http_content_length(const struct http_request *rq, uint64_t *ret_n);
 /* The sink takes more now. Not from within piece. */
 void http_resume(struct http_request *rq);
+/* Answers a request whose body is still coming, past the rest of it, and ends the connection. The sink hears nothing more of it but the
+ * release of its context. false: there is nobody to tell, or the body is complete, and the handler answers as always. */
+bool http_abandon(struct http_request *rq, unsigned status, enum parley_code code, uint32_t retry_ms,
+                  const char *detail);
+/* Of a request that was answered, until its context is released: what its client has acknowledged of all that this connection sent, bytes; and
+ * its end before all of the answer was taken. */
+uint64_t http_taken(const struct http_request *rq);
+void http_cut(struct http_request *rq);
 /* The client's address: the last one of X-Forwarded-For that is not a trusted proxy's, where the peer is one; else the
  * peer. Loopback is trusted. */
 const char *http_peer(const struct http_request *rq);

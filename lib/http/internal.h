@@ -24,6 +24,10 @@
 #define HTTP_BYTES_PER_S 16384 /* the slowest that a body or an answer may go */
 #define HTTP_BODY_MS 5000      /* and this long more, for a body to begin with */
 #define HTTP_SWEEP_MS 500      /* how often deadlines are looked at */
+/* So many times timeout_s without a byte taken, and an answer ends. A receiver with a large buffer says that it has room again only when a 16th
+ * of it is free (Linux): who plays 8 KB/s out of 6 MB of it takes something each 47 s. */
+#define HTTP_UNREAD_TIMEOUTS 2
+#define HTTP_UNREAD_LOOKS 2    /* so many of these without a byte taken, and an answer may have to make room */
 #define HTTP_LINGER_MS 3000    /* how long a refused client may go on sending before the socket is closed */
 #define HTTP_LINGER_MAX 64     /* sockets in that state */
 
@@ -40,7 +44,8 @@ struct http_conn {
         struct MHD_Connection *mhd;
         struct http_request *rq; /* NULL between requests */
         enum http_phase phase;
-        uint64_t phase_ms;    /* since when */
+        uint64_t phase_ms;    /* since when; of a body and an answer: when something of it moved */
+        uint64_t n_acked;     /* an answer's phase: what the other side had taken of the connection at the last look */
         uint64_t deadline_ms; /* 0: none */
         int fd;
         bool request_begun; /* the request line is there: who is cut off now gets a 408 */
@@ -111,6 +116,7 @@ struct http_request {
         bool bad_header; /* http_set_header was given something impossible */
         bool close;      /* the connection ends with the answer */
         bool refusing;   /* the answer is one of ours, the handler does not see this request */
+        bool abandoned;  /* was answered past the rest of its body */
         struct http_arena arena;
 
         char *raw_target; /* with the query: never shown; NULL: too long */
@@ -160,11 +166,11 @@ void http_conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_conte
 struct http_conn *http_conn_of(struct MHD_Connection *mhd);
 /* n_bytes: what is to be moved in this phase */
 void http_conn_phase(struct http_conn *c, enum http_phase phase, size_t n_bytes);
-/* Ends it: libmicrohttpd closes the socket when it sees that. Not for suspended ones. */
-/* When all places are taken: who has been idle or sending for the longest is cut, or a few that only hold their connections
- * would keep everybody else out. To be called wherever a connection begins to be one of these. newest (may be
- * NULL) is spared. */
+/* When all places are taken: who has been idle, has sent nothing or has taken nothing of his answer for the longest is cut, or a few
+ * that only hold their connections would keep everybody else out. To be called wherever a connection begins to be one of these. newest (may
+ * be NULL) is spared. */
 void http_conn_make_room(struct http_server *s, const struct http_conn *newest);
+/* Ends it: libmicrohttpd closes the socket when it sees that. Not for suspended ones. */
 void http_conn_cut(struct http_conn *c);
 void http_conn_sweep(struct http_server *s);
 void http_linger_stop_all(struct http_server *s);
@@ -199,7 +205,8 @@ void http_problem_status(struct http_request *rq, unsigned status, enum parley_c
                          const char *detail);
 /* A whole answer for a client that is not listened to any more: written into the socket past libmicrohttpd, as far as
  * it goes in without waiting. Only before anything was answered to the request. */
-void http_problem_raw(struct http_conn *c, unsigned status, enum parley_code code, const char *detail);
+void http_problem_raw(struct http_conn *c, unsigned status, enum parley_code code, uint32_t retry_ms,
+                      const char *detail);
 
 /* --- cors.c --- */
 bool http_cors_is_preflight(const struct http_request *rq);

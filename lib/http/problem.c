@@ -64,6 +64,11 @@ int http_problem_write(struct buf *out, unsigned status, enum parley_code code, 
         return r ? r : buf_append(out, "}", 1);
 }
 
+static unsigned retry_s(uint32_t retry_ms)
+{
+        return (unsigned)(((uint64_t)retry_ms + 999) / 1000);
+}
+
 void http_problem_status(struct http_request *rq, unsigned status, enum parley_code code, uint32_t retry_ms,
                          const char *detail)
 {
@@ -73,7 +78,7 @@ void http_problem_status(struct http_request *rq, unsigned status, enum parley_c
         if (status == 405)
                 http_set_header(rq, "Allow", rq->match.allow);
         if (retry_ms) {
-                snprintf(seconds, sizeof(seconds), "%u", (unsigned)(((uint64_t)retry_ms + 999) / 1000));
+                snprintf(seconds, sizeof(seconds), "%u", retry_s(retry_ms));
                 http_set_header(rq, "Retry-After", seconds);
         }
         if (http_problem_write(&out, status, code, retry_ms, detail, rq->target.path, rq->trace_id) != 0)
@@ -105,23 +110,39 @@ void http_problem(struct http_request *rq, enum parley_code code, uint32_t retry
         http_problem_status(rq, parley_code_http(code), code, retry_ms, detail);
 }
 
-void http_problem_raw(struct http_conn *c, unsigned status, enum parley_code code, const char *detail)
+static const char *reason_of(unsigned status)
+{
+        switch (status) {
+        case 408:
+                return "Request Timeout";
+        case 409:
+                return "Conflict";
+        case 413:
+                return "Content Too Large";
+        case 503:
+                return "Service Unavailable";
+        default:
+                return "Bad Request";
+        }
+}
+
+void http_problem_raw(struct http_conn *c, unsigned status, enum parley_code code, uint32_t retry_ms,
+                      const char *detail)
 {
         struct buf body = BUF_INIT(DOCUMENT_MAX), out = BUF_INIT(DOCUMENT_MAX + 1024);
         const struct http_request *rq = c->rq;
         const char *origin = rq && rq->method ? http_cors_origin(rq) : NULL;
-        char head[512];
+        char head[512], retry[48] = "";
         int r;
 
-        r = http_problem_write(&body, status, code, 0, detail, rq ? rq->target.path : NULL, rq ? rq->trace_id : NULL);
+        r = http_problem_write(&body, status, code, retry_ms, detail, rq ? rq->target.path : NULL,
+                               rq ? rq->trace_id : NULL);
+        if (retry_ms)
+                snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", retry_s(retry_ms));
         snprintf(head, sizeof(head),
                  "HTTP/1.1 %u %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
-                 "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n",
-                 status,
-                 status == 408   ? "Request Timeout"
-                 : status == 413 ? "Content Too Large"
-                                 : "Bad Request",
-                 body.len);
+                 "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: close\r\n%s",
+                 status, reason_of(status), body.len, retry);
         r = r ? r : buf_append_str(&out, head);
         if (origin) {
                 r = r ? r : buf_append_str(&out, "Access-Control-Allow-Origin: ");

@@ -7,6 +7,7 @@
 
 #include "base/ident.h"
 #include "base/text.h"
+#include "http/acked.h"
 #include "http/internal.h"
 
 struct http_request *http_request_new(struct http_server *s, struct http_conn *c)
@@ -211,6 +212,34 @@ void http_resume(struct http_request *rq)
         rq->suspended = false;
         MHD_resume_connection(rq->conn->mhd);
         http_server_wake(rq->server);
+}
+
+bool http_abandon(struct http_request *rq, unsigned status, enum parley_code code, uint32_t retry_ms,
+                  const char *detail)
+{
+        struct http_conn *c = rq->conn;
+
+        if (rq->state != HTTP_RQ_BODY || rq->abandoned || !c || c->cut)
+                return false;
+        http_resume(rq);
+        rq->abandoned = true;
+        http_problem_raw(c, status, code, retry_ms, detail);
+        http_report(rq, status);
+        c->refused = true;
+        http_conn_phase(c, HTTP_PHASE_HANDLER, 0); /* neither idle nor waited for */
+        c->deadline_ms = c->phase_ms + HTTP_LINGER_MS;
+        return true;
+}
+
+uint64_t http_taken(const struct http_request *rq)
+{
+        return rq->conn ? acked_bytes(rq->conn->fd) : 0;
+}
+
+void http_cut(struct http_request *rq)
+{
+        if (rq->conn && rq->conn->phase == HTTP_PHASE_ANSWER && !rq->conn->cut)
+                http_conn_cut(rq->conn);
 }
 
 const char *http_peer(const struct http_request *rq)

@@ -1,5 +1,5 @@
-/* Bodies on their way into the local store, and files on their way out. A body goes through two buffers: one is filled while the other is
- * hashed and written on the pool; when both are full the client waits. */
+/* Bodies on their way into the local store. A body goes through two buffers: one is filled while the other is hashed and written on the
+ * pool; when both are full the client waits. Each has one of the places of shares.h, by what its address says; who is cut off hears why. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +11,17 @@
 #include "base/text.h"
 #include "upload/local_store.h"
 #include "upload/local_url.h"
-#include "upload/range.h"
 #include "upload/upload_metrics.h"
 
 /* FLUSH_BYTES: the disk is given so much at a time; a multiple of LOCAL_BUFFER */
-enum { RETRY_MS = 500, FLUSH_BYTES = 1 << 20 };
+enum { FLUSH_BYTES = 1 << 20, OWNER_RETRY_MS = 1000 };
 
 enum step { STEP_OPEN, STEP_WRITE, STEP_END };
 
 struct local_transfer {
         struct local_store *store;
-        struct http_request *rq;       /* NULL: the client is gone, or was answered */
+        struct http_request *rq; /* NULL: the client is gone, or was answered */
+        struct share place;
         char key[LOCAL_NAME_MAX + 12]; /* "<name>/<part>" */
         char name[LOCAL_NAME_MAX + 1], sha256[MAC_HEX_LEN + 1];
         uint32_t part;
@@ -54,6 +54,7 @@ static void release(struct local_transfer *t)
         if (t->rq || t->running)
                 return;
         unlist(t);
+        shares_leave(&t->store->bodies, &t->place);
         t->store->n_transfers--;
         metric_set(&metric_transfers, t->store->n_transfers);
         if (t->fd >= 0)
@@ -118,7 +119,7 @@ static void answer(struct local_transfer *t)
         } else if (t->error) {
                 log_error("a body could not be stored", LOG_S("upload", t->name), LOG_I("error", t->error),
                           LOG_S("trace_id", http_trace_id(rq)));
-                http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS, "the store takes nothing now; try again");
+                http_problem(rq, PARLEY_UNAVAILABLE, LOCAL_RETRY_MS, "the store takes nothing now; try again");
         } else {
                 (void)snprintf(tag, sizeof(tag), "\"");
                 mac_hex(t->digest, tag + 1);
@@ -195,6 +196,42 @@ static void on_gone(void *context)
         release(t);
 }
 
+/* Ends it before all of it has come; t may be gone after that. What is on the pool ends by itself; the place is free now. One that has come is
+ * answered when the pool is done. */
+static void cut(struct local_transfer *t, enum cut_reason why)
+{
+        static const struct {
+                unsigned status;
+                enum parley_code code;
+                uint32_t retry_ms;
+                const char *text;
+        } as[] = {
+                [CUT_SLOW] = {408, PARLEY_BAD_REQUEST, LOCAL_RETRY_MS, "the body comes too slowly"},
+                [CUT_OTHERS] = {503, PARLEY_UNAVAILABLE, OWNER_RETRY_MS,
+                                "all places are taken, and you hold most of them: this one was given to somebody else"},
+                [CUT_SUPERSEDED] = {409, PARLEY_CONFLICT, 0,
+                                    "another request for the same part came later, or the upload ended"},
+        };
+        struct http_request *rq = t->rq;
+
+        if (!rq || t->ended || !http_abandon(rq, as[why].status, as[why].code, as[why].retry_ms, as[why].text))
+                return;
+        metric_add(&metric_cut[why], 1);
+        shares_leave(&t->store->bodies, &t->place);
+        t->superseded = true; /* nothing more is written */
+        t->rq = NULL;
+        http_set_context(rq, NULL, NULL);
+        release(t);
+}
+
+static void supersede(struct local_transfer *t)
+{
+        t->superseded = true;
+        if (!t->running)
+                unlist(t);
+        cut(t, CUT_SUPERSEDED);
+}
+
 bool local_transfers_stop(struct local_store *s, const char *name)
 {
         struct local_transfer *t, *tmp;
@@ -203,40 +240,63 @@ bool local_transfers_stop(struct local_store *s, const char *name)
         HASH_ITER (hh, s->transfers, t, tmp) {
                 if (strcmp(t->name, name) != 0)
                         continue;
-                t->superseded = true;
                 if (t->running)
                         stopped = false;
-                else
-                        unlist(t);
+                supersede(t);
         }
         return stopped;
 }
 
+void local_transfers_look(struct local_store *s)
+{
+        const struct upload_config *c = s->env->config;
+        uint64_t now_ms = env_now_ms(s->env);
+        struct local_transfer *t, *tmp;
+
+        HASH_ITER (hh, s->transfers, t, tmp) {
+                if (t->running)
+                        share_waited(&t->place, now_ms); /* for the disk, perhaps */
+                else if (share_slow(&t->place, c->min_rate, c->min_rate_window_s * 1000, now_ms))
+                        cut(t, CUT_SLOW);
+        }
+}
+
 /* --- the request --- */
 
-static bool query_u64(const struct http_request *rq, const char *name, uint64_t max, uint64_t *ret)
+bool local_query_u64(const struct http_request *rq, const char *name, uint64_t max, uint64_t *ret)
 {
         const char *text = http_query(rq, name);
 
         return text && text_parse_u64(text, 0, max, ret) == 0;
 }
 
-static bool name_valid(const char *name)
+bool local_name_valid(const char *name)
 {
         return name && strlen(name) <= LOCAL_NAME_MAX && strspn(name, "0123456789abcdef-") == strlen(name) &&
                strlen(name) >= UUID_LEN;
+}
+
+bool local_owner_valid(const char *owner)
+{
+        return owner && strlen(owner) == LOCAL_URL_OWNER_LEN &&
+               strspn(owner, "0123456789abcdef") == LOCAL_URL_OWNER_LEN;
 }
 
 /* What the address says, once its signature holds; answers otherwise */
 static bool read_address(struct http_request *rq, struct local_store *s, struct local_put *ret)
 {
         const char *part = http_param(rq, "part"), *sha256 = http_query(rq, "sha256");
-        struct local_put put = {.name = http_param(rq, "name"), .sha256 = sha256 ? sha256 : ""};
+        struct local_put put = {.name = http_param(rq, "name"),
+                                .sha256 = sha256 ? sha256 : "",
+                                .content_type = http_query(rq, "type"),
+                                .owner = http_query(rq, "owner")};
+        const char *type = http_header(rq, "Content-Type");
         uint64_t number, expires;
 
-        if (!name_valid(put.name) || text_parse_u64(part, 1, PLAN_PARTS_MAX, &number) < 0 ||
-            !query_u64(rq, "size", PLAN_SIZE_MAX, &put.size) || !query_u64(rq, "offset", PLAN_SIZE_MAX, &put.offset) ||
-            !query_u64(rq, "expires", INT64_MAX, &expires) || strlen(put.sha256) > MAC_HEX_LEN) {
+        if (!local_name_valid(put.name) || text_parse_u64(part, 1, PLAN_PARTS_MAX, &number) < 0 || !put.content_type ||
+            !local_owner_valid(put.owner) || !local_query_u64(rq, "size", PLAN_SIZE_MAX, &put.size) ||
+            !local_query_u64(rq, "offset", PLAN_SIZE_MAX, &put.offset) ||
+            !local_query_u64(rq, "expires", INT64_MAX, &expires) || strlen(put.sha256) > MAC_HEX_LEN) {
                 http_problem(rq, PARLEY_BAD_REQUEST, 0, "this is no address that the service has given");
                 return false;
         }
@@ -246,35 +306,55 @@ static bool read_address(struct http_request *rq, struct local_store *s, struct 
                 http_problem(rq, PARLEY_FORBIDDEN, 0, "the address is not signed like this, or its time is over");
                 return false;
         }
+        if (*put.content_type && (!type || strcmp(type, put.content_type) != 0)) {
+                http_problem(rq, PARLEY_FORBIDDEN, 0, "the address is signed for a Content-Type of %s",
+                             put.content_type);
+                return false;
+        }
         *ret = put;
         return true;
 }
 
-/* Room, and nobody else at the same part: whoever comes later wins, as the earlier one may be a connection that is long dead. */
-static bool admit(struct http_request *rq, struct local_store *s, const char *name, const char *key)
+/* Nobody else at the same part: whoever comes later wins, as the earlier one may be a connection that is long dead. */
+static bool alone(struct http_request *rq, struct local_store *s, const char *name, const char *key)
 {
         struct local_transfer *other;
+        bool busy;
 
         if (local_store_held(s, name)) {
-                http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS, "the upload is being completed or removed; try again");
+                http_problem(rq, PARLEY_UNAVAILABLE, LOCAL_RETRY_MS,
+                             "the upload is being completed or removed; try again");
                 return false;
         }
-
         HASH_FIND_STR(s->transfers, key, other);
-        if (other) {
-                other->superseded = true;
-                if (!other->running)
-                        unlist(other);
-                else {
-                        http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS,
-                                     "an earlier request for this part is being ended; try again");
-                        return false;
-                }
-        }
-        if (s->n_transfers < s->env->config->max_transfers)
+        if (!other)
                 return true;
-        http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS, "too many bodies are being taken in; try again");
-        return false;
+        busy = other->running;
+        supersede(other);
+        if (busy)
+                http_problem(rq, PARLEY_UNAVAILABLE, LOCAL_RETRY_MS,
+                             "an earlier request for this part is being ended; try again");
+        return !busy;
+}
+
+/* A place, if need be another's. Twice as many buffers as places: those that were cut off have theirs until the disk has what is in them. */
+static bool admit(struct http_request *rq, struct local_store *s, const char *owner)
+{
+        struct share *victim = NULL;
+        int r = shares_find(&s->bodies, owner, env_now_ms(s->env), &victim);
+
+        if (r == SHARES_E_OWNER) {
+                http_problem(rq, PARLEY_RATE_LIMITED, OWNER_RETRY_MS,
+                             "%u bodies of yours are on their way: let one of them end first", s->bodies.max_owner);
+                return false;
+        }
+        if (r == SHARES_E_FULL || s->n_transfers >= 2 * s->bodies.max) {
+                http_problem(rq, PARLEY_UNAVAILABLE, LOCAL_RETRY_MS, "too many bodies are being taken in; try again");
+                return false;
+        }
+        if (victim)
+                cut((struct local_transfer *)((char *)victim - offsetof(struct local_transfer, place)), CUT_OTHERS);
+        return true;
 }
 
 static struct local_transfer *transfer_new(struct local_store *s, const struct local_put *put, const char *key)
@@ -285,6 +365,11 @@ static struct local_transfer *transfer_new(struct local_store *s, const struct l
                 return NULL;
         memset(t, 0, offsetof(struct local_transfer, buffers));
         if (mac_hash_new(&t->hash) < 0) {
+                free(t);
+                return NULL;
+        }
+        if (shares_take(&s->bodies, &t->place, put->owner, 0, env_now_ms(s->env)) < 0) {
+                mac_hash_free(t->hash);
                 free(t);
                 return NULL;
         }
@@ -315,11 +400,11 @@ void local_put_begin(struct http_request *rq, struct local_store *s)
                 return;
         }
         (void)snprintf(key, sizeof(key), "%s/%u", put.name, put.part);
-        if (!admit(rq, s, put.name, key))
+        if (!alone(rq, s, put.name, key) || !admit(rq, s, put.owner))
                 return;
         t = transfer_new(s, &put, key);
         if (!t) {
-                http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS, "out of memory");
+                http_problem(rq, PARLEY_UNAVAILABLE, LOCAL_RETRY_MS, "out of memory");
                 return;
         }
         env_begin(s->env);
@@ -347,6 +432,7 @@ size_t local_put_piece(struct http_request *rq, const uint8_t *data, size_t n)
                         break; /* both are full */
                 memcpy(t->buffers[t->fill] + t->n[t->fill], data + taken, now);
                 t->n[t->fill] += now;
+                t->place.moved += now;
                 taken += now;
                 if (!t->running)
                         step(t);
@@ -361,101 +447,6 @@ void local_put(struct http_request *rq, struct local_store *s)
         struct local_transfer *t = http_context(rq);
 
         (void)s;
-        t->ended = true;
+        t->ended = t->place.whole = true;
         step(t);
-}
-
-/* --- reading --- */
-
-struct reading {
-        uv_work_t work;
-        struct local_store *store;
-        struct http_request *rq;
-        char name[LOCAL_NAME_MAX + 1];
-        int error, fd;
-        uint64_t size;
-};
-
-static void read_open(uv_work_t *work)
-{
-        struct reading *g = (struct reading *)((char *)work - offsetof(struct reading, work));
-
-        g->error = local_file_open(&g->store->dir, g->name, &g->fd, &g->size);
-}
-
-static void send_file(struct http_request *rq, const struct reading *g)
-{
-        uint64_t first = 0, n = g->size;
-        enum range_result range = range_parse(http_header(rq, "Range"), g->size, &first, &n);
-        char text[96];
-
-        if (range == RANGE_OUTSIDE) {
-                (void)close(g->fd);
-                (void)snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)g->size);
-                http_set_header(rq, "Content-Range", text);
-                http_respond(rq, 416, "text/plain", "", 0);
-                return;
-        }
-        if (range == RANGE_PART) {
-                (void)snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)first,
-                               (unsigned long long)(first + n - 1), (unsigned long long)g->size);
-                http_set_header(rq, "Content-Range", text);
-        }
-        (void)snprintf(text, sizeof(text), "\"%s\"", g->name); /* what an id stands for never changes */
-        http_set_header(rq, "ETag", text);
-        http_set_header(rq, "Accept-Ranges", "bytes");
-        http_set_header(rq, "Cache-Control", "private, max-age=60");
-        http_set_header(rq, "Content-Security-Policy", "default-src 'none'; sandbox");
-        http_set_header(rq, "Content-Disposition", http_query(rq, "disposition"));
-        http_respond_file(rq, range == RANGE_PART ? 206 : 200, http_query(rq, "type"), g->fd, first, n);
-}
-
-static void read_opened(uv_work_t *work, int status)
-{
-        struct reading *g = (struct reading *)((char *)work - offsetof(struct reading, work));
-        struct env *env = g->store->env;
-
-        if (status == 0 && g->error == 0)
-                send_file(g->rq, g);
-        else if (g->error == -ENOENT)
-                http_problem(g->rq, PARLEY_NOT_FOUND, 0, "there is no such file any more");
-        else
-                http_problem(g->rq, PARLEY_UNAVAILABLE, RETRY_MS, "the file cannot be read now; try again");
-        free(g);
-        env_end(env);
-}
-
-void local_get(struct http_request *rq, struct local_store *s)
-{
-        struct local_get get = {.name = http_param(rq, "name"),
-                                .content_type = http_query(rq, "type"),
-                                .disposition = http_query(rq, "disposition")};
-        struct reading *g = calloc(1, sizeof(*g));
-        uint64_t expires;
-
-        if (!g) {
-                http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS, "out of memory");
-                return;
-        }
-        if (!name_valid(get.name) || !get.content_type || !get.disposition ||
-            !query_u64(rq, "expires", INT64_MAX, &expires)) {
-                free(g);
-                http_problem(rq, PARLEY_BAD_REQUEST, 0, "this is no address that the service has given");
-                return;
-        }
-        get.expires_at_s = (int64_t)expires;
-        if (!local_url_get_valid(s->env->config->secret, &get, http_query(rq, "signature"), env_wall_s())) {
-                free(g);
-                http_problem(rq, PARLEY_FORBIDDEN, 0, "the address is not signed like this, or its time is over");
-                return;
-        }
-        g->store = s;
-        g->rq = rq;
-        memcpy(g->name, get.name, strlen(get.name) + 1);
-        if (uv_queue_work(s->env->loop, &g->work, read_open, read_opened) < 0) {
-                free(g);
-                http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS, "the file cannot be read now; try again");
-                return;
-        }
-        env_begin(s->env);
 }

@@ -5,10 +5,27 @@
 #include <string.h>
 
 #include "auth/mac.h"
+#include "base/ident.h"
 
 /* So that a signature of this secret for another purpose is none here */
 #define PURPOSE "parley local store\n"
+#define PURPOSE_OWNER "parley local store owner\n"
 enum { SIGNED_MAX = 4096 };
+
+int local_url_owner(const char *secret, const char *user_id, char ret[LOCAL_URL_OWNER_LEN + 1])
+{
+        char text[sizeof(PURPOSE_OWNER) + IDENT_MAX], hex[MAC_HEX_LEN + 1];
+        int n = snprintf(text, sizeof(text), PURPOSE_OWNER "%s", user_id);
+        uint8_t mac[MAC_LEN];
+        int r = mac_hmac(secret, strlen(secret), text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1, mac);
+
+        if (r < 0)
+                return r;
+        mac_hex(mac, hex);
+        memcpy(ret, hex, LOCAL_URL_OWNER_LEN);
+        ret[LOCAL_URL_OWNER_LEN] = '\0';
+        return 0;
+}
 
 int local_url_escape(struct buf *out, const char *text)
 {
@@ -41,8 +58,9 @@ static bool sign_put(const char *secret, const struct local_put *p, char ret_hex
         char text[SIGNED_MAX];
 
         return sign(secret, text,
-                    snprintf(text, sizeof(text), PURPOSE "PUT\n%s\n%" PRIu32 "\n%" PRIu64 "\n%" PRIu64 "\n%s\n%" PRId64,
-                             p->name, p->part, p->size, p->offset, p->sha256, p->expires_at_s),
+                    snprintf(text, sizeof(text),
+                             PURPOSE "PUT\n%s\n%" PRIu32 "\n%" PRIu64 "\n%" PRIu64 "\n%s\n%s\n%s\n%" PRId64, p->name,
+                             p->part, p->size, p->offset, p->sha256, p->content_type, p->owner, p->expires_at_s),
                     ret_hex);
 }
 
@@ -51,16 +69,16 @@ static bool sign_get(const char *secret, const struct local_get *g, char ret_hex
         char text[SIGNED_MAX];
 
         return sign(secret, text,
-                    snprintf(text, sizeof(text), PURPOSE "GET\n%s\n%s\n%s\n%" PRId64, g->name, g->content_type,
-                             g->disposition, g->expires_at_s),
+                    snprintf(text, sizeof(text), PURPOSE "GET\n%s\n%s\n%s\n%s\n%" PRId64, g->name, g->content_type,
+                             g->disposition, g->owner, g->expires_at_s),
                     ret_hex);
 }
 
-static int append_end(struct buf *out, int64_t expires_at_s, const char *hex)
+static int append_end(struct buf *out, const char *owner, int64_t expires_at_s, const char *hex)
 {
-        char text[128];
+        char text[160];
 
-        (void)snprintf(text, sizeof(text), "&expires=%" PRId64 "&signature=%s", expires_at_s, hex);
+        (void)snprintf(text, sizeof(text), "&owner=%s&expires=%" PRId64 "&signature=%s", owner, expires_at_s, hex);
         return buf_append(out, text, strlen(text) + 1);
 }
 
@@ -72,12 +90,14 @@ int local_url_put(const char *secret, const char *prefix, const struct local_put
         if (!sign_put(secret, put, hex))
                 return BUF_E_FULL;
         (void)snprintf(text, sizeof(text),
-                       LOCAL_URL_PATH "%s/%" PRIu32 "?size=%" PRIu64 "&offset=%" PRIu64 "&sha256=%s", put->name,
+                       LOCAL_URL_PATH "%s/%" PRIu32 "?size=%" PRIu64 "&offset=%" PRIu64 "&sha256=%s&type=", put->name,
                        put->part, put->size, put->offset, put->sha256);
         r = buf_append_str(out, prefix);
         if (r == 0)
                 r = buf_append_str(out, text);
-        return r ? r : append_end(out, put->expires_at_s, hex);
+        if (r == 0)
+                r = local_url_escape(out, put->content_type);
+        return r ? r : append_end(out, put->owner, put->expires_at_s, hex);
 }
 
 int local_url_get(const char *secret, const char *prefix, const struct local_get *get, struct buf *out)
@@ -95,7 +115,7 @@ int local_url_get(const char *secret, const char *prefix, const struct local_get
                 else
                         r = local_url_escape(out, i == 3 ? get->content_type : get->disposition);
         }
-        return r ? r : append_end(out, get->expires_at_s, hex);
+        return r ? r : append_end(out, get->owner, get->expires_at_s, hex);
 }
 
 static bool same(const char *hex, const char *signature)

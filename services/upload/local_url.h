@@ -7,19 +7,25 @@
 #include "base/buf.h"
 
 #define LOCAL_URL_PATH "/api/files/store/"
+#define LOCAL_URL_OWNER_LEN 16
 
 struct local_put {
         const char *name;
         uint32_t part;
         uint64_t size, offset; /* of the body; where it goes in the object */
         const char *sha256;    /* "": any */
+        const char *content_type;
+        const char *owner; /* for whom it was signed: local_url_owner */
         int64_t expires_at_s;
 };
 
 struct local_get {
-        const char *name, *content_type, *disposition;
+        const char *name, *content_type, *disposition, *owner;
         int64_t expires_at_s;
 };
+
+/* What stands in an address for a user: known without asking anybody, and says nothing of him to who sees the address. 0 or -ENOMEM */
+int local_url_owner(const char *secret, const char *user_id, char ret[LOCAL_URL_OWNER_LEN + 1]);
 
 /* Appends prefix, path, query and a NUL. 0, BUF_E_FULL, -ENOMEM */
 int local_url_put(const char *secret, const char *prefix, const struct local_put *put, struct buf *out);

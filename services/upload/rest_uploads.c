@@ -39,7 +39,7 @@ static int sign(struct rest_call *c, const struct store_object *o, uint32_t part
         struct env *env = c->rest->env;
         uint32_t ttl_s = objects_url_ttl(env, c->upload);
         int64_t now_s = env_wall_s();
-        int r = env->store->ops->sign_put(env->store, o, part, sha256, now_s, ttl_s, &ret->put);
+        int r = env->store->ops->sign_put(env->store, o, part, sha256, c->claims.user_id, now_s, ttl_s, &ret->put);
 
         if (r != 0)
                 return r;

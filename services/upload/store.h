@@ -69,9 +69,9 @@ typedef void (*store_handler)(int error, const struct store_result *r, void *use
 struct store_ops {
         /* Bodies may be sent from now on */
         int (*begin)(struct store *s, const struct store_object *o, store_handler handler, void *userdata);
-        /* The address for one body. sha256: what it has to be, in hex; "": not said. ret is released with store_put_done. */
-        int (*sign_put)(struct store *s, const struct store_object *o, uint32_t part, const char *sha256, int64_t now_s,
-                        uint32_t ttl_s, struct store_put *ret);
+        /* The address for one body, for this user. sha256: what it has to be, in hex; "": not said. ret is released with store_put_done. */
+        int (*sign_put)(struct store *s, const struct store_object *o, uint32_t part, const char *sha256,
+                        const char *user_id, int64_t now_s, uint32_t ttl_s, struct store_put *ret);
         int (*parts)(struct store *s, const struct store_object *o, store_handler handler, void *userdata);
         /* Takes the object out of the clients' reach: no address that was given can change it any more. Every part has to be there.
          * Repeating it, also after publish, gives the same answer until forget. */
@@ -84,9 +84,9 @@ struct store_ops {
         int (*forget)(struct store *s, const struct store_object *o, store_handler handler, void *userdata);
         /* Drops the object, in whatever state. Fine when there is none. */
         int (*remove)(struct store *s, const struct store_object *o, store_handler handler, void *userdata);
-        /* The address for reading a published object, which is answered with this type and Content-Disposition */
+        /* The address for reading a published object, for this user, which is answered with this type and Content-Disposition */
         int (*sign_get)(struct store *s, const char *name, const char *content_type, const char *disposition,
-                        int64_t now_s, uint32_t ttl_s, struct buf *ret_url);
+                        const char *user_id, int64_t now_s, uint32_t ttl_s, struct buf *ret_url);
         /* A page of what is there, in no order that means anything; cursor: "" for the first. A page may be empty and not the last. What
          * changes meanwhile may be in none or, changed to another state, in both lists. published: what was published, with some stores also
          * what was sealed; else what was begun and not published. */

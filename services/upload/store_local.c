@@ -198,19 +198,33 @@ static int list(struct store *s, bool published, const char *cursor, store_handl
 
 enum { URL_MAX = 4096 };
 
-static int sign_put(struct store *s, const struct store_object *o, uint32_t part, const char *sha256, int64_t now_s,
-                    uint32_t ttl_s, struct store_put *ret)
+static int sign_put(struct store *s, const struct store_object *o, uint32_t part, const char *sha256,
+                    const char *user_id, int64_t now_s, uint32_t ttl_s, struct store_put *ret)
 {
         const struct upload_config *c = of(s)->env->config;
+        char owner[LOCAL_URL_OWNER_LEN + 1];
         const struct local_put put = {.name = o->name,
                                       .part = part,
                                       .size = plan_part_bytes(o->size, o->part_size, part),
                                       .offset = (uint64_t)(part - 1) * o->part_size,
                                       .sha256 = sha256,
+                                      .content_type = o->n_parts == 1 ? o->content_type : "", /* as S3 has it */
+                                      .owner = owner,
                                       .expires_at_s = now_s + ttl_s};
         struct store_put made = {.url = BUF_INIT(URL_MAX)};
-        int r = local_url_put(c->secret, c->public_url, &put, &made.url);
+        int r = local_url_owner(c->secret, user_id, owner);
 
+        if (r == 0)
+                r = local_url_put(c->secret, c->public_url, &put, &made.url);
+
+        if (r == 0 && *put.content_type) {
+                made.headers[0].name = "content-type";
+                if (strlen(put.content_type) >= sizeof(made.headers[0].value))
+                        r = BUF_E_FULL;
+                else
+                        memcpy(made.headers[0].value, put.content_type, strlen(put.content_type) + 1);
+                made.n_headers = 1;
+        }
         if (r != 0) {
                 store_put_done(&made);
                 return r < 0 ? r : -EINVAL;
@@ -219,14 +233,21 @@ static int sign_put(struct store *s, const struct store_object *o, uint32_t part
         return 0;
 }
 
-static int sign_get(struct store *s, const char *name, const char *content_type, const char *disposition, int64_t now_s,
-                    uint32_t ttl_s, struct buf *ret_url)
+static int sign_get(struct store *s, const char *name, const char *content_type, const char *disposition,
+                    const char *user_id, int64_t now_s, uint32_t ttl_s, struct buf *ret_url)
 {
         const struct upload_config *c = of(s)->env->config;
-        const struct local_get get = {
-                .name = name, .content_type = content_type, .disposition = disposition, .expires_at_s = now_s + ttl_s};
+        char owner[LOCAL_URL_OWNER_LEN + 1];
+        const struct local_get get = {.name = name,
+                                      .content_type = content_type,
+                                      .disposition = disposition,
+                                      .owner = owner,
+                                      .expires_at_s = now_s + ttl_s};
         struct buf url = BUF_INIT(URL_MAX);
-        int r = local_url_get(c->secret, c->public_url, &get, &url);
+        int r = local_url_owner(c->secret, user_id, owner);
+
+        if (r == 0)
+                r = local_url_get(c->secret, c->public_url, &get, &url);
 
         if (r != 0) {
                 buf_done(&url);
@@ -274,6 +295,10 @@ int store_local_new(struct store **ret_store, struct env *env)
                 return -ENOMEM;
         s->base.ops = &ops;
         s->env = env;
+        s->bodies = (struct shares){.max = (unsigned)env->config->max_transfers,
+                                    .max_owner = (unsigned)env->config->max_user_transfers};
+        s->reads = (struct shares){.max = (unsigned)env->config->max_reads,
+                                   .max_owner = (unsigned)env->config->max_user_reads};
         r = local_dir_open(&s->dir, env->config->dir);
         if (r < 0) {
                 free(s);

@@ -113,6 +113,10 @@ static void on_second(uv_timer_t *timer)
                 return;
         buckets_ensure(&u->buckets);
         reconcile_tick(u->reconcile);
+        if (!upload_config_s3(u->config)) {
+                local_transfers_look((struct local_store *)u->env.store);
+                local_reads_look((struct local_store *)u->env.store);
+        }
         if (uv_now(u->loop) < u->next_sweep_ms)
                 return;
         u->next_sweep_ms = uv_now(u->loop) + u->config->sweep_s * 1000;

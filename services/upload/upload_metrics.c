@@ -15,6 +15,13 @@
                 .name = "parley_upload_http_requests_total", .help = "Answers to requests by class of status.",        \
                 .type = METRIC_COUNTER, .labels = (l)                                                                  \
         }
+#define CUT(why_)                                                                                                       \
+        {                                                                                                               \
+                .name = "parley_upload_transfers_cut_total",                                                            \
+                .help = "Bodies that the local store ended before all of them had come: below PARLEY_UPLOAD_MIN_RATE, " \
+                        "for somebody who holds fewer places, or because the same part came again.",                    \
+                .type = METRIC_COUNTER, .labels = "why=\"" why_ "\""                                                    \
+        }
 #define S3(outcome_)                                                                                                   \
         {                                                                                                              \
                 .name = "parley_upload_s3_requests_total",                                                             \
@@ -41,6 +48,14 @@ struct metric metric_file_holds = COUNTER("parley_upload_files_held_total",
 struct metric metric_released = COUNTER("parley_upload_released_total",
                                         "Files that were released: found clean, or after a quarantine.");
 struct metric metric_transfers = GAUGE("parley_upload_transfers", "Bodies that the local store is taking in.");
+struct metric metric_cut[CUT_N] = {
+        [CUT_SLOW] = CUT("slow"),
+        [CUT_OTHERS] = CUT("for_others"),
+        [CUT_SUPERSEDED] = CUT("superseded"),
+};
+struct metric metric_reads = GAUGE("parley_upload_reads", "Files that the local store is sending.");
+struct metric metric_reads_cut = COUNTER("parley_upload_reads_cut_total",
+                                         "Files whose sending was ended for somebody who holds fewer places.");
 struct metric metric_received = COUNTER("parley_upload_received_bytes_total",
                                         "Bytes of bodies that the local store took in.");
 struct metric metric_s3[3] = {S3("answered"), S3("refused"), S3("failed")};
@@ -69,15 +84,18 @@ struct metric_histogram metric_http_seconds = {
 void upload_metrics_register(void)
 {
         struct metric *const all[] = {
-                &metric_begun,      &metric_pending,       &metric_completed,   &metric_rejected,  &metric_quarantined,
-                &metric_released,   &metric_file_releases, &metric_swept,       &metric_transfers, &metric_received,
-                &metric_turn_max,   &metric_s3[0],         &metric_s3[1],       &metric_s3[2],     &metric_s3_running,
-                &metric_s3_waiting, &metric_s3_full,       &metric_compared_at, &metric_file_holds};
+                &metric_begun,      &metric_pending,       &metric_completed,   &metric_rejected,   &metric_quarantined,
+                &metric_released,   &metric_file_releases, &metric_swept,       &metric_transfers,  &metric_received,
+                &metric_turn_max,   &metric_s3[0],         &metric_s3[1],       &metric_s3[2],      &metric_s3_running,
+                &metric_s3_waiting, &metric_s3_full,       &metric_compared_at, &metric_file_holds, &metric_reads,
+                &metric_reads_cut};
 
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
                 metric_register(all[i]);
         for (unsigned i = 0; i < ARRAY_SIZE(metric_http); i++)
                 metric_register(&metric_http[i]);
+        for (unsigned i = 0; i < ARRAY_SIZE(metric_cut); i++)
+                metric_register(&metric_cut[i]);
         for (unsigned i = 0; i < ARRAY_SIZE(metric_apart); i++)
                 metric_register(&metric_apart[i]);
         metric_histogram_register(&metric_http_seconds);

@@ -6,6 +6,9 @@
 
 extern struct metric metric_http[6], metric_begun, metric_pending, metric_swept, metric_completed, metric_rejected,
         metric_quarantined, metric_released, metric_file_releases, metric_file_holds, metric_transfers, metric_received;
+/* Why a body was ended before all of it had come */
+enum cut_reason { CUT_SLOW, CUT_OTHERS, CUT_SUPERSEDED, CUT_N };
+extern struct metric metric_cut[CUT_N], metric_reads, metric_reads_cut;
 extern struct metric_histogram metric_http_seconds;
 extern struct metric metric_turn_max;
 /* answered, refused, failed */

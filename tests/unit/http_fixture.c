@@ -70,7 +70,7 @@ static void on_big(struct http_request *rq, void *userdata)
 {
         struct buf out = BUF_INIT(64U << 20);
 
-        (void)userdata;
+        http_set_context(rq, userdata, context_free);
         assert(buf_reserve(&out, 32U << 20) == 0);
         out.len = 32U << 20;
         memset(out.data, 'x', out.len);

@@ -1,4 +1,5 @@
 /* The server over time: later answers, slow and vanishing clients, limits. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -365,6 +366,69 @@ static void test_limit_is_not_held(void **state)
         fixture_stop(&f);
 }
 
+static int client_unread(const struct fixture *f, const char *request)
+{
+        int fd = client_connect(f), small = 4096;
+
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+        client_send_str(fd, request);
+        return fd;
+}
+
+/* Answers that nobody reads do not keep others out until theirs. Who reads, however slowly, is not the one that is cut. */
+static void test_limit_is_not_held_by_answers(void **state)
+{
+        struct fixture f;
+        uint64_t start;
+        int fds[12], reader, fd;
+        char byte[65536];
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.max_connections = 4, .timeout_s = 60});
+        reader = client_unread(&f, GET("/api/big"));
+        assert_true(recv(reader, byte, 1, 0) == 1);
+        start = now_ms();
+        for (int i = 0; i < 12; i++)
+                fds[i] = client_unread(&f, GET("/api/big"));
+        while (now_ms() - start < 3000) { /* longer than it takes until an answer counts as unread */
+                struct pollfd p = {.fd = reader, .events = POLLIN};
+
+                assert_true(poll(&p, 1, 1000) == 1 && recv(reader, byte, sizeof(byte), 0) > 0);
+                (void)poll(NULL, 0, 100);
+        }
+        fd = client_connect(&f);
+        client_send_str(fd, GET("/api/things/x"));
+        expect_on(fd, 200, "x|-|-|-|127.0.0.1|");
+        assert_in_range(now_ms() - start, 0, 20000); /* theirs is a minute */
+        assert_true(recv(reader, byte, sizeof(byte), 0) > 0);
+        close(fd);
+        close(reader);
+        for (int i = 0; i < 12; i++)
+                close(fds[i]);
+        fixture_stop(&f);
+}
+
+static bool one_context_freed(struct fixture *f)
+{
+        return f->n_contexts_freed == 1;
+}
+
+/* An answer of which nobody takes anything for twice timeout_s ends then, not when it would have had time to be read. */
+static void test_unread_answer(void **state)
+{
+        struct fixture f;
+        uint64_t start = now_ms();
+        int fd;
+
+        (void)state;
+        fixture_start(&f, &(struct http_options){.timeout_s = 1});
+        fd = client_unread(&f, GET("/api/big"));
+        assert_true(fixture_wait(&f, one_context_freed));
+        assert_in_range(now_ms() - start, 2000, 5000);
+        close(fd);
+        fixture_stop(&f);
+}
+
 /* A body that does not come has less time than an idle connection. */
 static void test_body_deadline(void **state)
 {
@@ -415,6 +479,8 @@ int main(void)
                 cmocka_unit_test(test_answers_that_one_address_does_not_read),
                 cmocka_unit_test(test_connection_limit),
                 cmocka_unit_test(test_limit_is_not_held),
+                cmocka_unit_test(test_limit_is_not_held_by_answers),
+                cmocka_unit_test(test_unread_answer),
                 cmocka_unit_test(test_body_deadline),
                 cmocka_unit_test(test_connection_limit_per_address),
         };

@@ -277,6 +277,58 @@ static void test_server_ends(void **state)
         fixture_start(f, &(struct http_options){.routes = routes, .n_routes = ARRAY_SIZE(routes)});
 }
 
+static bool abandon(struct fixture *f)
+{
+        (void)f;
+        return (seen.n || seen.n_paused) && http_abandon(seen.rq, 503, PARLEY_UNAVAILABLE, 1500, "somebody else's now");
+}
+
+static void expect_abandoned(int fd)
+{
+        struct answer a = client_read(fd, false);
+
+        assert_int_equal(a.status, 503);
+        assert_string_equal(answer_header(&a, "Retry-After"), "2");
+        assert_string_equal(answer_header(&a, "Connection"), "close");
+        assert_non_null(strstr(a.body, "\"retryMs\":1500"));
+        answer_done(&a);
+}
+
+/* Who sends nothing more hears why, and is gone soon; who goes on sending hears it too, and none of that reaches the sink. */
+static void test_abandoned(void **state)
+{
+        struct fixture *f = *state;
+        uint8_t rest[4096] = {0};
+        uint64_t n;
+        int fd = client_connect(f);
+
+        client_send_str(fd, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\nabc");
+        assert_true(fixture_wait(f, abandon));
+        expect_abandoned(fd);
+        assert_true(client_closed(fd, 5000));
+        assert_true(fixture_wait(f, is_freed));
+        fixture_call(f, reset);
+        fd = client_connect(f);
+        client_send_str(fd, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\nabc");
+        assert_true(fixture_wait(f, abandon));
+        n = seen.n;
+        for (int i = 0; i < 20; i++)
+                client_send(fd, rest, sizeof(rest));
+        expect_abandoned(fd);
+        assert_true(fixture_wait(f, is_freed));
+        assert_true(seen.n == n);
+        close(fd);
+        /* while the sink keeps it waiting */
+        fixture_call(f, make_hold);
+        fd = client_connect(f);
+        client_send_str(fd, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc");
+        assert_true(fixture_wait(f, is_paused));
+        assert_true(fixture_wait(f, abandon));
+        expect_abandoned(fd);
+        assert_true(fixture_wait(f, is_freed));
+        close(fd);
+}
+
 static void test_file(void **state)
 {
         struct fixture *f = *state;
@@ -300,6 +352,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_refused_before_the_body, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_client_breaks_off, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_server_ends, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_abandoned, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_file, setup, teardown),
         };
         int fd = mkstemp(file_path), r;

@@ -181,6 +181,8 @@ static const struct local_put put = {.name = "019b7c00-1111-7222-8333-4444555566
                                      .size = 10,
                                      .offset = 20,
                                      .sha256 = "",
+                                     .content_type = "image/png",
+                                     .owner = "0123456789abcdef",
                                      .expires_at_s = 1000};
 
 static void test_addresses(void **state)
@@ -193,7 +195,7 @@ static void test_addresses(void **state)
         assert_int_equal(local_url_put(secret, "https://files.example", &put, &url), 0);
         assert_non_null(strstr(
                 (char *)url.data,
-                "https://files.example/api/files/store/019b7c00-1111-7222-8333-444455556666/2?size=10&offset=20&sha256=&expires=1000&signature="));
+                "https://files.example/api/files/store/019b7c00-1111-7222-8333-444455556666/2?size=10&offset=20&sha256=&type=image%2Fpng&owner=0123456789abcdef&expires=1000&signature="));
         signature = strstr((char *)url.data, "signature=") + 10;
         assert_true(local_url_put_valid(secret, &put, signature, 999));
         assert_false(local_url_put_valid(secret, &put, signature, 1000));
@@ -205,17 +207,41 @@ static void test_addresses(void **state)
         other = put;
         other.sha256 = "aa";
         assert_false(local_url_put_valid(secret, &other, signature, 0));
+        other = put;
+        other.content_type = "text/html";
+        assert_false(local_url_put_valid(secret, &other, signature, 0));
+        other = put;
+        other.owner = "0123456789abcdee";
+        assert_false(local_url_put_valid(secret, &other, signature, 0));
         buf_done(&url);
         assert_int_equal(local_url_get(secret, "",
                                        &(struct local_get){.name = put.name,
                                                            .content_type = "image/png",
                                                            .disposition = "inline; filename=\"a&b=c\"",
+                                                           .owner = "0123456789abcdef",
                                                            .expires_at_s = 5},
                                        &url),
                          0);
-        assert_non_null(strstr((char *)url.data,
-                               "?type=image%2Fpng&disposition=inline%3B%20filename%3D%22a%26b%3Dc%22&expires=5&"));
+        assert_non_null(strstr(
+                (char *)url.data,
+                "?type=image%2Fpng&disposition=inline%3B%20filename%3D%22a%26b%3Dc%22&owner=0123456789abcdef&expires=5&"));
         buf_done(&url);
+}
+
+/* The same of one user always, another one's of every other, and nothing to guess by without the secret */
+static void test_owners(void **state)
+{
+        char ann[LOCAL_URL_OWNER_LEN + 1], again[LOCAL_URL_OWNER_LEN + 1];
+
+        (void)state;
+        assert_int_equal(local_url_owner(secret, "ann", ann), 0);
+        assert_int_equal(strlen(ann), LOCAL_URL_OWNER_LEN);
+        assert_int_equal(local_url_owner(secret, "ann", again), 0);
+        assert_string_equal(ann, again);
+        assert_int_equal(local_url_owner(secret, "anne", again), 0);
+        assert_string_not_equal(ann, again);
+        assert_int_equal(local_url_owner("0123456789abcdef0123456789abcdeg", "ann", again), 0);
+        assert_string_not_equal(ann, again);
 }
 
 static Parley__V1__UserFiles *files_new(void)
@@ -422,13 +448,13 @@ static void test_settings(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_plan),           cmocka_unit_test(test_names),
-                cmocka_unit_test(test_types),          cmocka_unit_test(test_disposition),
-                cmocka_unit_test(test_range),          cmocka_unit_test(test_images),
-                cmocka_unit_test(test_addresses),      cmocka_unit_test(test_quota),
-                cmocka_unit_test(test_quota_late),     cmocka_unit_test(test_quota_freed),
-                cmocka_unit_test(test_quota_held),     cmocka_unit_test(test_settings),
-                cmocka_unit_test(test_settings_of_s3),
+                cmocka_unit_test(test_plan),        cmocka_unit_test(test_names),
+                cmocka_unit_test(test_types),       cmocka_unit_test(test_disposition),
+                cmocka_unit_test(test_range),       cmocka_unit_test(test_images),
+                cmocka_unit_test(test_addresses),   cmocka_unit_test(test_owners),
+                cmocka_unit_test(test_quota),       cmocka_unit_test(test_quota_late),
+                cmocka_unit_test(test_quota_freed), cmocka_unit_test(test_quota_held),
+                cmocka_unit_test(test_settings),    cmocka_unit_test(test_settings_of_s3),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
