@@ -27,9 +27,9 @@
 /* So many times timeout_s without a byte taken, and an answer ends. A receiver with a large buffer says that it has room again only when a 16th
  * of it is free (Linux): who plays 8 KB/s out of 6 MB of it takes something each 47 s. */
 #define HTTP_UNREAD_TIMEOUTS 2
-#define HTTP_UNREAD_LOOKS 2    /* so many of these without a byte taken, and an answer may have to make room */
-#define HTTP_LINGER_MS 3000    /* how long a refused client may go on sending before the socket is closed */
-#define HTTP_LINGER_MAX 64     /* sockets in that state */
+#define HTTP_UNREAD_LOOKS 2 /* so many of these without a byte taken, and an answer may have to make room */
+#define HTTP_LINGER_MS 3000 /* how long a refused client may go on sending before the socket is closed */
+#define HTTP_LINGER_MAX 64  /* sockets in that state */
 
 enum http_phase {
         HTTP_PHASE_HEAD, /* idle, or the head of a request is coming */

@@ -25,6 +25,7 @@ struct local_store {
         struct local_transfer *transfers; /* by name and part */
         unsigned n_transfers;             /* with those that were given up and still have work on the pool */
         struct shares bodies, reads;
+        uint64_t looked_ms;        /* local_transfers_look, last */
         struct local_job *holding; /* work on the pool that no body of its object may meet */
 };
 

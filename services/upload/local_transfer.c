@@ -14,7 +14,7 @@
 #include "upload/upload_metrics.h"
 
 /* FLUSH_BYTES: the disk is given so much at a time; a multiple of LOCAL_BUFFER */
-enum { FLUSH_BYTES = 1 << 20, OWNER_RETRY_MS = 1000 };
+enum { FLUSH_BYTES = 1 << 20, OWNER_RETRY_MS = 1000, LATE_MS = 3000 };
 
 enum step { STEP_OPEN, STEP_WRITE, STEP_END };
 
@@ -251,11 +251,13 @@ void local_transfers_look(struct local_store *s)
 {
         const struct upload_config *c = s->env->config;
         uint64_t now_ms = env_now_ms(s->env);
+        bool late = now_ms - s->looked_ms > LATE_MS; /* nothing was read meanwhile: the process stood still */
         struct local_transfer *t, *tmp;
 
+        s->looked_ms = now_ms;
         HASH_ITER (hh, s->transfers, t, tmp) {
-                if (t->running)
-                        share_waited(&t->place, now_ms); /* for the disk, perhaps */
+                if (late || t->running)
+                        share_waited(&t->place, now_ms); /* for us, or for the disk */
                 else if (share_slow(&t->place, c->min_rate, c->min_rate_window_s * 1000, now_ms))
                         cut(t, CUT_SLOW);
         }

@@ -57,7 +57,8 @@ void rest_redirect(struct rest_call *c, const char *name, const char *type)
 
         disposition_write(disposition, c->file->attachment->name, shown);
         if (env->store->ops->sign_get(env->store, name, shown ? type : "application/octet-stream", disposition,
-                                      c->claims.user_id, env_wall_s(), (uint32_t)env->config->download_ttl_s, &url) != 0) {
+                                      c->claims.user_id, env_wall_s(), (uint32_t)env->config->download_ttl_s,
+                                      &url) != 0) {
                 rest_problem(c, PARLEY_INTERNAL, "the address cannot be signed");
                 return;
         }

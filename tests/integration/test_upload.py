@@ -204,6 +204,14 @@ def test_an_address_of_the_folder_is_only_for_what_it_says(plain_stack):
         problem(ann.bare.get(changed), 403, "forbidden")
 
 
+def test_the_type_of_a_body_is_signed(ann, room):
+    put, store = ann.created(room, b"12345", contentType="image/png")["put"], store_of(ann.stack)
+    assert {"name": "content-type", "value": "image/png"} in put["headers"]
+    store.refuses(ann.send(put, b"12345", **{"content-type": "text/html"}), 403)
+    store.refuses(ann.bare.put(ann.absolute(put["url"]), content=b"12345"), 400, 403)
+    ann.sent(put, b"12345")
+
+
 def test_an_address_of_s3_is_only_for_what_it_says(s3_stack):
     with Uploader(s3_stack, user()) as ann:
         room = s3_stack.channel(ann.user)

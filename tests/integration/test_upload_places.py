@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import select
+import signal
 import socket
 import time
 import uuid
@@ -233,14 +234,29 @@ def test_unread_files_of_one_account(places_stack, people, sockets, way, refused
     problem(own_again, 429, "rate_limited")
 
 
-def test_the_type_and_the_owner_are_signed(places_stack, people):
+def test_an_address_says_who_has_it_and_nothing_of_him(places_stack, people):
     ann, bob = people(), people()
-    put = ann.created(ann.room, b"12345", contentType="image/png")["put"]
+    put = ann.created(ann.room, b"12345")["put"]
     owner = re.search(r"owner=([0-9a-f]{16})&", put["url"])[1]
     other = re.search(r"owner=([0-9a-f]{16})&", bob.created(bob.room, b"12345")["put"]["url"])[1]
     assert owner != other and ann.user not in put["url"]
     assert owner in ann.created(ann.room, b"1")["put"]["url"]  # whatever he sends, from wherever: the same
     problem(ann.send({**put, "url": put["url"].replace(owner, other)}, b"12345"), 403, "forbidden")
-    problem(ann.send({**put, "url": put["url"].replace("image%2Fpng", "text%2Fhtml")}, b"12345", **{"content-type": "text/html"}), 403, "forbidden")
-    problem(ann.send(put, b"12345", **{"content-type": "text/html"}), 403, "forbidden", "image/png")
-    problem(ann.bare.put(ann.absolute(put["url"]), content=b"12345"), 403, "forbidden", "image/png")
+    html = put["url"].replace("application%2Foctet-stream", "text%2Fhtml")
+    assert html != put["url"]
+    problem(ann.send({**put, "url": html}, b"12345", **{"content-type": "text/html"}), 403, "forbidden")
+
+
+def test_a_service_that_stood_still_blames_nobody(places_stack, people, sockets):
+    ann, pid = people(), places_stack.pid("upload")
+    _, signed = parts_of(ann, 2)
+    body = begun(sockets, direct(places_stack), signed[0], b"x" * 100_000)
+    wait_until(lambda: held(places_stack) == 1, PROMPT, "the body is taken in")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert not readable([body], 2 * WINDOW)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    begin = time.monotonic()
+    assert readable([body], 4 * WINDOW) and status(body)[0] == 408
+    assert time.monotonic() - begin > WINDOW - 0.5  # a window of its own

@@ -6,7 +6,7 @@ import time
 
 import httpx
 
-TROUBLE = (429, 500, 502, 503, 504)
+TROUBLE = (408, 429, 500, 502, 503, 504)
 STEP_S = 90               # how long a step may go without an answer: until the longest fault is over
 LOOK_S = 30               # and after the recovery: buckets of a cluster have leaders of their own, which are elected later than the log's
 SIZES = (1, 5000, 300000)
