@@ -76,7 +76,7 @@ CORE_FORBIDDEN_HEADERS = ["sys/socket.h", "netdb.h", "poll.h", "sys/epoll.h", "s
 SYSTEM_HEADERS = """
 assert.h ctype.h dirent.h errno.h fcntl.h fnmatch.h float.h inttypes.h iso646.h limits.h locale.h malloc.h math.h netdb.h poll.h
 pthread.h sched.h setjmp.h signal.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h
-stdnoreturn.h string.h strings.h syslog.h threads.h time.h unistd.h getopt.h arpa/inet.h netinet/in.h netinet/tcp.h
+stdnoreturn.h string.h strings.h syslog.h threads.h time.h unistd.h getopt.h arpa/inet.h netinet/in.h netinet/tcp.h linux/tcp.h
 sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h sys/prctl.h sys/random.h sys/resource.h sys/select.h
 sys/signalfd.h sys/socket.h sys/stat.h sys/time.h sys/timerfd.h sys/types.h sys/uio.h sys/un.h sys/wait.h
 """.split()
