@@ -16,9 +16,7 @@ struct frame *frame_new(size_t n)
 
         if (!f)
                 return NULL;
-        f->refs = 1;
-        f->queued = 0;
-        f->len = (uint32_t)n;
+        frame_init(f, n);
         return f;
 }
 

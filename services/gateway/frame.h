@@ -27,6 +27,13 @@ int frame_encode(struct buf *scratch, const Parley__V1__ServerFrame *message, en
                  struct frame **ret_frame);
 /* n bytes to be filled in */
 struct frame *frame_new(size_t n);
+/* The same in memory for sizeof(*f) + n bytes, which frame_unref frees */
+static inline void frame_init(struct frame *f, size_t n)
+{
+        f->refs = 1;
+        f->queued = 0;
+        f->len = (uint32_t)n;
+}
 static inline struct frame *frame_ref(struct frame *f)
 {
         f->refs++;
