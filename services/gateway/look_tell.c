@@ -21,9 +21,10 @@ enum {
         DESCRIBE_MS = 300,
         DESCRIBE_BURST = 32
 };
-/* With more news a second than CALM they wait: HOLD_MS for each one more, HOLD_MAX_MS at most. It is then about one write in four that is saved
- * when each of 10,000 sessions has news every six seconds; and a storm is still told within 5 s of its end. */
-enum { CALM_PER_S = 250, HOLD_MS = 2, HOLD_MAX_MS = 2000, LOAD_MS = 1000 };
+/* With more news a second than CALM they wait: HOLD_MS for each one more, HOLD_MAX_MS at most. It is then about two writes in five that are
+ * saved when each of 10,000 sessions has news every six seconds. HOLD_STORM_MS: at most while each session has news every second (and so
+ * many in a write in any case): a storm is to be told within 5 s of its end. */
+enum { CALM_PER_S = 250, HOLD_MS = 3, HOLD_MAX_MS = 4000, HOLD_STORM_MS = 2000, LOAD_MS = 1000 };
 
 static struct looks *looks_of(const struct look *l)
 {
@@ -102,11 +103,13 @@ static void load_count(struct calendar *c, uint64_t now_ms)
         c->news++;
 }
 
-static uint64_t hold_ms(const struct calendar *c)
+static uint64_t hold_ms(const struct looks *all)
 {
-        uint64_t ms = c->per_s > CALM_PER_S ? (uint64_t)(c->per_s - CALM_PER_S) * HOLD_MS : 0;
+        unsigned per_s = all->telling.per_s;
+        uint64_t ms = per_s > CALM_PER_S ? (uint64_t)(per_s - CALM_PER_S) * HOLD_MS : 0,
+                 max = per_s > all->n ? HOLD_STORM_MS : HOLD_MAX_MS;
 
-        return ms < HOLD_MAX_MS ? ms : HOLD_MAX_MS;
+        return ms < max ? ms : max;
 }
 
 /* --- what there is to tell --- */
@@ -123,7 +126,7 @@ static uint64_t told_next_ms(const struct look *l)
 
 static uint64_t news_due_ms(const struct look *l)
 {
-        uint64_t hold = hold_ms(&looks_of(l)->telling), due_ms;
+        uint64_t hold = hold_ms(looks_of(l)), due_ms;
 
         /* What one message of presence brings is news for many at once. Those who wait are spread over the last quarter, or a message in a
          * hundred would wait for all of their writes. */

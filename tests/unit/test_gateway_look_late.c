@@ -8,7 +8,7 @@
 #define AWAY PARLEY__V1__USER_PRESENCE__AVAILABILITY__away
 #define PRESENCE PARLEY__V1__SERVER_FRAME__BODY_PRESENCE
 #define CHANNEL_PRESENCE PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_PRESENCE
-#define MANY 450
+#define MANY 1100
 
 static struct fake *world(struct fake_presence **ret_presence)
 {
@@ -293,8 +293,8 @@ static void crowd_load(struct crowd *crowd)
         }
 }
 
-/* With much to tell it waits for more, for two seconds at most; or leaves with whatever else does */
-static void test_held_under_load(void **state)
+/* With news for each session every second it waits for more, for two seconds at most; or leaves with whatever else does */
+static void test_held_in_storm(void **state)
 {
         struct crowd crowd;
         struct fake_client *c;
@@ -325,6 +325,31 @@ static void test_held_under_load(void **state)
         end(crowd.f);
 }
 
+/* With less for each it is worth to wait longer, but not for ever */
+static void test_held_longer(void **state)
+{
+        struct crowd crowd;
+        struct fake_client *c;
+        unsigned before;
+
+        (void)state;
+        crowd_init(&crowd);
+        c = fake_connect(crowd.f, "ada", ENCODING_PROTO);
+        watch(c, "carla");
+        fake_advance(crowd.f, 3000);
+        before = fake_count(c, PRESENCE);
+        for (unsigned i = 0; i < 10; i++) {
+                fake_presence_set(crowd.p, "bob", i % 2 ? ONLINE : AWAY, true);
+                fake_advance(crowd.f, 1050);
+        }
+        fake_presence_set(crowd.p, "carla", AWAY, true);
+        fake_advance(crowd.f, 2100);
+        assert_int_equal(fake_count(c, PRESENCE), before);
+        fake_advance(crowd.f, 2000);
+        assert_int_equal(fake_count(c, PRESENCE), before + 1);
+        end(crowd.f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -334,7 +359,8 @@ int main(void)
                 cmocka_unit_test(test_unknown_channel),
                 cmocka_unit_test(test_answer_lost),
                 cmocka_unit_test(test_shared_in_turns),
-                cmocka_unit_test(test_held_under_load),
+                cmocka_unit_test(test_held_in_storm),
+                cmocka_unit_test(test_held_longer),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
