@@ -72,15 +72,17 @@ class Load:
         self.connected = n or len(self.clients)
         return self.ask("connect", n=self.connected)
 
-    def run(self, rate, seconds, warmup=0.5, senders=None, edits=0, settle=10):
+    def run(self, rate, seconds, warmup=0.5, senders=None, edits=0, settle=10, front=None):
         """An open-loop load of `rate` messages a second; returns what the generator measured, with the system's CPU time.
 
         What is sent in the first `warmup` seconds counts for losses, not for percentiles. settle: how long after the last
-        send deliveries are waited for.
+        send deliveries are waited for. front: a process whose time is told apart, of the load alone.
         """
         pids = list(self.system.pids().values())
         cpu = procs.cpu_s(pids)
+        own = procs.run_s(front) if front else 0
         found = self.ask("load", rate=rate, seconds=seconds, warmup=warmup, senders=senders or len(self.clients), edits=edits, settle=settle)
+        found["front_s"] = procs.run_s(front) - own if front else None
         found["answered"] = time.monotonic()
         found["cpu_us"] = (procs.cpu_s(pids) - cpu) * 1e6 if pids else None
         found["complaint"] = self.errors.read_text().strip()[-400:]

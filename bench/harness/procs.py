@@ -51,6 +51,11 @@ def cpu_s(pids):
     return ticks / TICKS
 
 
+def run_s(pid):
+    """Seconds of processor time of a process that starts no others and ends no thread, by the nanosecond and without much reading."""
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("[0-9]*/schedstat")) / 1e9
+
+
 def machine():
     """What a reader has to know of the machine."""
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),

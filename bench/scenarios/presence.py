@@ -1,8 +1,10 @@
 """What presence costs: two clients talk at a rate while all others, in rooms of a hundred, watch fifty of their room, and some come and go.
 
-The same without watching, in turn, on one stack: the difference is the cost. Counted beside it: how soon a watcher sees all who came at once,
-memory of the service for each user, messages over NATS against changes, and who writes in a channel where all do. Without last seen: it is
-written for 25 s once 10,000 have left, by the service alone, and each load would have to wait for that.
+The same without watching, in turn: the difference is the cost. Each has a stack of its own with the same past, and its clients stay between
+its turns: the memory of a gateway that was full once is in pieces, which makes a message dearer than watching does, and it is all the dearer
+the fuller it is again. Counted beside it: how soon a watcher sees all who came at once, memory of the service for each user, messages over
+NATS against changes, and who writes in a channel where all do. Without last seen: it is written for 25 s once 10,000 have left, by the
+service alone, and each load would have to wait for that.
 """
 
 import asyncio
@@ -22,7 +24,7 @@ HELP = "10,000 connections that watch 50 users each, 10 % come and go a minute, 
 QUICK = True
 CLIENTS, WATCHED, BLOCK = 10000, 50, 100
 RATE, GRACE_MS = 5000, 1000
-LEAD_S, STEP_S = 4, 0.2  # until what somebody does is told to all; between two steps of those who come and go
+LEAD_S, STEP_S = 7, 0.2  # until what somebody does is told to all; between two steps of those who come and go
 SETTLED_S, BYTES_A_USER = 5, 512
 MANY = 5000   # users, below which what the service takes once, whoever comes, is most of its memory
 COUNTERS = ("reports", "tidings", "queries", "changes")
@@ -36,17 +38,28 @@ def people(n):
 
 
 class Side:
-    """The same stack with watchers, or without. Of all clients as many come during a load as leave, so that their number stays."""
+    """A stack with watchers, or without. Of its clients as many come during a load as leave, so that their number stays."""
 
     def __init__(self, ctx, system, ready, watch, moving):
         self.ctx, self.system, self.stack, self.name = ctx, system, system.stack, "parley-watching" if watch else "parley"
-        self.n, self.moving, self.runs, self.shares = len(ready) - 2 * moving, moving, [], []
+        self.ready, self.watch, self.moving, self.runs, self.shares = ready, watch, moving, [], []
         self.load = ctx.load_ready(system, ready, procs=2, name=self.name, watch=watch)
-        # whom they watch goes by their place in the plan, from which the first are connected
-        self.leaving, self.coming = (ctx.load_ready(system, ready[-k * moving:] + ready[:-k * moving], name=f"{self.name}-{k}", watch=watch) for k in (2, 1))
+
+    def guests(self, k):
+        """Whom they watch goes by their place in the plan, from which the first are connected."""
+        last = k * self.moving
+        return self.ctx.load_ready(self.system, self.ready[-last:] + self.ready[:-last], name=f"{self.name}-{k}", watch=self.watch)
+
+    def come(self):
+        """All but the guests, for as long as the side is measured."""
+        self.load.connect(len(self.ready) - 2 * self.moving)
+        self.calm()
 
     def counters(self):
         return {c: self.stack.metric("presence", f"parley_presence_{c}_total") for c in COUNTERS}
+
+    def frames(self):
+        return self.stack.metric("gateway", "parley_gateway_presence_frames_total")
 
     def calm(self):
         """What coming and going costs at once is no part of this: nothing is told any more."""
@@ -69,27 +82,23 @@ class Side:
             leaving.ask("cut", keep=self.moving - told)
 
     def run(self):
-        """All come, talk while some come and go, and leave. Who comes is told with some delay: coming and going begin before the load."""
+        """All talk while some come and go. Who comes is told with some delay: coming and going begin before the load."""
         ctx, gateway, seconds = self.ctx, self.stack.pid("gateway"), self.ctx.args.seconds
-        with self.load as load, self.leaving as leaving, self.coming as coming:
-            load.connect(self.n)
+        with self.guests(2) as leaving, self.guests(1) as coming:
             leaving.connect(self.moving)
-            self.calm()
             mover = threading.Thread(target=self.move, args=(leaving, coming, LEAD_S + seconds))
             mover.start()
             time.sleep(LEAD_S)
-            told, cpu, began = self.counters(), procs.cpu_s([gateway]), time.monotonic()
-            frames = self.stack.metric("gateway", "parley_gateway_presence_frames_total")
-            found = load.run(RATE, seconds, senders=2)
-            spent, took = procs.cpu_s([gateway]) - cpu, time.monotonic() - began
-            frames = self.stack.metric("gateway", "parley_gateway_presence_frames_total") - frames
-            told = {c: v - told[c] for c, v in self.counters().items()}
+            told, frames, began = self.counters(), self.frames(), time.monotonic()
+            found = self.load.run(RATE, seconds, senders=2, front=gateway)
+            told, frames, took = {c: v - told[c] for c, v in self.counters().items()}, self.frames() - frames, time.monotonic() - began
             mover.join()
         assert flawless(found), f"{self.name}: {flaws(found)}"
-        ctx.say(f"{self.name}: p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms, gateway {spent:.2f} s of CPU in {took:.1f} s, "
-                f"{frames / took:.0f} frames of presence a second; "
+        self.system.settle()
+        ctx.say(f"{self.name}: p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms, gateway {found['front_s'] / found['delivered'] * 1e6:.2f} us of CPU "
+                f"a delivery, {frames / took:.0f} frames of presence a second; "
                 f"on NATS {told['changes']:.0f} changes, {told['reports']:.0f} reports of gateways, {told['tidings']:.0f} tidings, {told['queries']:.0f} questions")
-        self.shares.append(spent / found["delivered"] * 1e6)
+        self.shares.append(found["front_s"] / found["delivered"] * 1e6)
         self.runs.append(dataclasses.replace(to_result("presence", self.system, found), system=self.name, cpu_us_per_msg=self.shares[-1]))
         return told, took
 
@@ -122,31 +131,47 @@ def see_typing(ctx, system, writers=WRITERS):
     ctx.check("typing: messages on NATS for each change", said / changes, 1)
 
 
+def spread(values):
+    return f"{statistics.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+
+
 def run(ctx):
     n = ctx.args.conns[0] if ctx.args.conns else 300 if ctx.quick else CLIENTS
     moving = max(2, int(n * (LEAD_S + ctx.args.seconds) / 600))
     with contextlib.ExitStack() as stack:
-        system = stack.enter_context(ctx.started(ctx.systems["parley"](PARLEY_PRESENCE_GRACE_MS=GRACE_MS, PARLEY_LAST_SEEN="off")))
+        quiet, system = (stack.enter_context(ctx.started(ctx.systems["parley"](PARLEY_PRESENCE_GRACE_MS=GRACE_MS, PARLEY_LAST_SEEN="off"))) for _ in range(2))
         before = procs.rss_kb(system.stack.pid("presence"))
         ready = system.provision(people(n))
         with ctx.load_ready(system, ready, procs=2, name="storm", watch=WATCHED) as load:
             settled = asyncio.run(see_storm(ctx, system, ready, load, n))
             bytes_a_user = (procs.rss_kb(system.stack.pid("presence")) - before) * 1024 / n
         see_typing(ctx, system)
-        plain, watching = (Side(ctx, system, ready, w, moving) for w in (0, WATCHED))
-        for _ in range(ctx.repeat):
-            plain.run()
-            told, took = watching.run()
+        strangers = quiet.provision(people(n))
+        with ctx.load_ready(quiet, strangers, procs=2, name="storm-unseen") as load:
+            load.connect(n)
+        plain, watching = Side(ctx, quiet, strangers, 0, moving), Side(ctx, system, ready, WATCHED, moving)
+        for side in (plain, watching):
+            stack.enter_context(side.load)
+            side.come()
+        for i in range(ctx.repeat):
+            if i % 2:  # who is first is not always the same
+                told, took = watching.run()
+                plain.run()
+            else:
+                plain.run()
+                told, took = watching.run()
             # a change is told once to whoever subscribes to the user; the rest grows with seconds, not with watchers
             ctx.check("messages on NATS beyond changes, a second", (told["reports"] + told["tidings"] + told["queries"]) / took, 25)
     ctx.check("seconds until a storm is settled", settled, SETTLED_S)
     ctx.say(f"{bytes_a_user:.0f} bytes of the service presence a user")
     if n >= MANY:
         ctx.check("bytes of the service a user", bytes_a_user, BYTES_A_USER)
-    more = statistics.median(watching.shares) - statistics.median(plain.shares)
     limit = ctx.emit(plain.runs, main="p99_ms")
-    result = ctx.emit(watching.runs, limit, main="p99_ms")
-    ctx.say(f"presence is {more / result.cpu_us_per_msg:.1%} of the gateway's CPU, and p99 is {result.ratio:.2f} times that without")
+    ctx.emit(watching.runs, limit, main="p99_ms")
+    # of each pair of runs, one right behind the other: what else the machine does is in both
+    cost = [1 - a / b for a, b in zip(plain.shares, watching.shares, strict=True)]
+    slower = [b.p99_ms / a.p99_ms for a, b in zip(plain.runs, watching.runs, strict=True)]
+    ctx.say(f"presence is {spread([100 * c for c in cost])} % of the gateway's CPU, and p99 is {spread(slower)} times that without; medians of {len(cost)} pairs")
 
 
 def chart(results):
