@@ -83,8 +83,12 @@ static void observe_lag(const struct channel *c, const Parley__V1__Event *event)
 
 void chain_accept(struct channel *c, const struct raw_event *raw)
 {
-        Parley__V1__Event *event = apply_decode(c, raw, c->head);
+        struct foresight *foresight = &c->core->foresight;
+        struct frame *frames[_ENCODING_N] = {NULL};
+        Parley__V1__Event *event = foresight_take(foresight, raw, c->head, frames);
 
+        if (!event)
+                event = apply_decode(c, raw, c->head);
         if (!event) {
                 log_error("no memory for an event", LOG_S("channel", c->id));
                 return; /* as if it had been lost on the way: the next one finds the break */
@@ -93,9 +97,9 @@ void chain_accept(struct channel *c, const struct raw_event *raw)
         c->head = raw->seq;
         chain_heard(c, raw->seq);
         observe_lag(c, event);
-        deliver_event(c, event);
+        deliver_event(c, event, frames);
         apply_after(c, event);
-        parley__v1__event__free_unpacked(event, NULL);
+        foresight_spend(foresight, &event->base);
 }
 
 /* True when nothing can lie between what was delivered and this */

@@ -150,8 +150,8 @@ static inline bool tail_covers(const struct channel *c, uint64_t seq)
 void tail_done(struct channel *c);
 
 /* --- delivery (deliver.c) --- */
-/* Queues one event for everybody who may get it */
-void deliver_event(struct channel *c, Parley__V1__Event *event);
+/* Queues one event for everybody who may get it. frames: those that there are already, by encoding; they are taken over. */
+void deliver_event(struct channel *c, Parley__V1__Event *event, struct frame *const frames[_ENCODING_N]);
 /* Tells all who are live that too much is missing */
 void deliver_gap(struct channel *c, uint64_t from, enum parley_gap reason);
 /* Tells all who are live the stream's new epoch */

@@ -81,6 +81,7 @@ int core_new(struct core **ret_core, const struct core_options *options)
         core_name(core);
         random_bytes(core->trace_base, sizeof(core->trace_base));
         buf_init(&core->scratch, SCRATCH_MAX);
+        foresight_init(&core->foresight, options->config->max_event_bytes);
         gate_init(&core->gate_users, GATE_USERS);
         gate_init(&core->gate_channels, GATE_CHANNELS);
         gate_init(&core->gate_repairs, GATE_REPAIRS);
@@ -133,6 +134,7 @@ void core_free(struct core *core)
         changes_free(core->changes);
         shards_free(core);
         packs_free(core);
+        foresight_done(&core->foresight);
         replay_frames_free(core->replay_last);
         address_free_all(core);
         handle_table_done(&core->handles);

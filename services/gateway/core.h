@@ -10,6 +10,7 @@
 #include "auth/auth.h"
 #include "base/buf.h"
 #include "base/wheel.h"
+#include "gateway/foresight.h"
 #include "gateway/gate.h"
 #include "gateway/gateway_config.h"
 #include "gateway/handle.h"
@@ -102,6 +103,7 @@ struct core {
         struct session **dirty; /* sessions with something to write */
         unsigned n_dirty, cap_dirty;
         struct pack_cache *packs;
+        struct foresight foresight;
 
         struct replay_cache *replay_caches; /* hash */
         struct replay_frames *replay_last;  /* one that is not shared */
@@ -137,6 +139,9 @@ void core_time(struct core *core);
 void core_tick(struct core *core);
 /* Writes what is pending, at most max_writes messages; true: there is more. */
 bool core_flush(struct core *core, unsigned max_writes);
+/* At the end of a turn, when everything has left, also what was published: does what the next one would have to do. Not to be called
+ * costs latency and nothing else. */
+void core_foresee(struct core *core);
 
 /* The message system: it is there (again), or something was lost on the way. Everything is verified. */
 void core_connected(struct core *core);

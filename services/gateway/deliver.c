@@ -1,4 +1,6 @@
 /* From one event to everybody who may get it. */
+#include <string.h>
+
 #include "base/log.h"
 #include "gateway/channel.h"
 #include "gateway/ready.h"
@@ -56,12 +58,13 @@ static void deliver_checked(struct session *s, uint32_t link, uint64_t seq, stru
 }
 
 /* Backwards: a session that is closed or unlinked here is replaced by one that had its turn already */
-void deliver_event(struct channel *c, Parley__V1__Event *event)
+void deliver_event(struct channel *c, Parley__V1__Event *event, struct frame *const frames[_ENCODING_N])
 {
         Parley__V1__ServerFrame message = PARLEY__V1__SERVER_FRAME__INIT;
         struct encoded e = {.core = c->core, .message = &message};
         uint32_t n = c->n_subs;
 
+        memcpy(e.frames, frames, sizeof(e.frames));
         message.body_case = PARLEY__V1__SERVER_FRAME__BODY_EVENT;
         message.event = event;
         while (n-- > 0) {

@@ -172,7 +172,7 @@ static void frames_take(struct session *s, const uint8_t *data, size_t n)
                 return;
         }
         frames_dispatch(s, (const Parley__V1__ClientFrame *)message);
-        protobuf_c_message_free_unpacked(message, NULL);
+        foresight_spend(&s->core->foresight, message);
 }
 
 static void frames_take_lines(struct session *s, const char *data, size_t n)

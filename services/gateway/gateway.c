@@ -34,6 +34,7 @@ struct gateway {
         uv_timer_t tick;
         struct turn *turn;
         uv_check_t check;
+        uv_prepare_t spare;
         uv_idle_t busy; /* keeps the loop turning while something is left to write */
         uv_signal_t term, interrupt;
         struct auth *auth;
@@ -73,6 +74,14 @@ static void on_check(uv_check_t *handle)
                 uv_idle_start(&g->busy, on_busy);
         else
                 uv_idle_stop(&g->busy);
+}
+
+/* Behind what sends to NATS, which is started anew for each turn that has something to send: the last to be started is the first to be called */
+static void on_spare(uv_prepare_t *handle)
+{
+        struct gateway *g = handle->data;
+
+        core_foresee(g->core);
 }
 
 static void on_turn(double seconds, void *userdata)
@@ -275,6 +284,7 @@ static void gateway_stop(struct gateway *g)
         uv_close((uv_handle_t *)&g->tick, NULL);
         turn_close(g->turn);
         uv_close((uv_handle_t *)&g->check, NULL);
+        uv_close((uv_handle_t *)&g->spare, NULL);
         uv_close((uv_handle_t *)&g->busy, NULL);
         uv_close((uv_handle_t *)&g->term, NULL);
         uv_close((uv_handle_t *)&g->interrupt, NULL);
@@ -284,16 +294,18 @@ static void gateway_handles(struct gateway *g)
 {
         uv_timer_init(&g->loop, &g->tick);
         uv_check_init(&g->loop, &g->check);
+        uv_prepare_init(&g->loop, &g->spare);
         uv_idle_init(&g->loop, &g->busy);
         uv_signal_init(&g->loop, &g->term);
         uv_signal_init(&g->loop, &g->interrupt);
-        g->tick.data = g->check.data = g->term.data = g->interrupt.data = g;
+        g->tick.data = g->check.data = g->spare.data = g->term.data = g->interrupt.data = g;
 }
 
 static void gateway_handles_start(struct gateway *g)
 {
         uv_timer_start(&g->tick, on_tick, TICK_MS, TICK_MS);
         uv_check_start(&g->check, on_check);
+        uv_prepare_start(&g->spare, on_spare);
         uv_signal_start(&g->term, on_signal, SIGTERM);
         uv_signal_start(&g->interrupt, on_signal, SIGINT);
 }

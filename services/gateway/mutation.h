@@ -23,6 +23,8 @@ struct mutation {
         uint32_t ref;
         uint32_t retry_age_ms;
         bool retry;
+        bool published;      /* and only its answer is waited for */
+        bool foreseen;       /* foresight.h */
         bool looked_up;      /* history was asked for this identity */
         bool target_leader;  /* the target was looked for at the leader */
         bool target_may_any; /* may delete what others wrote */

@@ -232,6 +232,7 @@ static void publish_send(struct mutation *m)
                               (unsigned long long)core->config->max_event_bytes);
                 return;
         }
+        m->published = true;
         if (FAILPOINT("gateway.before_publish")) {
                 mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "failpoint");
                 return;

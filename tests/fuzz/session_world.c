@@ -147,6 +147,7 @@ void world_settle(struct world *w)
 {
         while (core_flush(w->f->core, 100))
                 ;
+        core_foresee(w->f->core);
         for (unsigned i = 0; i < N_CLIENTS; i++)
                 client_turn(&w->clients[i]);
 }

@@ -338,14 +338,10 @@ static void fake_end_closed(struct fake *f)
 
 void fake_run(struct fake *f)
 {
-        struct fake_task *t;
-
         do {
-                while (!f->silent && (t = task_take(f))) {
-                        core_time(f->core);
-                        task_run(t, t->error);
-                        free(t);
-                }
+                core_foresee(f->core);
+                while (!f->silent && f->tasks)
+                        fake_step(f);
                 while (core_flush(f->core, 100))
                         ;
                 fake_writable(f);
