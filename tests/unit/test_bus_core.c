@@ -273,7 +273,9 @@ static void test_order_under_load(void **state)
         struct env e;
         struct ordered o = {0};
         struct bus_sub *s;
-        const unsigned total = 100000;
+        /* A subscription of nats.c drops what is more than 65,536 messages behind. Its thread is that late when the machine has other things to
+         * do, and a loss that is told (as test_slow_consumer has it) is not a break of the order. */
+        const unsigned total = 100000, under_way = 50000;
 
         (void)state;
         env_init(&e, &server);
@@ -286,6 +288,8 @@ static void test_order_under_load(void **state)
                 i += r == 0;
                 if (r == BUS_E_FULL || i % 1000 == 0)
                         uv_run(&e.loop, UV_RUN_NOWAIT);
+                if (i > under_way)
+                        env_until(&e, o.n, (unsigned)i - under_way, 20000);
         }
         env_until(&e, o.n, total, 20000);
         print_message("%u messages out and in: %.0f/s\n", total, total / ((double)(now_ns() - begin) / 1e9));
