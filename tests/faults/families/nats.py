@@ -106,6 +106,40 @@ class Recreated(LogLost):
 
 
 @fault
+class RecreatedAndKilled(LogLost):
+    name = "log-recreated-and-killed"
+    about = "the log is made anew, and what it alone has (history stands still) outlives a kill -9 of nats-server"
+    ONLY_IN_LOG = 100
+
+    async def inject(self, run):
+        await self.pause_talk(run)
+        nc = await nats.connect(run.stack.nats_url)
+        try:
+            await nc.jetstream().delete_stream(LOG)
+        finally:
+            await nc.close()
+        await self.made_anew(run)
+        run.load.start()
+        await run.load.recovered(self.bound_s)  # what the change of epoch leaves to be mended needs history
+        self.history = run.stack.family("history")
+        run.stack.signal_all(self.history, signal.SIGSTOP)
+        await run.thread(wait_until, lambda: set(run.stack.states(self.history)) <= {"T", "X"}, 5, "history stands still")
+        read = (await stream_info(run))[2]
+        await run.load.traffic(self.ONLY_IN_LOG, 30)
+        stored = (await stream_info(run))[2]
+        await run.thread(run.stack.kill, "nats-server")
+        run.show(f"nats-server was killed when the log alone had {stored - read} events, up to {stored}")
+
+    async def heal(self, run):
+        await run.thread(run.stack.start, "nats-server")
+        run.stack.signal_all(self.history, signal.SIGCONT)
+
+    async def clean(self, run):
+        await run.thread(run.stack.start, "nats-server")
+        run.stack.signal_all(run.stack.family("history"), signal.SIGCONT)
+
+
+@fault
 class StoreLost(LogLost):
     name = "nats-store-lost"
     about = "nats-server is killed and its store deleted: the log and what members may are made again from Postgres; files are lost"
