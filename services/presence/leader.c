@@ -5,8 +5,15 @@
 
 void leader_init(struct leader *l, const char *id, uint64_t now_ms, uint32_t settle_ms)
 {
-        *l = (struct leader){.heard_ms = now_ms + settle_ms - LEADER_SILENT_MS};
+        *l = (struct leader){.settle_ms = settle_ms};
+        leader_yield(l, now_ms);
         (void)snprintf(l->id, sizeof(l->id), "%s", id);
+}
+
+void leader_yield(struct leader *l, uint64_t now_ms)
+{
+        l->leading = false;
+        l->heard_ms = now_ms + l->settle_ms - LEADER_SILENT_MS;
 }
 
 bool leader_heard(struct leader *l, const char *id, uint64_t now_ms)

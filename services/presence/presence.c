@@ -50,7 +50,10 @@ static void read_clock(void *userdata)
         struct timespec t;
 
         (void)clock_gettime(CLOCK_REALTIME, &t);
-        roster_time(p->roster, uv_now(p->loop), t.tv_sec);
+        if (roster_time(p->roster, uv_now(p->loop), t.tv_sec) && p->voice) {
+                log_warn("this process stood still; all gateways are asked again");
+                voice_doubt(p->voice);
+        }
 }
 
 /* --- what the parts say --- */
@@ -59,7 +62,7 @@ static bool is_ready(void *userdata)
 {
         const struct presence *p = userdata;
 
-        return mirror_complete(p->mirror);
+        return mirror_complete(p->mirror) && bus_connected(p->bus) && roster_known(p->roster);
 }
 
 static void on_tell(uv_timer_t *timer)
@@ -67,7 +70,7 @@ static void on_tell(uv_timer_t *timer)
         struct presence *p = timer->data;
         const struct roster *r = p->roster;
 
-        voice_tick(p->voice, is_ready(p) && bus_connected(p->bus) && sources_settled(&r->sources));
+        voice_tick(p->voice, mirror_complete(p->mirror) && bus_connected(p->bus) && sources_settled(&r->sources));
         metric_set(&metric_users, HASH_COUNT(r->people.by_id));
         metric_set(&metric_online, r->people.n_online);
         metric_set(&metric_gateways, HASH_COUNT(r->sources.by_id));
@@ -108,8 +111,11 @@ static void on_bus_connected(void *userdata)
 
 static void on_bus_disconnected(void *userdata)
 {
-        (void)userdata;
+        struct presence *p = userdata;
+
         log_warn("the connection to NATS is lost");
+        if (!p->stopping)
+                voice_deaf(p->voice);
 }
 
 static void on_bus_loss(void *userdata)
@@ -118,7 +124,7 @@ static void on_bus_loss(void *userdata)
 
         log_warn("messages of NATS were dropped; all gateways are asked again");
         if (!p->stopping)
-                voice_connected(p->voice);
+                voice_lost(p->voice);
 }
 
 static void on_bus_error(const char *text, void *userdata)
@@ -148,7 +154,7 @@ static void on_request(const char *method, const char *route, unsigned status, u
 static bool on_ready(struct buf *out, void *userdata)
 {
         struct presence *p = userdata;
-        bool nats = bus_connected(p->bus), buckets = is_ready(p), gateways = sources_settled(&p->roster->sources);
+        bool nats = bus_connected(p->bus), buckets = mirror_complete(p->mirror), gateways = roster_known(p->roster);
         char text[96];
 
         if (p->stopping) {
@@ -158,7 +164,7 @@ static bool on_ready(struct buf *out, void *userdata)
         (void)snprintf(text, sizeof(text), "\"nats\":%s,\"buckets\":%s,\"gateways\":%s", nats ? "true" : "false",
                        buckets ? "true" : "false", gateways ? "true" : "false");
         (void)buf_append_str(out, text);
-        return nats && buckets; /* a gateway that does not answer is no reason to be sent away */
+        return nats && buckets && gateways; /* one that does not answer is waited for 3 s */
 }
 
 static void on_turn(double seconds, void *userdata)
@@ -256,6 +262,7 @@ static int open_roster(struct presence *p)
                                                .count_ms = c->count_ms,
                                                .list_max = (uint32_t)c->list_max,
                                                .gateways_max = GATEWAYS_MAX,
+                                               .read_ms = c->tell_ms,
                                                .last_seen = c->last_seen,
                                                .ask = on_ask,
                                                .store = on_store,

@@ -9,6 +9,11 @@
 /* TICK_MS: resolution of all times here. SLOTS: 100 s a round, which holds the grace and the silence. */
 enum { TICK_MS = 100, SLOTS = 1024 };
 
+/* PAUSE_MS: the clock jumps by that much more than it is read apart: we stood still, and not who we listen to. HOLD_MS: how long the gateways
+ * have then to say what was missed: they speak once a second. KNOW_MS: one that has not answered until then is not waited for any more.
+ * SKEW_S: of the wall clock against ours, that is looked at. */
+enum { PAUSE_MS = 2000, HOLD_MS = 1500, KNOW_MS = 3000, SKEW_S = 2 };
+
 #define OFFLINE PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline
 
 static struct roster *roster_of(const struct person *who)
@@ -131,7 +136,7 @@ static void person_touched(struct person *who, bool closed, void *userdata)
                 person_offline(r, who);
         } else if (!wheel_armed(&who->grace)) {
                 who->closed_min = (uint32_t)(r->wall_s / 60);
-                wheel_arm(r->wheel, &who->grace, r->now_ms + r->options.grace_ms, person_on_grace);
+                wheel_arm(r->wheel, &who->grace, r->lived_ms + r->options.grace_ms, person_on_grace);
         }
 }
 
@@ -151,7 +156,12 @@ static struct person *person_find(const char *user_id, void *userdata)
 
 int roster_report(struct roster *r, const Parley__V1__GatewayPresence *m)
 {
-        return sources_message(&r->sources, r->now_ms, m);
+        return sources_message(&r->sources, r->lived_ms, m);
+}
+
+void roster_alive(struct roster *r, const char *gateway_id)
+{
+        sources_alive(&r->sources, r->lived_ms, gateway_id);
 }
 
 /* --- memberships --- */
@@ -201,17 +211,17 @@ static void status_on_expiry(struct wheel_timer *t, uint64_t now_ms)
         status_arm(r, s);
 }
 
-/* By the wall clock, which is looked at again when the time has come, and every hour in case that it was set */
+/* By the wall clock, which is looked at again when the time has come, and when it was set (roster_time) */
 static void status_arm(struct roster *r, struct status *s)
 {
-        const int64_t look_s = 3600;
+        const int64_t look_s = 3600; /* what the wheel can count */
         int64_t left = status_next_end(s) - r->wall_s;
 
         if (!status_next_end(s))
                 return;
         if (left > look_s)
                 left = look_s;
-        wheel_arm(r->wheel, &s->expiry, r->now_ms + (left > 0 ? (uint64_t)left * 1000 : 0), status_on_expiry);
+        wheel_arm(r->wheel, &s->expiry, r->lived_ms + (left > 0 ? (uint64_t)left * 1000 : 0), status_on_expiry);
 }
 
 static void status_replace(struct roster *r, struct person *who, struct status *s)
@@ -326,8 +336,9 @@ int roster_new(struct roster **ret_roster, uint64_t now_ms, int64_t wall_s, cons
                 return error;
         }
         r->options = *options;
-        r->now_ms = now_ms;
+        r->now_ms = r->lived_ms = r->doubt_ms = now_ms;
         r->wall_s = wall_s;
+        r->skew_s = wall_s - (int64_t)(now_ms / 1000);
         people_init(&r->people);
         sources.wheel = r->wheel;
         sources.userdata = r;
@@ -350,10 +361,55 @@ void roster_free(struct roster *r)
         free(r);
 }
 
-void roster_time(struct roster *r, uint64_t now_ms, int64_t wall_s)
+/* The wall clock went another way than ours: it was set, or ours stood still */
+static void look_at_ends(struct roster *r)
 {
+        int64_t skew_s = r->wall_s - (int64_t)(r->lived_ms / 1000);
+
+        if (skew_s - r->skew_s <= SKEW_S && r->skew_s - skew_s <= SKEW_S)
+                return;
+        r->skew_s = skew_s;
+        for (uint32_t i = 0; i < r->people.n_persons; i++) {
+                if (r->people.persons[i] && r->people.persons[i]->status)
+                        status_arm(r, r->people.persons[i]->status);
+        }
+}
+
+bool roster_time(struct roster *r, uint64_t now_ms, int64_t wall_s)
+{
+        uint64_t passed_ms = now_ms > r->now_ms ? now_ms - r->now_ms : 0;
+        bool paused = passed_ms > PAUSE_MS + r->options.read_ms;
+
         r->now_ms = now_ms;
         r->wall_s = wall_s;
-        r->sources.now_ms = now_ms;
-        (void)wheel_advance(r->wheel, now_ms);
+        if (paused)
+                roster_doubt(r, true);
+        if (paused || r->deaf || now_ms < r->held_until_ms)
+                return paused;
+        r->lived_ms += passed_ms;
+        r->sources.now_ms = r->lived_ms;
+        look_at_ends(r);
+        (void)wheel_advance(r->wheel, r->lived_ms);
+        return false;
+}
+
+void roster_deaf(struct roster *r)
+{
+        r->deaf = true;
+}
+
+void roster_doubt(struct roster *r, bool hold)
+{
+        r->deaf = false;
+        r->doubt_ms = r->now_ms;
+        if (hold)
+                r->held_until_ms = r->now_ms + HOLD_MS;
+        sources_doubt(&r->sources, r->lived_ms);
+}
+
+bool roster_known(const struct roster *r)
+{
+        uint64_t since_ms = r->now_ms - r->doubt_ms;
+
+        return !r->deaf && since_ms >= (sources_settled(&r->sources) ? HOLD_MS : KNOW_MS);
 }

@@ -1,6 +1,7 @@
 /* Who is here, as others see it: from what gateways say, what users say of themselves, and who shares a channel. Pure.
  *
- * The clock is given with roster_time. What has changed is collected with roster_changes, once for all changes of a user since
+ * The clock is given with roster_time. The time that gateways are silent, and that users are gone, is counted only while they could be heard:
+ * not while this process stood still, nor while NATS was away. What has changed is collected with roster_changes, once for all changes of a user since
  * the last time. */
 #pragma once
 
@@ -19,6 +20,7 @@ struct roster_options {
         uint64_t count_ms;  /* a channel's count is told at most this often */
         uint32_t list_max;  /* members; larger channels have counts */
         unsigned gateways_max;
+        uint64_t read_ms;                                    /* roster_time is called at least that often */
         bool last_seen;                                      /* is remembered and told at all */
         void (*ask)(const char *gateway_id, void *userdata); /* a snapshot is wanted */
         /* A user's last seen changed, and is to be written: roster_record of him, within the minute */
@@ -32,7 +34,13 @@ struct roster {
         struct people people;
         struct sources sources;
         uint64_t now_ms;
-        int64_t wall_s;
+        uint64_t
+                lived_ms; /* the same without the times in which nobody could be heard: sources and the wheel count in it */
+        uint64_t held_until_ms; /* until then it stands still: what was missed is still to come in */
+        uint64_t doubt_ms;      /* since when all gateways are asked, or the start */
+        int64_t wall_s,
+                skew_s; /* skew: of the wall clock against lived_ms, as the ends of statuses were armed with it */
+        bool deaf;
         uint64_t version;
         struct person *dirty_first, *dirty_last; /* in the order of their first change */
         uint64_t dirty_since_ms;                 /* since when there are any */
@@ -43,11 +51,19 @@ struct roster {
 
 int roster_new(struct roster **ret_roster, uint64_t now_ms, int64_t wall_s, const struct roster_options *options);
 void roster_free(struct roster *r);
-/* To be called before all others of a turn of the loop; runs what is due */
-void roster_time(struct roster *r, uint64_t now_ms, int64_t wall_s);
+/* To be called before all others of a turn of the loop; runs what is due. True: this process stood still, and all gateways were asked again. */
+bool roster_time(struct roster *r, uint64_t now_ms, int64_t wall_s);
+/* Nobody can be heard, until roster_doubt */
+void roster_deaf(struct roster *r);
+/* Messages may have been lost: all gateways are asked again. hold: so many that nobody's time goes on until they had time to answer. */
+void roster_doubt(struct roster *r, bool hold);
+/* What is here is what there is: the gateways have answered, or had their time to. It is so at the earliest when all could be heard of. */
+bool roster_known(const struct roster *r);
 
 /* --- what is heard: 0, or negative errno when it could not be taken in --- */
 int roster_report(struct roster *r, const Parley__V1__GatewayPresence *m);
+void roster_alive(struct roster *r,
+                  const char *gateway_id); /* gateway.alive: asked for a snapshot when it is not known */
 int roster_memberships(struct roster *r, const char *user_id, const Parley__V1__Memberships *list); /* NULL: none */
 int roster_everyone(struct roster *r, const char *channel_id, bool everyone);
 /* record: NULL: none. One that is older than what is known, by its revision, is passed over: it was on its way while another was written. */

@@ -19,6 +19,9 @@
  * that we are here, and gateways that they have missed nothing. SETTLE_MS: for the others to be heard, and for gateways to answer. */
 enum { TELL_MAX = 500, TELL_ROUNDS = 20, SPEAK_EVERY_MS = 1000, SETTLE_MS = 1500 };
 
+/* What we say comes back to us, every second: nothing at all for so long means that NATS stands still, long before its connection is given up */
+enum { DEAF_MS = 3000 };
+
 /* --- saying --- */
 
 bool voice_publish(struct voice *v, const char *subject, const ProtobufCMessage *message)
@@ -70,18 +73,57 @@ static void say_changes(struct voice *v)
         }
 }
 
+/* Silent until it is known again what there is */
+static void yield(struct voice *v)
+{
+        if (v->leader.leading)
+                log_info("this instance listens", LOG_S("instance", v->leader.id));
+        leader_yield(&v->leader, v->options.roster->now_ms);
+        voice_answer_end(v);
+}
+
+void voice_doubt(struct voice *v)
+{
+        yield(v);
+        voice_ask(v, "");
+}
+
+void voice_deaf(struct voice *v)
+{
+        v->options.before(v->options.userdata);
+        yield(v);
+        roster_deaf(v->options.roster);
+}
+
+/* Something came over NATS */
+static void heard(struct voice *v)
+{
+        v->options.before(v->options.userdata);
+        v->heard_ms = v->options.roster->now_ms;
+        if (v->options.roster->deaf) {
+                roster_doubt(v->options.roster, true);
+                voice_doubt(v);
+        }
+}
+
 void voice_tick(struct voice *v, bool ready)
 {
-        bool led = v->leader.leading;
+        bool led;
 
         v->options.before(v->options.userdata);
+        led = v->leader.leading;
+        if (led && v->options.roster->now_ms - v->heard_ms >= DEAF_MS + v->options.roster->options.read_ms)
+                voice_deaf(v);
+        ready = ready && !v->options.roster->deaf;
         if (!leader_tick(&v->leader, v->options.roster->now_ms, ready)) {
                 roster_discard(v->options.roster);
                 return;
         }
         if (!led) {
                 log_info("this instance speaks", LOG_S("instance", v->leader.id));
-                roster_discard(v->options.roster); /* whoever listens asks a new source for everything */
+                roster_discard(v->options.roster);
+                v->counter++; /* whoever listens asks for everything, where there is a gap or a new source */
+                v->heard_ms = v->options.roster->now_ms;
                 voice_answer_begin(v);
         }
         say_changes(v);
@@ -105,7 +147,14 @@ void voice_ask(struct voice *v, const char *gateway_id)
 void voice_connected(struct voice *v)
 {
         v->options.before(v->options.userdata);
-        sources_doubt(&v->options.roster->sources, v->options.roster->now_ms);
+        roster_doubt(v->options.roster, true);
+        voice_doubt(v);
+}
+
+void voice_lost(struct voice *v)
+{
+        v->options.before(v->options.userdata);
+        roster_doubt(v->options.roster, false);
         voice_ask(v, "");
 }
 
@@ -117,7 +166,7 @@ static void on_gateway(const struct bus_msg *msg, void *userdata)
         Parley__V1__GatewayPresence *m = parley__v1__gateway_presence__unpack(NULL, msg->len, msg->data);
         int r = -EBADMSG;
 
-        v->options.before(v->options.userdata);
+        heard(v);
         if (m)
                 r = roster_report(v->options.roster, m);
         if (r < 0)
@@ -132,9 +181,9 @@ static void on_alive(const struct bus_msg *msg, void *userdata)
         struct voice *v = userdata;
         Parley__V1__GatewayAlive *m = parley__v1__gateway_alive__unpack(NULL, msg->len, msg->data);
 
-        v->options.before(v->options.userdata);
+        heard(v);
         if (m && !m->stopping)
-                sources_alive(&v->options.roster->sources, v->options.roster->now_ms, m->gateway_id);
+                roster_alive(v->options.roster, m->gateway_id);
         parley__v1__gateway_alive__free_unpacked(m, NULL);
 }
 
@@ -142,9 +191,10 @@ static void on_changes(const struct bus_msg *msg, void *userdata)
 {
         struct voice *v = userdata;
         Parley__V1__PresenceChanges *m = parley__v1__presence_changes__unpack(NULL, msg->len, msg->data);
-        bool led = v->leader.leading;
+        bool led;
 
-        v->options.before(v->options.userdata);
+        heard(v);
+        led = v->leader.leading;
         if (m)
                 (void)leader_heard(&v->leader, m->source, v->options.roster->now_ms);
         parley__v1__presence_changes__free_unpacked(m, NULL);

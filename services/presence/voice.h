@@ -28,8 +28,14 @@ int voice_new(struct voice **ret_voice, const struct voice_options *options);
 void voice_stop(struct voice *v);
 /* After it: what is being written calls back until then */
 void voice_free(struct voice *v);
-/* NATS is there (again): all gateways are asked for snapshots */
+/* NATS is there (again): all gateways are asked for snapshots, and we are silent until they have answered */
 void voice_connected(struct voice *v);
+/* NATS is away */
+void voice_deaf(struct voice *v);
+/* NATS dropped messages: all gateways are asked */
+void voice_lost(struct voice *v);
+/* roster_time says that we stood still: we are silent until it is known again what there is */
+void voice_doubt(struct voice *v);
 /* Regularly: says what has changed. ready: everything is known that there is to know. */
 void voice_tick(struct voice *v, bool ready);
 bool voice_leading(const struct voice *v);

@@ -120,11 +120,12 @@ static void question_add(struct voice *v, const char *reply, Parley__V1__Presenc
 
 bool voice_answer_some(struct voice *v)
 {
-        struct question *a = question_take(v);
+        struct question *a;
 
+        v->options.before(v->options.userdata);
+        a = question_take(v);
         if (!a)
                 return false;
-        v->options.before(v->options.userdata);
         if (roster_sights(v->options.roster, a->query, &a->at, a->visible, PAIRS_A_TURN)) {
                 size_t n_sights = a->query->n_sights;
 
@@ -146,9 +147,9 @@ static void on_query(const struct bus_msg *msg, void *userdata)
         Parley__V1__PresenceQuery *q;
         size_t n;
 
-        if (!msg->reply)
-                return;
         v->options.before(v->options.userdata);
+        if (!msg->reply || !v->query) /* we are silent: whoever asks asks again */
+                return;
         metric_add(&metric_queries, 1);
         if (wire_proto_decode(&parley__v1__presence_query__descriptor, msg->data, msg->len, &wire_limits_internal, &m,
                               &error) != 0) {

@@ -24,7 +24,7 @@ int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_h
         (void)bus;
         (void)queue;
         (void)userdata;
-        (void)ret_sub;
+        *ret_sub = (struct bus_sub *)&told; /* only compared */
         if (strcmp(subject, RPC_PRESENCE_QUERY) == 0)
                 on_query = handler;
         return 0;

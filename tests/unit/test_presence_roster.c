@@ -154,7 +154,7 @@ static void test_first_heard_in_the_middle(void **state)
         assert_int_equal(w->asked, 1);
         world_snapshot(w, "gw0", 7, 51, (const char *const[]){"ada"}, 1);
         assert_int_equal(world_shown(w, "ada"), SHOWN(online));
-        sources_alive(&w->roster->sources, w->now_ms, "gw1"); /* one that lives and was not heard yet */
+        roster_alive(w->roster, "gw1"); /* one that lives and was not heard yet */
         assert_int_equal(w->asked, 2);
 }
 
@@ -190,7 +190,7 @@ static void test_bad_messages(void **state)
         assert_int_equal(roster_report(w->roster, &m), -22);
         for (unsigned i = 0; i < 20; i++) { /* no more gateways than are allowed */
                 (void)snprintf(id, sizeof(id), "gw%u", i);
-                sources_alive(&w->roster->sources, w->now_ms, id);
+                roster_alive(w->roster, id);
         }
         assert_int_equal(HASH_COUNT(w->roster->sources.by_id), 8);
         assert_int_equal(w->roster->sources.n_refused, 12);

@@ -1,0 +1,196 @@
+/* When an instance speaks, and what it says: a bus that brings back what is said, unless it stands still. */
+#include <stdlib.h>
+
+#include "bus/bus.h"
+#include "bus/subjects.h"
+#include "presence/voice_impl.h"
+#include "presence_world.h"
+
+static struct {
+        bus_handler on_changes;
+        bool stands_still;
+        unsigned n_users, n_asked, n_gaps; /* said on presence.user.*; on presence.sync; jumps of the counter */
+        uint64_t counter;                  /* of what was said last */
+        struct voice *voice;
+        struct world world;
+} t;
+
+/* --- in place of the bus, and of what else voice consists of --- */
+
+int bus_subscribe(struct bus *bus, const char *subject, const char *queue, bus_handler handler, void *userdata,
+                  struct bus_sub **ret_sub)
+{
+        (void)bus;
+        (void)queue;
+        (void)userdata;
+        *ret_sub = (struct bus_sub *)&t; /* only compared */
+        if (strcmp(subject, SUBJECT_PRESENCE_CHANGES) == 0)
+                t.on_changes = handler;
+        return 0;
+}
+
+void bus_unsubscribe(struct bus_sub *sub)
+{
+        (void)sub;
+}
+
+int bus_publish(struct bus *bus, const char *subject, const void *data, size_t len, const char *trace_id)
+{
+        const struct bus_msg msg = {.subject = subject, .data = data, .len = len};
+
+        (void)bus;
+        (void)trace_id;
+        t.n_users += strncmp(subject, "presence.user.", 14) == 0;
+        t.n_asked += strcmp(subject, SUBJECT_PRESENCE_SYNC) == 0;
+        if (strcmp(subject, SUBJECT_PRESENCE_CHANGES) == 0) {
+                Parley__V1__PresenceChanges *m = parley__v1__presence_changes__unpack(NULL, len, data);
+
+                assert_non_null(m);
+                t.n_gaps += m->counter > t.counter + 1;
+                t.counter = m->counter;
+                parley__v1__presence_changes__free_unpacked(m, NULL);
+                if (!t.stands_still) {
+                        uint8_t *copy = malloc(len + 1);
+
+                        assert_non_null(copy);
+                        memcpy(copy, data, len);
+                        t.on_changes(&(struct bus_msg){.subject = msg.subject, .data = copy, .len = len}, t.voice);
+                        free(copy);
+                }
+        }
+        return 0;
+}
+
+void voice_answer_begin(struct voice *v)
+{
+        (void)v;
+}
+
+void voice_answer_end(struct voice *v)
+{
+        (void)v;
+}
+
+void voice_store_some(struct voice *v)
+{
+        (void)v;
+}
+
+void voice_store_clear(struct voice *v)
+{
+        (void)v;
+}
+
+/* --- the world --- */
+
+static void before(void *userdata)
+{
+        (void)userdata;
+        if (roster_time(t.world.roster, t.world.now_ms, WORLD_START_S + (int64_t)(t.world.now_ms / 1000)))
+                voice_doubt(t.voice);
+}
+
+static int setup(void **state)
+{
+        struct voice_options options = {.instance = "me", .before = before};
+
+        (void)state;
+        memset(&t, 0, sizeof(t));
+        world_init(&t.world);
+        options.roster = t.world.roster;
+        return voice_new(&t.voice, &options);
+}
+
+static int teardown(void **state)
+{
+        (void)state;
+        voice_stop(t.voice);
+        voice_free(t.voice);
+        world_done(&t.world);
+        return 0;
+}
+
+static void pass(uint64_t ms)
+{
+        for (; ms; ms -= 100) {
+                t.world.now_ms += 100;
+                voice_tick(t.voice, sources_settled(&t.world.roster->sources));
+        }
+}
+
+/* 30 s: it does not say what it cannot know, and goes on behind a gap, which makes those who listen ask */
+static void test_we_stood_still(void **state)
+{
+        (void)state;
+        pass(2000);
+        world_tell(&t.world, "gw0", 7, 1, "ada", 1, true);
+        pass(1000);
+        assert_true(voice_leading(t.voice));
+        assert_int_equal(t.n_users, 1);
+        t.n_gaps = 0;
+        t.world.now_ms += 30000;
+        pass(100);
+        assert_false(voice_leading(t.voice));
+        assert_int_equal(t.n_asked, 1);
+        pass(2000);
+        assert_false(voice_leading(t.voice)); /* not before the gateway has answered */
+        world_snapshot(&t.world, "gw0", 7, 2, (const char *const[]){"ada"}, 1);
+        pass(1200);
+        assert_true(voice_leading(t.voice));
+        assert_int_equal(t.n_gaps, 1);
+        assert_int_equal(t.n_users, 1);
+        assert_int_equal(t.world.n_stored, 0);
+}
+
+/* Its connection is open, and nothing comes over it, not even what we say ourselves */
+static void test_nats_stands_still(void **state)
+{
+        (void)state;
+        pass(2000);
+        world_tell(&t.world, "gw0", 7, 1, "ada", 1, true);
+        pass(1000);
+        t.stands_still = true;
+        pass(60000);
+        assert_false(voice_leading(t.voice));
+        assert_int_equal(t.n_users, 1);
+        t.stands_still = false;
+        voice_connected(t.voice);
+        world_snapshot(&t.world, "gw0", 7, 2, (const char *const[]){"ada"}, 1);
+        pass(1600);
+        assert_true(voice_leading(t.voice));
+        pass(20000);
+        assert_int_equal(t.n_users, 1);
+        assert_int_equal(t.world.n_stored, 0);
+}
+
+/* What integrations hear does not show that somebody invisible comes and goes */
+static void test_nothing_of_the_invisible(void **state)
+{
+        Parley__V1__Status s = PARLEY__V1__STATUS__INIT;
+
+        (void)state;
+        s.mode = PARLEY__V1__STATUS__MODE__invisible;
+        pass(2000);
+        assert_int_equal(roster_status(t.world.roster, "ada", &s), 0);
+        pass(1000);
+        t.n_users = 0;
+        world_tell(&t.world, "gw0", 7, 1, "ada", 1, true);
+        pass(1000);
+        world_tell(&t.world, "gw0", 7, 2, "ada", 0, true);
+        pass(11000);
+        assert_int_equal(t.n_users, 0);
+        world_tell(&t.world, "gw0", 7, 3, "bob", 1, true);
+        pass(1000);
+        assert_int_equal(t.n_users, 1);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_we_stood_still, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_nats_stands_still, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_nothing_of_the_invisible, setup, teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
