@@ -15,13 +15,30 @@
 
 /* --- threads and writers --- */
 
-static struct typing_thread *thread_find(struct typing *t, const char *id)
+struct typing_thread *thread_find(struct typing *t, const char *id)
 {
         struct typing_thread *thread = t->threads;
 
         while (thread && strcmp(thread->id, id) != 0)
                 thread = thread->next;
         return thread;
+}
+
+/* Forgets those in which nobody writes, and nobody was told of anybody */
+void threads_clean(struct typing *t)
+{
+        struct typing_thread **at = &t->threads;
+
+        while (*at) {
+                struct typing_thread *thread = *at;
+
+                if (thread->n || thread->n_told) {
+                        at = &thread->next;
+                        continue;
+                }
+                *at = thread->next;
+                free(thread);
+        }
 }
 
 /* Behind all that wait for their turn */
@@ -40,6 +57,7 @@ static struct typing_thread *thread_get(struct typing *t, const char *id)
 
         if (thread)
                 return thread;
+        threads_clean(t); /* so that there are never more than writers, and those whose end is to be told */
         thread = calloc(1, sizeof(*thread));
         if (!thread)
                 return NULL;

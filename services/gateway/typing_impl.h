@@ -44,6 +44,8 @@ struct typing {
 /* The timer: updates, at most once a second */
 void typing_tell(struct wheel_timer *timer, uint64_t now_ms);
 void typing_arm(struct typing *t);
+struct typing_thread *thread_find(struct typing *t, const char *id);
+void threads_clean(struct typing *t);
 void threads_append(struct typing *t, struct typing_thread *threads);
 void typing_expire(struct typing *t, uint64_t now_ms);
 void typing_free(struct place *p);

@@ -137,31 +137,25 @@ static void thread_tell(struct typing *t, struct typing_thread *thread)
         t->sent_ms = t->place->core->now_ms;
 }
 
-static void threads_clean(struct typing *t)
+static bool is_due(const struct typing_thread *thread, uint64_t now_ms)
 {
-        struct typing_thread **at = &t->threads;
-
-        while (*at) {
-                struct typing_thread *thread = *at;
-
-                if (thread->n || thread->changed) {
-                        at = &thread->next;
-                        continue;
-                }
-                *at = thread->next;
-                free(thread);
-        }
+        return thread->changed || (thread->n && now_ms - thread->sent_ms >= TYPING_REPEAT_MS);
 }
 
-/* So many that are due, in turns: who was told stands behind those who were not */
+/* So many that are due, in turns: who was told stands behind those who were not. What is in no thread comes first, however many there are. */
 static void threads_tell(struct typing *t, uint64_t now_ms)
 {
-        struct typing_thread **at = &t->threads, *told = NULL, **end = &told;
+        struct typing_thread *top = thread_find(t, ""), **at = &t->threads, *told = NULL, **end = &told;
+        unsigned n = 0;
 
-        for (unsigned n = 0; *at && n < TYPING_THREADS;) {
+        if (top && is_due(top, now_ms)) {
+                thread_tell(t, top);
+                n++;
+        }
+        while (*at && n < TYPING_THREADS) {
                 struct typing_thread *thread = *at;
 
-                if (!thread->changed && (!thread->n || now_ms - thread->sent_ms < TYPING_REPEAT_MS)) {
+                if (!is_due(thread, now_ms)) {
                         at = &thread->next;
                         continue;
                 }
@@ -181,6 +175,7 @@ void typing_tell(struct wheel_timer *timer, uint64_t now_ms)
         struct place *p = t->place;
 
         typing_expire(t, now_ms);
+        threads_clean(t); /* they would take the turns of others */
         p->held = true;
         threads_tell(t, now_ms);
         p->held = false;

@@ -1,6 +1,8 @@
 /* typing: who is shown writing, to whom, how long and how often. */
 #include "bus/subjects.h"
 #include "gateway/look.h"
+#include "gateway/session.h"
+#include "gateway/typing_impl.h"
 #include "gateway_fake.h"
 #include "parley/v1/presence.pb-c.h"
 
@@ -265,6 +267,54 @@ static void test_many_threads(void **state)
         end(f);
 }
 
+static unsigned n_threads(const struct fake_client *c)
+{
+        const struct place *p = c->session->look->focus[0].place;
+        unsigned n = 0;
+
+        for (const struct typing_thread *thread = p->typing ? p->typing->threads : NULL; thread; thread = thread->next)
+                n++;
+        return n;
+}
+
+/* Those who write in another thread each time leave nothing behind, and take nobody's turn */
+static void test_ever_new_threads(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c = reader(f, "ada");
+        char user[16], thread[37];
+        unsigned next = 0;
+
+        (void)state;
+        fake_advance(f, 1100);
+        for (unsigned s = 0; s < 15; s += 3) {
+                for (unsigned i = 0; i < 100; i++) {
+                        snprintf(user, sizeof(user), "w%u", i);
+                        snprintf(thread, sizeof(thread), "018f0000-0000-7000-8000-%012u", next++);
+                        signal_of(f, user, thread, false);
+                }
+                assert_in_range(n_threads(c), 100, 100 + 2 * 8 * 6); /* the writers', and those whose end is not told */
+                fake_advance(f, 3000);
+        }
+        for (unsigned i = 0; i < 100; i++) {
+                snprintf(user, sizeof(user), "w%u", i);
+                snprintf(thread, sizeof(thread), "018f0000-0000-7000-8000-%012u", next++);
+                signal_of(f, user, thread, false);
+        }
+        signal_of(f, "bob", "", false);
+        fake_advance(f, 2000);
+        for (size_t k = 0; k < c->n_frames; k++) {
+                const Parley__V1__ServerFrame *frame = c->frames[k];
+
+                if (frame->body_case == TYPING && frame->typing->n_user_ids && !*frame->typing->thread_id)
+                        next = 0;
+        }
+        assert_int_equal(next, 0); /* bob was shown */
+        fake_advance(f, 12000);
+        assert_int_equal(n_threads(c), 0);
+        end(f);
+}
+
 static void test_refused(void **state)
 {
         struct fake *f = world();
@@ -383,12 +433,13 @@ static void test_dropped_first(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_shown_and_over), cmocka_unit_test(test_ends),
-                cmocka_unit_test(test_threads),        cmocka_unit_test(test_rate),
-                cmocka_unit_test(test_crowd_writes),   cmocka_unit_test(test_many_threads),
-                cmocka_unit_test(test_refused),        cmocka_unit_test(test_removed),
-                cmocka_unit_test(test_focus),          cmocka_unit_test(test_focus_while_asked),
-                cmocka_unit_test(test_large_channel),  cmocka_unit_test(test_dropped_first),
+                cmocka_unit_test(test_shown_and_over),    cmocka_unit_test(test_ends),
+                cmocka_unit_test(test_threads),           cmocka_unit_test(test_rate),
+                cmocka_unit_test(test_crowd_writes),      cmocka_unit_test(test_many_threads),
+                cmocka_unit_test(test_ever_new_threads),  cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_removed),           cmocka_unit_test(test_focus),
+                cmocka_unit_test(test_focus_while_asked), cmocka_unit_test(test_large_channel),
+                cmocka_unit_test(test_dropped_first),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
