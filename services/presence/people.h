@@ -31,7 +31,7 @@ struct person {
         uint64_t version;
         uint64_t revision;      /* of his record in the bucket, as far as is known; 0: none */
         uint32_t last_seen_min; /* unix minutes; 0: not known */
-        uint32_t wrote_min;     /* the one that is stored */
+        uint32_t wrote_min;     /* the one that the bucket brought: it is stored */
         uint32_t closed_min;    /* when his last connection closed */
         uint8_t devices;        /* connected kinds, as bits */
         uint8_t shown;          /* UserPresence.Availability, as others see it */

@@ -97,10 +97,8 @@ static void person_offline(struct roster *r, struct person *who)
         if (r->options.last_seen && !invisible)
                 who->last_seen_min = who->closed_min;
         person_refresh(r, who, false);
-        if (who->last_seen_min != who->wrote_min) {
-                who->wrote_min = who->last_seen_min;
+        if (who->last_seen_min != who->wrote_min)
                 r->options.store(who->id, r->options.userdata);
-        }
         roster_drop(r, who);
 }
 
@@ -203,12 +201,21 @@ static void status_arm(struct roster *r, struct status *s);
 static void status_on_expiry(struct wheel_timer *t, uint64_t now_ms)
 {
         struct status *s = (struct status *)((char *)t - offsetof(struct status, expiry));
+        struct person *who = s->person;
         struct roster *r = s->roster;
 
         (void)now_ms;
-        if (status_expire(s, r->wall_s))
-                person_refresh(r, s->person, true);
-        status_arm(r, s);
+        if (!status_expire(s, r->wall_s)) {
+                status_arm(r, s);
+                return;
+        }
+        if (status_empty(s)) {
+                who->status = NULL;
+                status_free(s);
+        } else {
+                status_arm(r, s);
+        }
+        person_refresh(r, who, true); /* told, and then forgotten when nothing is left of him */
 }
 
 /* By the wall clock, which is looked at again when the time has come, and when it was set (roster_time) */
@@ -279,10 +286,28 @@ int roster_record(struct roster *r, const char *user_id, const Parley__V1__Prese
                 return error;
         who->revision = revision;
         if (record && record->last_seen_at && r->options.last_seen &&
-            record->last_seen_at->seconds / 60 > who->last_seen_min)
+            record->last_seen_at->seconds / 60 >= who->last_seen_min)
                 who->last_seen_min = who->wrote_min = (uint32_t)(record->last_seen_at->seconds / 60);
         roster_drop(r, who);
         return 0;
+}
+
+void roster_vanish(struct roster *r, const char *user_id)
+{
+        struct person *who = people_find(&r->people, user_id);
+
+        if (who && who->shown != OFFLINE && r->options.last_seen)
+                who->last_seen_min = (uint32_t)(r->wall_s / 60);
+}
+
+void roster_store(struct roster *r)
+{
+        for (uint32_t i = 0; i < r->people.n_persons; i++) {
+                const struct person *who = r->people.persons[i];
+
+                if (who && !who->devices && who->last_seen_min != who->wrote_min)
+                        r->options.store(who->id, r->options.userdata);
+        }
 }
 
 void roster_written(struct roster *r, const char *user_id, uint64_t revision)

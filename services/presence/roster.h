@@ -70,6 +70,10 @@ int roster_everyone(struct roster *r, const char *channel_id, bool everyone);
 int roster_record(struct roster *r, const char *user_id, const Parley__V1__PresenceRecord *record, uint64_t revision);
 /* A status that was checked, in force at once */
 int roster_status(struct roster *r, const char *user_id, const Parley__V1__Status *status);
+/* Before `invisible` is written of him: whoever sees him is to see what he would see of one who leaves, last seen now */
+void roster_vanish(struct roster *r, const char *user_id);
+/* `store` again for whoever is gone, and is not known to be written: another instance may have died with it, or it failed */
+void roster_store(struct roster *r);
 /* A record was written by ourselves */
 void roster_written(struct roster *r, const char *user_id, uint64_t revision);
 /* The bucket is read anew, and may be another one, whose revisions begin again */

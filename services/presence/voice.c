@@ -124,6 +124,7 @@ void voice_tick(struct voice *v, bool ready)
                 roster_discard(v->options.roster);
                 v->counter++; /* whoever listens asks for everything, where there is a gap or a new source */
                 v->heard_ms = v->options.roster->now_ms;
+                roster_store(v->options.roster);
                 voice_answer_begin(v);
         }
         say_changes(v);

@@ -162,6 +162,8 @@ static void write_record(struct writing *w)
         struct record record;
         int r;
 
+        if (w->status && w->status->mode == PARLEY__V1__STATUS__MODE__invisible)
+                roster_vanish(v->options.roster, w->user_id);
         roster_to_record(v->options.roster, w->user_id, &record);
         if (w->status)
                 record.message.status = w->status;

@@ -231,6 +231,59 @@ static void test_status(void **state)
         assert_int_equal(w->roster->n_dirty, 1);
 }
 
+/* A text ends by itself, and leaves nothing behind, not even the one who said it */
+static void test_text_ends(void **state)
+{
+        struct world *w = *state;
+        Parley__V1__Status s = PARLEY__V1__STATUS__INIT;
+        Google__Protobuf__Timestamp t = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+        struct tidings news;
+
+        assert_int_equal(tidings_init(&news, 10), 0);
+        t.seconds = WORLD_START_S + (int64_t)(w->now_ms / 1000) + 20;
+        s.text = (char *)"lunch";
+        s.emoji = (char *)":fork:";
+        s.text_until = &t;
+        assert_int_equal(roster_status(w->roster, "ada", &s), 0);
+        world_pass(w, 19000);
+        assert_true(roster_changes(w->roster, &news));
+        assert_string_equal(news.message.changes[0]->user->status_text, "lunch");
+        assert_int_equal(news.message.changes[0]->user->status_until->seconds, t.seconds);
+        roster_told(w->roster, &news);
+        world_pass(w, 2100);
+        assert_true(roster_changes(w->roster, &news));
+        assert_int_equal(news.message.n_changes, 1);
+        assert_string_equal(news.message.changes[0]->user->status_text, "");
+        assert_string_equal(news.message.changes[0]->user->status_emoji, "");
+        assert_null(news.message.changes[0]->user->status_until);
+        roster_told(w->roster, &news);
+        assert_null(world_person(w, "ada"));
+        tidings_done(&news);
+}
+
+/* When he was here last is told, unless he does not want it, or nobody is to know */
+static void test_last_seen_is_hidden(void **state)
+{
+        struct world *w = *state;
+        Parley__V1__Status s = PARLEY__V1__STATUS__INIT;
+        struct tidings t;
+
+        assert_int_equal(tidings_init(&t, 10), 0);
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        world_tell(w, "gw0", 7, 2, "ada", 0, true);
+        world_pass(w, 11000);
+        for (unsigned i = 0; i < 3; i++) {
+                s.hide_last_seen = i == 1;
+                s.text = (char *)(i == 0 ? "a" : i == 1 ? "b" : "c");
+                w->roster->options.last_seen = i != 2;
+                assert_int_equal(roster_status(w->roster, "ada", &s), 0);
+                assert_true(roster_changes(w->roster, &t));
+                assert_int_equal(t.message.changes[0]->user->last_seen_at != NULL, i == 0);
+                roster_told(w->roster, &t);
+        }
+        tidings_done(&t);
+}
+
 /* That an invisible one comes and goes is told to him alone: gateways know it, and others see no change */
 static void test_invisible_comes(void **state)
 {
@@ -367,6 +420,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_bad_messages, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_status, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_invisible_comes, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_text_ends, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_last_seen_is_hidden, setup, teardown),
                 cmocka_unit_test(test_status_check),
                 cmocka_unit_test_setup_teardown(test_memory_comes_back, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_memory_comes_back_while_leading, setup, teardown),

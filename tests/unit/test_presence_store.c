@@ -288,6 +288,56 @@ static void test_bucket_made_anew(void **state)
         assert_int_equal(last_code, PARLEY_OK);
 }
 
+static int64_t kept_last_seen(void)
+{
+        Parley__V1__PresenceRecord *record = parley__v1__presence_record__unpack(NULL, kept.n, kept.data);
+        int64_t seconds;
+
+        assert_non_null(record);
+        seconds = record->last_seen_at ? record->last_seen_at->seconds : 0;
+        parley__v1__presence_record__free_unpacked(record, NULL);
+        return seconds;
+}
+
+/* Whoever goes invisible looks like one who leaves: the minute of it is written with it. That he leaves later changes nothing. */
+static void test_invisible_is_seen_last_when_he_vanishes(void **state)
+{
+        Parley__V1__Status s = PARLEY__V1__STATUS__INIT;
+        int64_t minute;
+
+        (void)state;
+        come_and_go();
+        voice_store_some(&voice);
+        check("", true);
+        minute = kept_last_seen();
+        world_pass(&world, 600000);
+        world_tell(&world, "gw0", 7, 3, "ada", 1, true);
+        s.mode = PARLEY__V1__STATUS__MODE__invisible;
+        voice_set_status(&voice, "ada", &s, on_set, NULL);
+        check("", true);
+        assert_int_equal(kept_last_seen(), minute + 600);
+        assert_int_equal((int64_t)world_person(&world, "ada")->last_seen_min * 60, minute + 600);
+        mirror();
+        world.n_stored = 0;
+        world_pass(&world, 20000);
+        world_tell(&world, "gw0", 7, 4, "ada", 1, true);
+        world_pass(&world, 300000 - 20000);
+        world_snapshot(&world, "gw0", 7, 5, NULL, 0);
+        world_pass(&world, 11000);
+        assert_int_equal(world_person(&world, "ada")->devices, 0);
+        assert_int_equal((int64_t)world_person(&world, "ada")->last_seen_min * 60, minute + 600);
+        assert_int_equal(world.n_stored, 0);
+}
+
+/* Of several instances the one that speaks writes */
+static void test_others_write_nothing(void **state)
+{
+        (void)state;
+        voice.leader.leading = false;
+        voice_store(&voice, "ada");
+        assert_int_equal(voice.n_store, 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -297,6 +347,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_late_entry, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_two_at_once, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bucket_made_anew, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_invisible_is_seen_last_when_he_vanishes, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_others_write_nothing, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

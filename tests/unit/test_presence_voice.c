@@ -184,12 +184,37 @@ static void test_nothing_of_the_invisible(void **state)
         assert_int_equal(t.n_users, 1);
 }
 
+/* Another instance was to write when somebody was here last, and is gone: nothing in the bucket says that it did */
+static void test_last_seen_of_the_one_before(void **state)
+{
+        Parley__V1__PresenceRecord record = PARLEY__V1__PRESENCE_RECORD__INIT;
+        Google__Protobuf__Timestamp at = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+
+        (void)state;
+        pass(100);
+        world_tell(&t.world, "gw0", 7, 1, "ada", 1, true);
+        world_tell(&t.world, "gw0", 7, 2, "ada", 0, true);
+        world_tell(&t.world, "gw0", 7, 3, "bob", 1, true);
+        world_tell(&t.world, "gw0", 7, 4, "bob", 0, true);
+        t.voice->leader.heard_ms = t.world.now_ms + 20000; /* it speaks until then */
+        pass(11000);
+        at.seconds = (int64_t)world_person(&t.world, "bob")->last_seen_min * 60;
+        record.last_seen_at = &at;
+        assert_int_equal(roster_record(t.world.roster, "bob", &record, 1), 0);
+        t.world.n_stored = 0;
+        pass(14000);
+        assert_true(voice_leading(t.voice));
+        assert_int_equal(t.world.n_stored, 1);
+        assert_string_equal(t.world.stored[0], "ada");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_we_stood_still, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nats_stands_still, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nothing_of_the_invisible, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_last_seen_of_the_one_before, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
