@@ -12,6 +12,7 @@ from .invariants import Violation
 THERE = ("online", "away", "dnd")
 CHURN_S = 0.25        # between two who come or go
 STABLE_S = 3          # what is right has to stay so
+STEADY = 4            # of the people: every other one comes at the start and stays, the others do not come of themselves
 BACK_S = 0.3          # until somebody who lost his connection is back
 
 
@@ -23,8 +24,10 @@ class Person:
         self.focus = None         # a channel: a reader
         self.urls = doors.ws_urls[first_url:] + doors.ws_urls[:first_url]
         self.wanted, self.open, self.url = False, False, None
+        self.opened = None        # since when, by time.monotonic
         self.seen = None          # user -> availability, None: hidden; before a snapshot there is nothing
         self.strange = []         # frames that docs/protocol.md rules out
+        self.on_seen = lambda person: None   # after each frame that shows who is there
         self._task, self._ws = None, None
 
     def come(self, first_url=None):
@@ -69,7 +72,7 @@ class Person:
 
     async def _on_frame(self, frame):
         if frame["type"] == "ready":
-            self.open = True
+            self.open, self.opened = True, time.monotonic()
             if self.watches:
                 await self._say("watch", userIds=self.watches)
             if self.focus:
@@ -78,8 +81,10 @@ class Person:
             self.strange.append(frame)
         elif frame["type"] == "presence":
             self._told(frame)
+            self.on_seen(self)
         elif frame["type"] == "channelPresence":
             self._listed(frame)
+            self.on_seen(self)
 
     def _listed(self, frame):
         """All members who are not offline; who is not named is."""
@@ -112,7 +117,9 @@ class Crowd:
         names = [p.user for p in self.people]
         self.watchers = [Person(doors, f"watcher{i}-{run}", i % self.n, names) for i in range(watchers)]
         self.readers = [Person(doors, f"reader{i}-{run}", i % self.n) for i in range(readers)]
-        self._churn = None
+        self._churn, self.frozen_s = None, None
+        for person in self.watchers + self.readers:
+            person.on_seen = self._judge
 
     @property
     def all(self):
@@ -136,13 +143,26 @@ class Crowd:
 
     async def _come_and_go(self):
         while True:
-            person = self.random.choice(self.people)
+            person = self.random.choice(self.people[STEADY:])
             if person.wanted:
                 await person.go(self.random.random() < 0.5)
             else:
                 person.come(self.random.randrange(self.n))
             self.turns += 1
             await asyncio.sleep(CHURN_S)  # their pace
+
+    def freeze(self):
+        """From here on presence may be late, but not wrong of those whose socket was open before, and stays so: there are some."""
+        self.frozen_s = time.monotonic()
+        assert any(p.open for p in self.people[:STEADY])
+
+    def _judge(self, viewer):
+        if self.frozen_s is None or viewer.seen is None:
+            return
+        there = {p.user: True for p in self.people if p.open and p.opened < self.frozen_s}
+        shown = [f"{user} as {seen}" for user, seen, _ in wrong(viewer.seen, there, bool(viewer.focus))]
+        if shown:
+            viewer.strange.append(f"{', '.join(shown)}, whose sockets were open all the time")
 
     async def still(self):
         """From here on nobody comes or goes of himself."""

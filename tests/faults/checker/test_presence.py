@@ -1,8 +1,9 @@
 """The comparison of what watchers see with who is there."""
 
+import time
 from types import SimpleNamespace
 
-from checker.presence import Person, check_seen, wrong
+from checker.presence import Crowd, Person, check_seen, wrong
 
 TRUTH = {"ada": True, "bob": False}
 
@@ -47,6 +48,22 @@ def test_a_list_and_changes_behind_it():
     for wrong_one in ({"channelId": "other"}, {"counted": True}, {"online": 2}):
         person._listed({**frame, **wrong_one})
     assert len(person.strange) == 3
+
+
+def test_nobody_whose_socket_stays_open_is_shown_gone():
+    doors = SimpleNamespace(ws_urls=["a"])
+    crowd = Crowd(doors, "x", None)
+    ada, bob, watcher, reader = crowd.people[0], crowd.people[1], crowd.watchers[0], crowd.readers[0]
+    reader.focus = "room"
+    ada.open, ada.opened = True, time.monotonic() - 1
+    crowd.freeze()
+    bob.open, bob.opened = True, time.monotonic() + 1   # came later: it may be told late
+    for seen in ("online", "offline", None):
+        watcher.seen = {ada.user: seen, bob.user: "offline"}
+        watcher.on_seen(watcher)
+    reader.seen = {}
+    reader.on_seen(reader)
+    assert [v.invariant for v in check_seen(1.0, 5, crowd)] == ["S"] * 3
 
 
 def test_changes_without_a_snapshot_and_errors_are_reported():

@@ -97,6 +97,7 @@ class KillPresence(Watched):
     settle_s = GRACE_S + 3 + MARGIN_S
 
     async def inject(self, run):
+        self.crowd.freeze()
         pid = run.stack.pid("presence")
         await run.thread(run.stack.kill, "presence")
         await self.wrong_within(run, 20, "presence is dead")
@@ -116,6 +117,7 @@ class StopPresence(Watched):
     name, about = "stop-presence", "SIGSTOP of presence while people come and go, SIGCONT after 30 s"
 
     async def inject(self, run):
+        self.crowd.freeze()
         pids = [run.stack.pid("presence")]
         run.stack.signal_all(pids, signal.SIGSTOP)
         await run.thread(wait_until, lambda: run.stack.states(pids) == ["T"], 5, "presence stands still")
@@ -128,6 +130,28 @@ class StopPresence(Watched):
 
     async def clean(self, run):
         run.stack.signal_all([run.stack.pid("presence")], signal.SIGCONT)
+        await super().clean(run)
+
+
+@fault
+class PresenceNatsStopped(Watched):
+    name, about = "presence-stop-nats", f"SIGSTOP of nats-server for {2 * SILENT_S} s while people come and go: nobody can be heard, and nobody is gone for that"
+    settle_s = GRACE_S + 2 * MARGIN_S   # everybody connects anew first
+
+    async def inject(self, run):
+        self.crowd.freeze()
+        pids = [run.stack.pid("nats-server")]
+        run.stack.signal_all(pids, signal.SIGSTOP)
+        await run.thread(wait_until, lambda: run.stack.states(pids) == ["T"], 5, "nats-server stands still")
+        await self.wrong_within(run, 20, "nats-server stands still")
+        await run.pause(2 * SILENT_S)
+        run.show(f"nats-server {pids[0]} was stopped (state T) for {2 * SILENT_S} s")
+
+    async def mend(self, run):
+        run.stack.signal_all([run.stack.pid("nats-server")], signal.SIGCONT)
+
+    async def clean(self, run):
+        run.stack.signal_all([run.stack.pid("nats-server")], signal.SIGCONT)
         await super().clean(run)
 
 
