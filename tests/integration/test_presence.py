@@ -186,6 +186,29 @@ async def test_gateway_killed(own_stack):
         await comes(stack, eve, bob, "online", 1)
 
 
+async def test_rest_knows_or_says_so(here):
+    """A presence that has just begun answers 503, and then what is so: never 200 with what has come in so far."""
+    ada, bob = name("ada"), name("bob")
+    here.channel(ada, members=[bob])
+    answers = []
+
+    def ask():
+        with here.rest(bob) as rest:
+            answer = rest.get("/api/presence", params={"users": ada})
+            answers.append((answer.status_code, answer))
+            return answer.status_code == 200
+    async with Client(here, ada):
+        await comes(here, bob, ada, "online")
+        await asyncio.to_thread(here.stop, "presence")
+        start = asyncio.create_task(asyncio.to_thread(here.start, "presence"))
+        await asyncio.to_thread(wait_until, ask, 20, "presence answers", 0.02)
+        await start
+        users = answers[-1][1].json()["users"]
+        assert [u["availability"] for u in users] == ["online"]
+    refused = [a for status, a in answers if status == 503 and a.headers["content-type"].startswith("application/problem+json")]
+    assert any(a.json()["code"] == "unavailable" and int(a.headers["retry-after"]) >= 1 for a in refused), [s for s, _ in answers]
+
+
 def test_bad_requests(here):
     with here.rest(name("ada")) as rest:
         for params, status in (({}, 400), ({"users": ""}, 400), ({"users": "a.b"}, 400), ({"users": "a,,b"}, 400),

@@ -13,18 +13,21 @@ THERE = ("online", "away", "dnd")
 CHURN_S = 0.25        # between two who come or go
 STABLE_S = 3          # what is right has to stay so
 STEADY = 4            # of the people: every other one comes at the start and stays, the others do not come of themselves
+HIDDEN = 2            # the one of these who is invisible
 BACK_S = 0.3          # until somebody who lost his connection is back
 
 
 class Person:
     """A user with one socket, or none. `wanted` is what he does; `open` is what his socket is: authenticated, and not closed."""
 
-    def __init__(self, doors, user, first_url=0, watches=()):
+    def __init__(self, doors, user, first_url=0, watches=(), hidden=False):
         self.doors, self.user, self.watches = doors, user, list(watches)
         self.focus = None         # a channel: a reader
         self.urls = doors.ws_urls[first_url:] + doors.ws_urls[:first_url]
         self.wanted, self.open, self.url = False, False, None
         self.opened = None        # since when, by time.monotonic
+        self.hidden, self.hid = hidden, False   # he is invisible, and has said so
+        self.idle = False         # as his device says
         self.seen = None          # user -> availability, None: hidden; before a snapshot there is nothing
         self.strange = []         # frames that docs/protocol.md rules out
         self.on_seen = lambda person: None   # after each frame that shows who is there
@@ -47,6 +50,19 @@ class Person:
         if task:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    @property
+    def shown(self):
+        """What others are to see."""
+        return "offline" if self.hidden or not self.open else "away" if self.idle else "online"
+
+    async def turn_away(self):
+        """From his device, or back to it."""
+        try:
+            await self._say("idle", idle=not self.idle)
+            self.idle = not self.idle
+        except websockets.WebSocketException:
+            pass  # the next session begins at his device
 
     async def _run(self):
         while True:
@@ -72,7 +88,10 @@ class Person:
 
     async def _on_frame(self, frame):
         if frame["type"] == "ready":
-            self.open, self.opened = True, time.monotonic()
+            self.open, self.opened, self.idle = True, time.monotonic(), False
+            if self.hidden and not self.hid:
+                self.hid = True
+                await self._say("status", mode="invisible")
             if self.watches:
                 await self._say("watch", userIds=self.watches)
             if self.focus:
@@ -103,9 +122,10 @@ class Person:
 
 
 def wrong(seen, there, listed=False):
-    """Where a view departs from who is there (user -> bool): [(user, seen, is there)]. listed: who is in no list is offline."""
+    """Where a view departs from who is there (user -> bool, or availability): [(user, seen, is there)]. listed: who is in no list is offline."""
     seen = {**(dict.fromkeys(there, "offline") if listed and seen is not None else {}), **(seen or {})}
-    return [(user, seen.get(user, "untold"), is_there) for user, is_there in there.items() if (seen.get(user) in THERE) != is_there or user not in seen]
+    return [(user, seen.get(user, "untold"), is_there) for user, is_there in there.items()
+            if user not in seen or (seen[user] != is_there if isinstance(is_there, str) else (seen[user] in THERE) != is_there)]
 
 
 class Crowd:
@@ -113,7 +133,7 @@ class Crowd:
 
     def __init__(self, doors, run, random, people=16, watchers=4, readers=2):
         self.random, self.n, self.turns = random, len(doors.ws_urls), 0
-        self.people = [Person(doors, f"here{i}-{run}") for i in range(people)]
+        self.people = [Person(doors, f"here{i}-{run}", hidden=i == HIDDEN) for i in range(people)]
         names = [p.user for p in self.people]
         self.watchers = [Person(doors, f"watcher{i}-{run}", i % self.n, names) for i in range(watchers)]
         self.readers = [Person(doors, f"reader{i}-{run}", i % self.n) for i in range(readers)]
@@ -144,7 +164,9 @@ class Crowd:
     async def _come_and_go(self):
         while True:
             person = self.random.choice(self.people[STEADY:])
-            if person.wanted:
+            if person.open and self.random.random() < 0.3:
+                await person.turn_away()
+            elif person.wanted:
                 await person.go(self.random.random() < 0.5)
             else:
                 person.come(self.random.randrange(self.n))
@@ -159,10 +181,10 @@ class Crowd:
     def _judge(self, viewer):
         if self.frozen_s is None or viewer.seen is None:
             return
-        there = {p.user: True for p in self.people if p.open and p.opened < self.frozen_s}
+        there = {p.user: not p.hidden for p in self.people if p.open and p.opened < self.frozen_s}
         shown = [f"{user} as {seen}" for user, seen, _ in wrong(viewer.seen, there, bool(viewer.focus))]
         if shown:
-            viewer.strange.append(f"{', '.join(shown)}, whose sockets were open all the time")
+            viewer.strange.append(f"{', '.join(shown)}, who were there all the time, or invisible")
 
     async def still(self):
         """From here on nobody comes or goes of himself."""
@@ -173,7 +195,7 @@ class Crowd:
 
     def wrong(self):
         """[(watcher or reader, what is wrong there)], also whose socket is not what it is meant to be."""
-        there = {p.user: p.open for p in self.people}
+        there = {p.user: p.shown for p in self.people}
         found = [(p.user, wrong(p.seen, there, bool(p.focus))) for p in self.watchers + self.readers]
         return [(user, what) for user, what in found if what] + [(p.user, "no socket") for p in self.people if p.wanted and not p.open]
 

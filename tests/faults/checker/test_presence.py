@@ -20,6 +20,12 @@ def test_each_way_to_be_wrong():
     assert [user for user, *_ in wrong(None, TRUTH)] == ["ada", "bob"]
 
 
+def test_away_is_not_online():
+    assert wrong({"ada": "away", "bob": "offline"}, {"ada": "away", "bob": "offline"}) == []
+    assert wrong({"ada": "online", "bob": "online"}, {"ada": "away", "bob": "offline"}) == [("ada", "online", "away"), ("bob", "online", "offline")]
+    assert wrong({}, {"ada": "offline"}, listed=True) == []
+
+
 def test_frames_are_applied_in_turn():
     person = Person(SimpleNamespace(ws_urls=["a", "b"]), "eve", 1)
     person._told({"snapshot": True, "users": [{"userId": "ada", "availability": "online"}], "hiddenUserIds": ["bob"]})
@@ -63,7 +69,12 @@ def test_nobody_whose_socket_stays_open_is_shown_gone():
         watcher.on_seen(watcher)
     reader.seen = {}
     reader.on_seen(reader)
-    assert [v.invariant for v in check_seen(1.0, 5, crowd)] == ["S"] * 3
+    hidden = crowd.people[2]
+    hidden.open, hidden.opened = True, ada.opened
+    for seen in ("offline", "online"):
+        watcher.seen = {ada.user: "away", hidden.user: seen}
+        watcher.on_seen(watcher)
+    assert [v.invariant for v in check_seen(1.0, 5, crowd)] == ["S"] * 4
 
 
 def test_changes_without_a_snapshot_and_errors_are_reported():
