@@ -174,14 +174,14 @@ class Crowd:
             await asyncio.sleep(CHURN_S)  # their pace
 
     def freeze(self):
-        """From here on presence may be late, but not wrong of those whose socket was open before, and stays so: there are some."""
+        """From here on presence may be late, but not wrong of those who stayed from the start, and go on to: there are some."""
         self.frozen_s = time.monotonic()
         assert any(p.open for p in self.people[:STEADY])
 
     def _judge(self, viewer):
         if self.frozen_s is None or viewer.seen is None:
             return
-        there = {p.user: not p.hidden for p in self.people if p.open and p.opened < self.frozen_s}
+        there = {p.user: not p.hidden for p in self.people[:STEADY] if p.open and p.opened < self.frozen_s}
         shown = [f"{user} as {seen}" for user, seen, _ in wrong(viewer.seen, there, bool(viewer.focus))]
         if shown:
             viewer.strange.append(f"{', '.join(shown)}, who were there all the time, or invisible")
