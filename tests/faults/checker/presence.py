@@ -96,7 +96,7 @@ class Person:
                 await self._say("watch", userIds=self.watches)
             if self.focus:
                 await self._say("focus", channelIds=[self.focus])
-        elif frame["type"] == "error":
+        elif frame["type"] == "error" and (self.open or frame["code"] != "unavailable"):   # else he is to come again: memberships cannot be read
             self.strange.append(frame)
         elif frame["type"] == "presence":
             self._told(frame)

@@ -56,6 +56,16 @@ def test_a_list_and_changes_behind_it():
     assert len(person.strange) == 3
 
 
+async def test_only_a_hello_may_find_nothing_there():
+    person = Person(SimpleNamespace(ws_urls=["a"]), "eve")
+    await person._on_frame({"type": "error", "code": "unavailable"})
+    assert not person.strange
+    await person._on_frame({"type": "error", "code": "internal"})
+    person.open = True
+    await person._on_frame({"type": "error", "code": "unavailable"})
+    assert len(person.strange) == 2
+
+
 def test_nobody_whose_socket_stays_open_is_shown_gone():
     doors = SimpleNamespace(ws_urls=["a"])
     crowd = Crowd(doors, "x", None)
