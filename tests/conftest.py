@@ -16,19 +16,29 @@ from support.stack import Stack  # noqa: E402
 COMPOSE = os.environ.get("PARLEY_TEST_COMPOSE") == "1"
 
 
-def pytest_collection_modifyitems(items):
-    """Against containers only those run that take the stack as it is."""
-    for item in items if COMPOSE else ():
-        fixtures = set(item.fixturenames)
-        if hasattr(item, "callspec") and "s3" in item.callspec.params.values():
-            fixtures.add("s3_stack")
-        if not fixtures & {"stack", "stack_with"} or fixtures & {"own_stack", "shared_stack", "s3_stack"}:
-            item.add_marker(pytest.mark.skip(reason=LOCAL))
+def pytest_collection_modifyitems(config, items):
+    """Against containers only those run that ask for a stack: in the others there is nothing of the images."""
+    if COMPOSE:
+        others = [item for item in items if not {"new_stack", "stack"} & set(item.fixturenames)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="session")
-def plain_stack():
-    s = ComposeStack() if COMPOSE else Stack(PARLEY_RATE_LIMITS="off")
+def new_stack():
+    """Makes stacks with settings of their own, which are not up yet: new_stack(PARLEY_X=1). Against containers it makes some of containers."""
+    def make(build="release", **env):
+        if not COMPOSE:
+            return Stack(build=build, **env)
+        if build != "release" or any("127.0.0.1" in str(value) or str(value).startswith("/") for value in env.values()):
+            pytest.skip(LOCAL)
+        return ComposeStack(**env)
+    return make
+
+
+@pytest.fixture(scope="session")
+def plain_stack(new_stack):
+    s = new_stack(PARLEY_RATE_LIMITS="off")
     try:
         yield s.up()
     finally:
@@ -42,15 +52,14 @@ def stack(plain_stack):
 
 
 @pytest.fixture(scope="module")
-def stack_with():
-    """Starts a stack with settings that containers can have as well, for all tests of a module: stack_with(PARLEY_X=1)."""
+def stack_with(new_stack):
+    """Starts a stack for all tests of a module that want the same settings: stack_with(PARLEY_X=1)."""
     started = {}
 
     def start(**env):
         key = tuple(sorted(env.items()))
         if key not in started:
-            n = len(started) + 1
-            started[key] = ComposeStack(f"parley-test-{n}", f"10.231.{77 + n}.0/24", **env) if COMPOSE else Stack(**env)
+            started[key] = new_stack(**env)
             started[key].up()
         return started[key]
 
@@ -60,9 +69,9 @@ def stack_with():
 
 
 @pytest.fixture(scope="session")
-def s3_stack():
+def s3_stack(new_stack):
     """The same, with files in an S3 server."""
-    s = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE="s3")
+    s = new_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE="s3")
     try:
         yield s.up()
     finally:
@@ -70,12 +79,12 @@ def s3_stack():
 
 
 @pytest.fixture
-def own_stack(request):
+def own_stack(request, new_stack):
     """Starts stacks with their own settings: own_stack(PARLEY_X=1)."""
     started = []
 
     def start(build="release", **env):
-        s = Stack(build=build, **env)
+        s = new_stack(build=build, **env)
         started.append(s)
         return s.up()
 
@@ -87,9 +96,9 @@ def own_stack(request):
 
 
 @pytest.fixture(scope="module")
-def two(request):
+def two(request, new_stack):
     """A stack with two gateways, and what the module names as SETTINGS."""
-    s = Stack(PARLEY_RATE_LIMITS="off", **request.module.SETTINGS)
+    s = new_stack(PARLEY_RATE_LIMITS="off", **request.module.SETTINGS)
     try:
         s.up().second_gateways(2)
         yield s
@@ -98,14 +107,14 @@ def two(request):
 
 
 @pytest.fixture(scope="module")
-def shared_stack(request):
+def shared_stack(request, new_stack):
     """Stacks for the tests of a module that break them and mend them again, one a build and a store: shared_stack("faults", "s3").
     What does not run is started."""
     stacks, failed_before = {}, request.session.testsfailed
 
     def get(build="release", store="local"):
         if (build, store) not in stacks:
-            stacks[build, store] = Stack(build=build, PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=store)
+            stacks[build, store] = new_stack(build=build, PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=store)
         return stacks[build, store].up()
 
     yield get

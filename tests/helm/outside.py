@@ -2,19 +2,17 @@
 
 import base64
 import datetime
-import os
 import secrets
-import shutil
-import tempfile
-from pathlib import Path
 
-from cluster import CHART, ROOT, Release, load_images, run, wait_until
+from cluster import CHART, Release, load_images, run, wait_until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from support.s3_image import PORT as S3_PORT
+from support.s3_image import make_s3_image
 
-SERVERS = {"nats": 4222, "postgresql": 5432, "s3": 7070}
+SERVERS = {"nats": 4222, "postgresql": 5432, "s3": S3_PORT}
 USERS = ("gateway", "history", "presence", "upload", "setup", "scanner", "integration")
 NATS_CONF = """
 listen: "0.0.0.0:4222"
@@ -70,7 +68,8 @@ class Outside(Release):
         return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}}
 
     def put_servers(self):
-        self._make_s3_image()
+        make_s3_image(self.s3_image)
+        load_images([self.s3_image])
         accounts = run("helm", "template", self.name, CHART, *self.values(self.tag), "--show-only", "templates/nats-accounts.yaml")
         accounts = accounts.split("accounts.conf: |\n", 1)[1]  # as docs say, what is below it goes into nats-server's configuration
         p = self.passwords
@@ -90,14 +89,6 @@ class Outside(Release):
             *self._server("s3", self.s3_image, ["--port", ":7070", "--cert", "/tls/tls.crt", "--key", "/tls/tls.key", "posix", "--sidecar", "/data/meta", "/data/buckets"],
                           {"ROOT_ACCESS_KEY_ID": "parley", "ROOT_SECRET_ACCESS_KEY": p["upload"]}, {}))
         wait_until(lambda: self.ready("outside-nats", "outside-postgresql", "outside-s3"), 120, "the servers outside are ready", 1)
-
-    def _make_s3_image(self):
-        docker = os.environ.get("DOCKER", "docker")
-        with tempfile.TemporaryDirectory() as folder:
-            shutil.copy(ROOT / ".deps/go/bin/versitygw", folder)
-            (Path(folder) / "Dockerfile").write_text('FROM scratch\nCOPY versitygw /versitygw\nENTRYPOINT ["/versitygw"]\n')
-            run(docker, "build", "--quiet", "--tag", self.s3_image, folder)
-        load_images([self.s3_image])
 
     def _certificates(self, name):
         authority = Authority(f"authority of {name}")

@@ -26,7 +26,7 @@ def silent_session(stack, user):
     """Opens a session, and never reads anything."""
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    s.connect(("127.0.0.1", 8081 + stack.offset))
+    s.connect(stack.address("gateway"))
     s.sendall(f"GET /ws?token={stack.token(user)} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
     return s

@@ -37,7 +37,7 @@ def descriptors():
 
 
 def half_sent(stack, token):
-    s = socket.create_connection(("127.0.0.1", 8080 + stack.offset))
+    s = socket.create_connection(stack.address("edge"))
     s.sendall(f"POST /api/channels HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
               'Content-Length: 1000\r\n\r\n{"name":'.encode())
     return s

@@ -10,9 +10,8 @@ WINDOW_MS = 2000
 
 
 @pytest.fixture(scope="module")
-def short(request):
-    from support.stack import Stack
-    s = Stack(PARLEY_DEDUPE_WINDOW_MS=WINDOW_MS, PARLEY_RATE_LIMITS="off")
+def short(new_stack):
+    s = new_stack(PARLEY_DEDUPE_WINDOW_MS=WINDOW_MS, PARLEY_RATE_LIMITS="off")
     try:
         yield s.up()
     finally:

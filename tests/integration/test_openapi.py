@@ -152,7 +152,7 @@ def test_every_route_is_described(service):
 
 @pytest.fixture(scope="module")
 def api(stack):
-    api = Api(f"http://127.0.0.1:{8082 + stack.offset}", stack.token)
+    api = Api(stack.service_url("history"), stack.token)
     yield api
     api.close()
 
@@ -368,7 +368,7 @@ def test_bodies_where_none_belong(api):
 def test_limits_and_outage(api, own_stack):
     """429 by user and by address, 404 without the demo sign-in, 503 without Postgres: each as it is described"""
     stack = own_stack(PARLEY_REST_RATE=1, PARLEY_REST_BURST=2, PARLEY_SIGNIN_RATE=1, PARLEY_DEMO_SIGNIN=0)
-    api = Api(f"http://127.0.0.1:{8082 + stack.offset}", stack.token, api.seen)
+    api = Api(stack.service_url("history"), stack.token, api.seen)
     secured = [op for op in operations() if op.secured]
     assert api.call("createDemoSession", body={"name": "x"}).status_code == 404
     stack.stop("history")

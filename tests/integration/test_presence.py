@@ -9,14 +9,14 @@ import pytest
 from support.client import Client, Refused
 from support.names import name
 from support.schema import presence_pb2
-from support.stack import Stack, wait_until
+from support.stack import wait_until
 
 GRACE_MS = 1500
 
 
 @pytest.fixture(scope="module")
-def here():
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_PRESENCE_GRACE_MS=GRACE_MS, PARLEY_PRESENCE_TELL_MS=100)
+def here(new_stack):
+    stack = new_stack(PARLEY_RATE_LIMITS="off", PARLEY_PRESENCE_GRACE_MS=GRACE_MS, PARLEY_PRESENCE_TELL_MS=100)
     try:
         yield stack.up()
     finally:

@@ -141,10 +141,11 @@ async def test_no_canary_sings(own_stack):
     await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_dead_letters_total") > 0, 20, "the dead letter is counted")
     assert len(canaries.planted) > 25 and len(canaries.answers) > 25
     heard = []
-    for log in sorted((stack.run_dir / "log").glob("*.log")):
-        text = log.read_text(errors="replace")
-        assert text or log.name == "nginx.log", f"{log.name} is empty"
-        heard += canaries.heard_in(log.name, text)
+    logs = stack.log_texts()
+    assert {f"{service}.log" for service in SERVICES} <= set(logs)
+    for name, text in logs.items():
+        assert text or name == "nginx.log", f"{name} is empty"
+        heard += canaries.heard_in(name, text)
     for service in SERVICES:
         for path in ("/metrics", "/readyz", "/healthz"):
             heard += canaries.heard_in(service + path, httpx.get(stack.admin_url(service) + path).text)

@@ -1,8 +1,5 @@
 """parley-history --migrate and --provision: what an installer runs so that the services need fewer rights."""
 
-import os
-import subprocess
-
 import nats
 import psycopg
 import pytest
@@ -16,26 +13,12 @@ class Setup:
     """Runs of history's program with the settings of the stack's own history"""
 
     def __init__(self, stack):
-        self.stack = stack
-        pid = stack.pid("history")
-        self.binary = os.readlink(f"/proc/{pid}/exe")
-        self.env = dict(item.split("=", 1) for item in open(f"/proc/{pid}/environ").read().split("\0") if "=" in item)
-
-    def start(self, mode, **env):
-        return subprocess.Popen([self.binary, mode], cwd=self.stack.run_dir, env={**self.env, **{k: str(v) for k, v in env.items()}},
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.start = stack.program("history").start
 
     def run(self, mode, **env):
         process = self.start(mode, **env)
         out, _ = process.communicate(timeout=30)
         return process.returncode, out
-
-
-def fresh_database(stack, name):
-    socket, port = stack.run_dir / "postgres-socket", 8432 + stack.offset
-    with psycopg.connect(host=str(socket), port=port, dbname="postgres", user="postgres", autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name} OWNER parley")
-    return f"host='{socket}' port={port} dbname={name} user=parley"
 
 
 async def stream_config(stack, name):
@@ -47,7 +30,7 @@ async def stream_config(stack, name):
 
 
 def test_two_migrations_at_once_make_one_schema(stack):
-    setup, url = Setup(stack), fresh_database(stack, "twice")
+    setup, url = Setup(stack), stack.create_database("twice")
     both = [setup.start("--migrate", PARLEY_PG_URL=url) for _ in range(2)]
     outs = [p.communicate(timeout=60)[0] for p in both]
     assert [p.returncode for p in both] == [0, 0], outs
@@ -57,7 +40,7 @@ def test_two_migrations_at_once_make_one_schema(stack):
 
 
 def test_a_migration_waits_for_another_and_fails_when_that_does_not_end(stack):
-    setup, url = Setup(stack), fresh_database(stack, "locked")
+    setup, url = Setup(stack), stack.create_database("locked")
     with psycopg.connect(url, autocommit=True) as other:
         other.execute(LOCK)
         status, out = setup.run("--migrate", PARLEY_PG_URL=url, PARLEY_SETUP_TIMEOUT_S=1)
@@ -69,7 +52,7 @@ def test_a_migration_waits_for_another_and_fails_when_that_does_not_end(stack):
 
 
 def test_a_database_of_a_newer_program_is_refused_at_once(stack):
-    setup, url = Setup(stack), fresh_database(stack, "newer")
+    setup, url = Setup(stack), stack.create_database("newer")
     assert setup.run("--migrate", PARLEY_PG_URL=url)[0] == 0
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')")
@@ -105,7 +88,7 @@ async def test_limits_are_changed_by_provisioning_alone(own_stack):
 
 async def test_without_the_right_services_wait_for_what_is_made_for_them(own_stack):
     stack = own_stack()
-    setup = Setup(stack)
+    setup, log = Setup(stack), stack.run_dir / "log" / "waiting.log"
     for service in ("history", "upload", "gateway", "presence"):
         stack.stop(service)
     nc = await nats.connect(stack.nats_url)
@@ -115,10 +98,8 @@ async def test_without_the_right_services_wait_for_what_is_made_for_them(own_sta
     stack.env.update(PARLEY_PROVISION="off")
     with database(stack) as db:
         db.execute("DELETE FROM streams")
-    env = {**setup.env, "PARLEY_PROVISION": "off"}
-    log = stack.run_dir / "log" / "waiting.log"
     with log.open("w") as out:
-        process = subprocess.Popen([setup.binary], env=env, cwd=stack.run_dir, stdout=out, stderr=out)
+        process = setup.start(out=out, PARLEY_PROVISION="off")
         try:
             wait_until(lambda: "the log is not ready" in log.read_text(), 20, "it says that it waits")
             assert await nc.jetstream().streams_info() == []

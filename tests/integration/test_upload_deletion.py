@@ -9,7 +9,7 @@ from support.client import Client
 from support.images import png
 from support.log import Log
 from support.schema import internal_pb2, upload_pb2
-from support.stack import Stack, wait_until
+from support.stack import wait_until
 from support.stores import STORES, store_of
 from support.uploads import Uploader, problem
 
@@ -17,8 +17,8 @@ HOUR_MS = 3600 * 1000
 
 
 @pytest.fixture(scope="module", params=STORES)
-def quick(request):
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_FILE_RELEASE_S=1, PARLEY_UPLOAD_DESCRIPTOR_TTL_S=8, PARLEY_UPLOAD_STORE=request.param)
+def quick(request, new_stack):
+    stack = new_stack(PARLEY_RATE_LIMITS="off", PARLEY_FILE_RELEASE_S=1, PARLEY_UPLOAD_DESCRIPTOR_TTL_S=8, PARLEY_UPLOAD_STORE=request.param)
     try:
         yield stack.up()
     finally:
@@ -26,9 +26,9 @@ def quick(request):
 
 
 @pytest.fixture(scope="module", params=STORES)
-def daily(request):
+def daily(request, new_stack):
     """Descriptors that outlive the tests"""
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_FILE_RELEASE_S=1, PARLEY_UPLOAD_STORE=request.param)
+    stack = new_stack(PARLEY_RATE_LIMITS="off", PARLEY_FILE_RELEASE_S=1, PARLEY_UPLOAD_STORE=request.param)
     try:
         yield stack.up()
     finally:

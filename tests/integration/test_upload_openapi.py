@@ -21,7 +21,7 @@ def stack(request):
 
 @pytest.fixture(scope="module")
 def api(stack):
-    api = Api(f"http://127.0.0.1:{8084 + stack.offset}", stack.token, service="upload")
+    api = Api(stack.service_url("upload"), stack.token, service="upload")
     yield api
     api.close()
 
@@ -156,7 +156,7 @@ def test_methods(api):
 
 def test_limits_and_outage(api, stack, own_stack):
     stack = own_stack(PARLEY_UPLOAD_STORE=stack.env.get("PARLEY_UPLOAD_STORE", "local"), PARLEY_UPLOAD_RATE=1, PARLEY_UPLOAD_BURST=1)
-    limited = Api(f"http://127.0.0.1:{8084 + stack.offset}", stack.token, api.seen, service="upload")
+    limited = Api(stack.service_url("upload"), stack.token, api.seen, service="upload")
     nowhere = {"id": str(uuid.uuid4())}
     for op in operations("upload"):
         path = nowhere if "{id}" in op.path else {}

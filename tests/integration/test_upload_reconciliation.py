@@ -9,7 +9,7 @@ import pytest
 from support.client import Client
 from support.log import Log
 from support.schema import upload_pb2
-from support.stack import Stack, wait_until
+from support.stack import wait_until
 from support.stores import STORES, store_of
 from support.uploads import Uploader
 
@@ -17,8 +17,8 @@ HOURS_AGO = 3 * 3600
 
 
 @pytest.fixture(scope="module", params=STORES)
-def stack(request):
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=request.param, PARLEY_UPLOAD_RECONCILE_S=0, PARLEY_UPLOAD_PENDING_TTL_S=3000)
+def stack(request, new_stack):
+    stack = new_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=request.param, PARLEY_UPLOAD_RECONCILE_S=0, PARLEY_UPLOAD_PENDING_TTL_S=3000)
     try:
         yield stack.up()
     finally:

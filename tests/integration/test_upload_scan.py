@@ -12,7 +12,7 @@ import pytest
 from support.client import Client
 from support.images import png
 from support.schema import upload_pb2
-from support.stack import ROOT, Stack, wait_until
+from support.stack import ROOT, wait_until
 from support.stores import STORES
 from support.uploads import Uploader, problem
 
@@ -21,9 +21,9 @@ EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!
 
 
 @pytest.fixture(scope="module", params=STORES)
-def held(request):
+def held(request, new_stack):
     """A stack that holds files back"""
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_REQUIRE_SCAN="on", PARLEY_UPLOAD_STORE=request.param)
+    stack = new_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_REQUIRE_SCAN="on", PARLEY_UPLOAD_STORE=request.param)
     try:
         yield stack.up()
     finally:

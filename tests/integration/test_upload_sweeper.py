@@ -7,14 +7,14 @@ import pytest
 from support.client import Client
 from support.log import Log
 from support.schema import upload_pb2
-from support.stack import Stack, wait_until
+from support.stack import wait_until
 from support.stores import STORES, store_of
 from support.uploads import Uploader
 
 
 @pytest.fixture(scope="module", params=STORES)
-def stack(request):
-    stack = Stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=request.param, PARLEY_UPLOAD_SWEEP_S=1)
+def stack(request, new_stack):
+    stack = new_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=request.param, PARLEY_UPLOAD_SWEEP_S=1)
     try:
         yield stack.up()
     finally:
@@ -71,7 +71,7 @@ async def test_nothing_is_removed_while_history_cannot_be_asked(stack):
             stack.kill("history")
             try:
                 await ended(uploads, upload["id"])
-                wait_until(lambda: upload["id"] in (stack.run_dir / "log" / "upload.log").read_text(), 30, "the sweeper was there")
+                wait_until(lambda: upload["id"] in stack.log_texts()["upload.log"], 30, "the sweeper was there")
                 assert stack.metric("upload", "parley_upload_swept_total") == swept and not gone(stack, upload["id"])
             finally:
                 stack.start("history")

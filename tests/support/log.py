@@ -122,7 +122,7 @@ class Log:
 
 def database(stack):
     """A connection to the stack's database, past history"""
-    return psycopg.connect(host=str(stack.run_dir / "postgres-socket"), port=8432 + stack.offset, dbname="parley", user="parley", autocommit=True)
+    return stack.postgres(autocommit=True)
 
 
 def ingested(stack, seq, timeout=30):

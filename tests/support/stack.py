@@ -16,6 +16,7 @@ import psycopg
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("gateway", "history", "presence", "upload")
+PORTS = {"edge": 8080, "gateway": 8081, "history": 8082, "presence": 8083, "upload": 8084}
 
 
 def wait_until(condition, timeout=20.0, what="condition", interval=0.02):
@@ -181,6 +182,13 @@ class Stack:
             out += f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) + "\n"
         return out
 
+    def log_texts(self):
+        """File name -> text of each part's log"""
+        return {log.name: log.read_text(errors="replace") for log in sorted((self.run_dir / "log").glob("*.log"))}
+
+    def program(self, name):
+        return Program(self, name)
+
     # --- where it is ---
 
     @property
@@ -200,7 +208,24 @@ class Stack:
         return f"nats://127.0.0.1:{8422 + self.offset}"
 
     def admin_url(self, name):
-        return f"http://127.0.0.1:{ {'gateway': 9081, 'history': 9082, 'presence': 9083, 'upload': 9084}[name] + self.offset}"
+        return f"http://127.0.0.1:{PORTS[name] + 1000 + self.offset}"
+
+    def address(self, name):
+        """(host, port) of the edge or of a service"""
+        return "127.0.0.1", PORTS[name] + self.offset
+
+    def service_url(self, name):
+        return "http://{}:{}".format(*self.address(name))
+
+    @property
+    def upload_dir(self):
+        """Where the local store keeps bodies"""
+        return self.run_dir / "upload"
+
+    @property
+    def s3_dir(self):
+        """Where the S3 server keeps the bucket"""
+        return self.run_dir / "s3" / "data" / "parley"
 
     def metric(self, service, name):
         """The sum over all label sets of one metric."""
@@ -212,9 +237,18 @@ class Stack:
             raise AssertionError(f"{service} has no metric {name}")
         return total
 
-    def postgres(self):
+    def postgres(self, **options):
         """A connection to the services' database, to hinder it or to look whether something internal is over."""
-        return psycopg.connect(host=str(self.run_dir / "postgres-socket"), port=8432 + self.offset, user="parley", dbname="parley")
+        return psycopg.connect(self.postgres_url(), **options)
+
+    def postgres_url(self, database="parley", user="parley"):
+        return f"host='{self.run_dir / 'postgres-socket'}' port={8432 + self.offset} dbname={database} user={user}"
+
+    def create_database(self, name):
+        """An empty one, and its address for the services"""
+        with psycopg.connect(self.postgres_url("postgres", "postgres"), autocommit=True) as db:
+            db.execute(f"CREATE DATABASE {name} OWNER parley")
+        return self.postgres_url(name)
 
     # --- who one is ---
 
@@ -263,6 +297,19 @@ class Stack:
                 answer = rest.get(f"/api/channels/{channel}/messages", params={"limit": 1})
                 return answer.status_code == 200 and answer.json()["completeThroughSeq"] >= seq
         wait_until(through, timeout, f"history is complete through {seq}", interval=0.1)
+
+
+class Program:
+    """A service's program, to run once more with the settings that the stack's own has now"""
+
+    def __init__(self, stack, name):
+        pid = stack.pid(name)
+        self.binary, self.folder = os.readlink(f"/proc/{pid}/exe"), stack.run_dir
+        self.env = dict(item.split("=", 1) for item in Path(f"/proc/{pid}/environ").read_text().split("\0") if "=" in item)
+
+    def start(self, *args, out=subprocess.PIPE, **env):
+        return subprocess.Popen([self.binary, *args], cwd=self.folder, env={**self.env, **{k: str(v) for k, v in env.items()}},
+                                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, text=True)
 
 
 class SecondGateway:

@@ -14,7 +14,7 @@ class Local:
     """Answers with problem documents of the service itself"""
 
     def __init__(self, stack):
-        self.folder = stack.run_dir / "upload"
+        self.folder = stack.upload_dir
 
     def refuses(self, answer, *codes):
         assert answer.status_code in codes and answer.headers["content-type"] == "application/problem+json", answer.text
@@ -46,7 +46,7 @@ class S3:
     """Answers with errors in XML; the server keeps objects as files"""
 
     def __init__(self, stack):
-        self.folder = stack.run_dir / "s3" / "data" / "parley"
+        self.folder = stack.s3_dir
 
     def refuses(self, answer, *codes):
         assert answer.status_code in codes and "<Error>" in answer.text, (answer.status_code, answer.text)
