@@ -52,7 +52,8 @@ def answered(sockets):
 
 def test_half_sent_bodies_of_one_address(stack, descriptors):
     token, sockets = stack.token("mallory"), []
-    elsewhere = httpx.Client(base_url=stack.base_url, transport=httpx.HTTPTransport(local_address="127.0.0.2"), timeout=5,
+    base_url, address = stack.elsewhere()
+    elsewhere = httpx.Client(base_url=base_url, transport=httpx.HTTPTransport(local_address=address), timeout=5,
                              headers={"Authorization": "Bearer " + stack.token("ada")})
     refused = HALF_SENT - AT_A_TIME
     with elsewhere, stack.rest("mallory") as same:

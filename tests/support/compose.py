@@ -30,6 +30,18 @@ def _free_port():
         return s.getsockname()[1]
 
 
+def _take_number():
+    """What makes names and addresses of a stack its own, and a socket that keeps it from other tests until it is closed"""
+    for number in range(100):
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0parley-test-compose-{number}")
+            return number, mark
+        except OSError:
+            mark.close()
+    raise RuntimeError("there are a hundred stacks")
+
+
 def _docker(*args, **options):
     return subprocess.run([os.environ.get("DOCKER", "docker"), *args], check=True, timeout=60, stdin=subprocess.DEVNULL, text=True, **options)
 
@@ -58,11 +70,8 @@ class SecondContainer:
 
 
 class ComposeStack(Stack):
-    taken = set()
-
     def __init__(self, **settings):
-        self.number = next(n for n in range(100) if n not in self.taken)
-        self.taken.add(self.number)
+        self.number, self.mark = _take_number()
         self.project, self.front, self.back = f"parley-test-{self.number}", f"10.231.{78 + self.number}", f"10.232.{78 + self.number}"
         self.dir = Path(tempfile.mkdtemp(prefix="parley-test-"))
         self.settings = {k: str(v) for k, v in settings.items()}
@@ -132,7 +141,7 @@ class ComposeStack(Stack):
     def down(self):
         self._compose("down", "--volumes", "--timeout", "1")
         shutil.rmtree(self.dir, ignore_errors=True)
-        self.taken.discard(self.number)
+        self.mark.close()
 
     def stop(self, name):
         self._compose("stop", CONTAINERS.get(name, name))
@@ -170,6 +179,10 @@ class ComposeStack(Stack):
 
     def address(self, name):
         return ("127.0.0.1", self.port) if name == "edge" else (self.containers[name][1], PORTS[name])
+
+    def elsewhere(self):
+        # whoever comes by the published port has the same address there
+        return f"http://{self.containers['web'][1]}:8080", f"{self.back}.1"
 
     @property
     def base_url(self):

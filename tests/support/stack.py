@@ -214,6 +214,10 @@ class Stack:
         """(host, port) of the edge or of a service"""
         return "127.0.0.1", PORTS[name] + self.offset
 
+    def elsewhere(self):
+        """The edge, and an address of this machine that is another one than everybody else comes from"""
+        return self.base_url, "127.0.0.2"
+
     def service_url(self, name):
         return "http://{}:{}".format(*self.address(name))
 
