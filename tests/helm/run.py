@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from cluster import ROOT, Failed, Load, Release, load_images, pod_of, run, wait_until  # noqa: E402
 import rights  # noqa: E402
+import wss  # noqa: E402
 from outside import Outside  # noqa: E402
 from support.client import Client, Refused  # noqa: E402
 
@@ -258,6 +259,15 @@ def step_rotate(r):
             raise Failed(f"with the old secret {status(old)}, with the new one {status(new)}")
     r.test()
     return "old tokens 401, new ones 200"
+
+
+def step_wss(r):
+    """TLS in the gateway, and a rotated certificate"""
+    class Stack:
+        def token(self, user):
+            return token(r, user)
+    asyncio.run(wss.try_it(r, Stack()))
+    return "chat by wss; a rotated certificate is served without a restart or a reconnect"
 
 
 def events(r):
