@@ -8,6 +8,7 @@ service alone, and each load would have to wait for that.
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 import statistics
@@ -152,7 +153,8 @@ def run(ctx):
         plain, watching = Side(ctx, quiet, strangers, 0, moving), Side(ctx, system, ready, WATCHED, moving)
         for side in (plain, watching):
             stack.enter_context(side.load)
-            side.come()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            list(pool.map(Side.come, (plain, watching)))
         for i in range(ctx.repeat):
             if i % 2:  # who is first is not always the same
                 told, took = watching.run()
