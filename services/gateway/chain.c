@@ -321,7 +321,8 @@ static void verify_on_end(struct shard *shard, int error, uint64_t last_seq, voi
         struct channel *c = userdata;
 
         (void)shard;
-        if (!error && channel_active(c) && !c->repairing && last_seq < c->head)
+        /* what has come while it was asked lies above its answer, and is in the log all the same */
+        if (!error && channel_active(c) && !c->repairing && last_seq < c->doubted_head)
                 chain_rewind(c, last_seq);
         verify_end(c, error != 0);
 }
@@ -334,6 +335,7 @@ static void verify_on_head(int error, const struct bus_msg *msg, void *userdata)
         c->verified_head = error ? 0 : msg->seq;
         if (answered && channel_active(c) && c->verified_head < c->head) {
                 /* the newest event was removed, or has come since; or there is less than was seen */
+                c->doubted_head = c->head;
                 shard_ask(c->shard, verify_on_end, c);
                 return;
         }

@@ -61,6 +61,7 @@ struct channel {
         uint64_t known_head;      /* highest sequence heard of */
         uint64_t begins;          /* of the log, when it was new or trimmed unseen: what is below may be missing */
         uint64_t verified_head;   /* what the leader said last */
+        uint64_t doubted_head;    /* head when it was asked whether the log reaches so far */
         uint64_t repair_since_ms; /* the first try that failed; 0: none */
         uint64_t acked_seq;       /* highest of our own acks since the last digest; 0: none */
 

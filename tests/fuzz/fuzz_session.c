@@ -111,6 +111,7 @@ static void world_arrive(struct world *w)
 static void op_new_stream(struct world *w)
 {
         world_arrive(w);
+        w->trouble = true;
         for (struct fake_task *t = w->f->tasks; t; t = t->next)
                 if (t->kind == TASK_INFO && !t->error)
                         t->error = BUS_E_TIMEOUT;
@@ -186,6 +187,7 @@ static void op_fail(struct world *w)
                 free(t);
         } else {
                 (*at)->error = errors[b % 4];
+                w->trouble = true;
         }
 }
 
@@ -205,6 +207,7 @@ static void op_bus(struct world *w)
         struct fake *f = w->f;
         uint8_t b = take_byte(w);
 
+        w->trouble |= b % 8 == 0 || b % 8 == 3 || b % 8 == 4;
         switch (b % 8) {
         case 0:
                 world_announce(w);
@@ -246,8 +249,10 @@ static void time_out(struct world *w, uint64_t step_ns)
                 return;
         w->waited_ns = 0;
         for (struct fake_task *t = w->f->tasks; t; t = t->next)
-                if (t->kind != TASK_LIVE && !t->error)
+                if (t->kind != TASK_LIVE && !t->error) {
                         t->error = BUS_E_TIMEOUT;
+                        w->trouble = true;
+                }
 }
 
 static void op_tick(struct world *w)
@@ -282,7 +287,7 @@ static void op_window(struct world *w)
 
 static void op_flush(struct world *w)
 {
-        core_flush(w->f->core, 1 + take_byte(w) % 8);
+        world_flush(w, 1 + take_byte(w) % 8);
         world_settle(w);
 }
 
@@ -351,6 +356,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                 core_time(w.f->core);
                 step(&w);
                 check_core(&w);
+                world_calm(&w);
         }
         world_heal(&w);
         check_core(&w);

@@ -2,6 +2,7 @@
 #include "session_world.h"
 
 #include "bus/subjects.h"
+#include "gateway/backlog.h"
 #include "wire/wire.h"
 
 /* --- what comes --- */
@@ -30,6 +31,8 @@ static void cursors_apply(struct client *c, struct asked *a, bool *done, const u
                 if (heads && a->cursors[i].seq == heads[channel] && a->cursors[i].epoch == epochs[channel])
                         continue;
                 v->cursor = a->cursors[i].seq;
+                v->asked_epoch = a->cursors[i].epoch;
+                v->ahead = a->cursors[i].ahead;
                 v->awaiting = true;
         }
 }
@@ -44,7 +47,8 @@ static void view_announce(struct client *c, const Parley__V1__ChannelState *stat
         REQUIRE(again || !v->announced);
         if (v->announced)
                 return;
-        *v = (struct view){.announced = true, .cursor = state->head_seq, .epoch = state->epoch};
+        *v = (struct view){
+                .announced = true, .cursor = state->head_seq, .live = state->head_seq, .epoch = state->epoch};
         /* no head: the stream begins behind all that the channel ever had */
         v->past = state->head_seq ? state->head_seq : c->w->f->first_seq - 1;
 }
@@ -115,6 +119,9 @@ static void on_event(struct client *c, const Parley__V1__Event *e)
 
         check_event(c, channel, e);
         REQUIRE(!v->awaiting);
+        /* a gateway sends each one once; only whose cursor is of another gateway, which was further, knows it before */
+        REQUIRE(e->seq > v->live);
+        v->live = e->seq;
         if (e->seq <= v->cursor)
                 return;
         /* a prev of 0 may be a break to the client, who then resumes; that nothing is missing is known here */
@@ -139,6 +146,9 @@ static void on_replay(struct client *c, const Parley__V1__Replay *r)
         check_nothing_between(c, channel, at, r->through_seq + 1);
         if (r->through_seq > v->cursor)
                 v->cursor = r->through_seq;
+        /* one that stands still may be of a cursor above what the gateway has */
+        if (r->through_seq > r->from_seq && r->through_seq > v->live)
+                v->live = r->through_seq;
         v->epoch = r->epoch;
         if (!r->more)
                 v->awaiting = false;
@@ -149,7 +159,8 @@ static void on_gap(struct client *c, const Parley__V1__Gap *g)
         int channel;
         struct view *v = view_get(c, g->channel_id, &channel);
 
-        v->cursor = g->head_seq;
+        check_gap(c, v, g);
+        v->cursor = v->live = g->head_seq;
         v->epoch = g->epoch;
         v->awaiting = false;
 }
@@ -307,6 +318,7 @@ static void client_decode(struct client *c, const uint8_t *data, size_t n)
                         : wire_frame_json_decode(type, (const char *)data, n, &wide, &message, &error);
 
         REQUIRE(r == 0);
+        c->read_bytes += n + QUEUE_FRAME_COST;
         client_take(c, (const Parley__V1__ServerFrame *)message);
         protobuf_c_message_free_unpacked(message, NULL);
 }

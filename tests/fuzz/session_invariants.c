@@ -100,6 +100,17 @@ static void check_sessions(const struct core *core)
         REQUIRE((size_t)(queue_bytes + 0.5) == core->queue_bytes && kept_bytes == core->kept_bytes);
         REQUIRE(n_mutations == core->n_pending && n_mutations <= core->config->max_pending);
         REQUIRE(cursor_bytes + mutation_bytes == core->pending_bytes);
+        REQUIRE(core->config->max_pending_bytes != PENDING_BYTES || core->pending_bytes < 2 * PENDING_BYTES);
+}
+
+void check_backlog(const struct core *core)
+{
+        uint64_t limit = core->config->max_queue_bytes;
+        bool stuck = false;
+
+        for (const struct session *s = core->sessions; s; s = s->next)
+                stuck |= s->state != SESSION_CLOSING && (s->blocked || s->kept_bytes);
+        REQUIRE(!limit || !stuck || core->queue_bytes + core->kept_bytes - core->leaving_bytes <= limit);
 }
 
 /* Returns the bytes of its tail */

@@ -70,6 +70,7 @@ static unsigned take_cursors(struct world *w, struct client *c, struct asked *a,
                 a->cursors[i].channel = (uint8_t)channel;
                 a->cursors[i].epoch = b & 0x80 ? (b & 0x40 ? 0 : w->f->epoch - 1) : w->f->epoch;
                 a->cursors[i].seq = b & 0x20 ? c->views[channel].cursor : b & 0x10 ? 0 : take_seq(w);
+                a->cursors[i].ahead = a->cursors[i].seq >= w->f->next_seq;
                 parley__v1__cursor__init(&cursors[i]);
                 cursors[i].channel_id = (char *)world_channels[channel];
                 cursors[i].epoch = a->cursors[i].epoch;

@@ -143,9 +143,17 @@ void world_announce(struct world *w)
 
 /* --- turns --- */
 
+bool world_flush(struct world *w, unsigned max_writes)
+{
+        bool more = core_flush(w->f->core, max_writes);
+
+        check_backlog(w->f->core);
+        return more;
+}
+
 void world_settle(struct world *w)
 {
-        while (core_flush(w->f->core, 100))
+        while (world_flush(w, 100))
                 ;
         core_foresee(w->f->core);
         for (unsigned i = 0; i < N_CLIENTS; i++)
@@ -197,6 +205,8 @@ static void world_configure(struct fake *f, uint8_t setup)
         f->config.max_queue_bytes = setup & 0x20 ? 24576 : 0;
         f->config.session_max_pending = setup & 0x20 ? 2 : 256;
         f->config.max_pending = setup & 0x20 ? 4 : 50000;
+        if (setup & 0x20)
+                f->config.max_pending_bytes = PENDING_BYTES;
         f->config.max_cursors = 8;
         f->config.max_connections_per_user = 4;
         f->config.linger_ms = setup & 0x40 ? 100 : 30000;

@@ -16,6 +16,7 @@ enum {
         N_ASKED = 96,
         N_CURSORS = 3,
         N_HOLES = 16,
+        PENDING_BYTES = 4096, /* of all mutations and cursors, where there is such a limit; one mutation is smaller */
         N_CHANGES = 8
 };
 /* Channel 2 is open to everyone; 1 shows its members what happened while they were members; 0 shows all */
@@ -46,6 +47,7 @@ struct asked {
         int id;                 /* of world.ids; -1: none */
         struct {
                 uint8_t channel;
+                bool ahead; /* above the log's end */
                 uint64_t epoch, seq;
         } cursors[N_CURSORS];
 };
@@ -56,6 +58,10 @@ struct view {
         bool awaiting; /* a replay or a gap, before anything live */
         uint64_t cursor, epoch;
         uint64_t past; /* what lies below was before it was announced: it comes by REST */
+        uint64_t
+                live; /* what comes live from now on lies above: it came already, or a replay or a gap went through here */
+        uint64_t asked_epoch; /* with the cursor that is awaited, or was last */
+        bool ahead;           /* that was above the log's end when it was sent */
 };
 
 /* Who may be watched: the users, one who has no session, one who does not exist, and one whom nobody may see */
@@ -75,7 +81,8 @@ struct client {
         uint8_t watched;          /* bits: the set that was acknowledged last */
         uint8_t shown[N_WATCHED]; /* availability + 2; 1: hidden; 0: nothing */
         uint32_t next_ref;
-        struct buf out; /* frames of one message, while packing */
+        size_t read_bytes; /* since its queue was empty last: no more can have been in front of what comes */
+        struct buf out;    /* frames of one message, while packing */
 };
 
 struct sent_id {
@@ -98,6 +105,7 @@ struct world {
         uint64_t holes
                 [N_HOLES]; /* removed one by one from the log, as deletions are: a repair from there passes over them */
         unsigned n_holes;
+        bool trouble;       /* something was asked in vain, and its consequences may still be on their way */
         uint64_t waited_ns; /* since unanswered questions timed out last */
         const uint8_t *input, *end;
 };
@@ -114,6 +122,8 @@ void world_done(struct world *w);
 /* Runs tasks, and lets clients read */
 void world_run(struct world *w, unsigned n_tasks);
 void world_settle(struct world *w);
+/* As the loop does it; returns whether there is more to write */
+bool world_flush(struct world *w, unsigned max_writes);
 /* Whether the user may ever be shown this event, as the log stands */
 bool world_sees(const struct world *w, unsigned user, unsigned channel, uint64_t seq);
 /* Removed from the log alone: whoever is repaired from there does not hear of it */
@@ -140,8 +150,16 @@ void client_send(struct client *c, const Parley__V1__ClientFrame *frame);
 void client_unpack(struct client *c);
 void client_check_end(const struct client *c);
 
+/* --- session_gap.c --- */
+/* A gap says what is so, and nothing else could be done */
+void check_gap(const struct client *c, const struct view *v, const Parley__V1__Gap *g);
+/* Forgets trouble when nothing is left of it. After each step. */
+void world_calm(struct world *w);
+
 /* --- session_invariants.c --- */
 void check_core(const struct world *w);
+/* What waits for all sessions together is within its limit, or nobody could be closed for it. After a flush. */
+void check_backlog(const struct core *core);
 
 static inline uint8_t take_byte(struct world *w)
 {

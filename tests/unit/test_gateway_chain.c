@@ -290,6 +290,28 @@ static void test_the_log_lost_its_end(void **state)
         fake_free(f);
 }
 
+/* What is stored while the log's end is asked for may come before the answer, which does not know it */
+static void test_the_end_is_asked_for_while_more_comes(void **state)
+{
+        struct fake *f = world();
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+        struct fake_view *v = fake_view(c, ROOM);
+
+        (void)state;
+        for (unsigned i = 0; i < 2; i++)
+                fake_message(f, ROOM, "bob", "x");
+        fake_run(f);
+        fake_remove(f, 2);
+        chain_verify(channel_find(f->core, ROOM));
+        fake_step(f); /* the newest is less than was seen: the end is asked for */
+        f->swap = 100;
+        fake_message(f, ROOM, "bob", "overtakes the answer");
+        fake_run(f);
+        assert_true(v->cursor == 3);
+        assert_int_equal(v->gaps, 0);
+        fake_free(f);
+}
+
 /* A sequence is heard of that the stream does not have: what comes later must not be taken for known */
 static void test_a_false_digest(void **state)
 {
@@ -377,6 +399,7 @@ int main(void)
                 cmocka_unit_test(test_what_cannot_be_mended_is_said),
                 cmocka_unit_test(test_new_epoch),
                 cmocka_unit_test(test_the_log_lost_its_end),
+                cmocka_unit_test(test_the_end_is_asked_for_while_more_comes),
                 cmocka_unit_test(test_a_false_digest),
                 cmocka_unit_test(test_held_copies_are_bounded),
                 cmocka_unit_test(test_unreadable_event_keeps_the_chain),
