@@ -121,7 +121,7 @@ void session_error(struct session *s, uint32_t ref, enum parley_code code, uint3
         frame.ref = ref;
         frame.body_case = PARLEY__V1__SERVER_FRAME__BODY_ERROR;
         frame.error = &error;
-        metric_add(&stat_errors, 1);
+        metric_add(&stat_errors[code], 1);
         session_send(s, &frame);
 }
 

@@ -5,6 +5,7 @@
 #include "gateway/channel.h"
 #include "gateway/frames.h"
 #include "gateway/mutation.h"
+#include "gateway/stats.h"
 #include "gateway/user.h"
 #include "gateway/wiretime.h"
 #include "policy/message.h"
@@ -63,6 +64,7 @@ static bool check_capacity(struct session *s, uint32_t ref)
                 return false;
         }
         if (core->n_pending >= config->max_pending || core->pending_bytes >= config->max_pending_bytes) {
+                metric_add(&stat_mutations_refused, 1);
                 session_error(s, ref, PARLEY_UNAVAILABLE, BUSY_RETRY_MS, "too many mutations wait for the log");
                 return false;
         }

@@ -75,9 +75,11 @@ void mutation_fail(struct mutation *m, enum parley_code code, uint32_t retry_ms,
         va_start(args, format);
         vsnprintf(text, sizeof(text), format, args);
         va_end(args);
-        if (code == PARLEY_UNAVAILABLE || code == PARLEY_INTERNAL)
+        if (code == PARLEY_UNAVAILABLE || code == PARLEY_INTERNAL) {
+                metric_add(&stat_mutations_refused, 1);
                 log_debug("a mutation failed", LOG_S("error", text), LOG_S("channel", m->channel->id),
                           LOG_S("trace_id", m->trace_id));
+        }
         if (s)
                 session_error(s, m->ref, code, retry_ms, "%s", text);
         mutation_free(m);

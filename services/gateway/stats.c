@@ -5,6 +5,15 @@
 STATS_MAP(X)
 #undef X
 
+struct metric stat_errors[_PARLEY_CODE_N] = {
+#define X(name_, text, http, title)                                                                                    \
+        [PARLEY_##name_] = {.name = "parley_gateway_errors_total",                                                     \
+                            .help = "Error frames by code",                                                            \
+                            .type = METRIC_COUNTER,                                                                    \
+                            .labels = "code=\"" text "\""},
+        PARLEY_CODE_MAP(X)
+#undef X
+};
 struct metric_histogram stat_publish_seconds = {
         .name = "parley_gateway_publish_seconds",
         .help = "From a mutation's arrival to its acknowledgement",
@@ -26,6 +35,8 @@ void stats_register(void)
 #define X(var, kind, text, label, helptext) metric_register(&stat_##var);
         STATS_MAP(X)
 #undef X
+        for (unsigned code = PARLEY_OK + 1; code < _PARLEY_CODE_N; code++)
+                metric_register(&stat_errors[code]);
         metric_histogram_register(&stat_publish_seconds);
         metric_histogram_register(&stat_delivery_lag_seconds);
         metric_histogram_register(&stat_turn_seconds);

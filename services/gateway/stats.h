@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "base/codes.h"
 #include "base/metrics.h"
 
 /* X(variable, type, name, labels, help) */
@@ -31,7 +32,8 @@
           "Bytes not sent because they were compressed")                                                               \
         X(acks, COUNTER, "parley_gateway_acks_total", NULL, "Mutations acknowledged")                                  \
         X(acks_duplicate, COUNTER, "parley_gateway_acks_duplicate_total", NULL, "of these: stored before")             \
-        X(errors, COUNTER, "parley_gateway_errors_total", NULL, "Error frames")                                        \
+        X(mutations_refused, COUNTER, "parley_gateway_mutations_unavailable_total", NULL,                              \
+          "Mutations answered `unavailable` or `internal`: not the client's fault")                                    \
         X(live, COUNTER, "parley_gateway_live_total", NULL, "Live copies received")                                    \
         X(live_dropped, COUNTER, "parley_gateway_live_dropped_total", NULL, "Live copies known already or not held")   \
         X(repairs, COUNTER, "parley_gateway_repairs_total", NULL, "Breaks of a channel's chain mended")                \
@@ -77,6 +79,7 @@
 #define X(var, type, name, labels, help) extern struct metric stat_##var;
 STATS_MAP(X)
 #undef X
+extern struct metric stat_errors[_PARLEY_CODE_N]; /* by enum parley_code */
 extern struct metric_histogram stat_publish_seconds, stat_delivery_lag_seconds;
 extern struct metric_histogram stat_turn_seconds;
 

@@ -197,6 +197,7 @@ static void on_second(uv_timer_t *timer)
         metric_set(&metric_pg_connections, a.connections + b.connections);
         metric_set(&metric_pg_busy, a.busy + b.busy);
         metric_set(&metric_pg_queued, a.queued + b.queued);
+        shards_measure(h->shards, h->n_shards);
         metric_set(&metric_send_backlog, h->env.bus ? (double)bus_send_backlog(h->env.bus) : 0);
 }
 

@@ -30,10 +30,12 @@ struct metric metric_fenced = COUNTER(
         "parley_history_fenced_total",
         "Transactions of ingest that were refused because another ingester had moved the cursor.");
 struct metric metric_lag_events = GAUGE("parley_history_ingest_lag_events",
-                                        "Events of the log that are not applied yet.");
+                                        "Events of the logs of this instance that are not applied yet.");
 struct metric metric_lag_seconds = GAUGE(
         "parley_history_ingest_lag_seconds",
-        "Age of the last applied event when it was committed; 0 when there was nothing to apply.");
+        "Age of the oldest event that is not applied yet, or how long ingest stands still; the worst shard of this instance.");
+struct metric metric_log_full = GAUGE("parley_history_log_full_ratio",
+                                      "Bytes of the log by its max_bytes; the fullest log of this instance.");
 struct metric metric_outbox_rows = GAUGE("parley_history_outbox_rows", "Changes that are being published.");
 struct metric metric_outbox_published = COUNTER("parley_history_outbox_published_total",
                                                 "Changes that were published and acknowledged.");
@@ -91,6 +93,7 @@ void history_metrics_register(void)
                 &metric_fenced,
                 &metric_lag_events,
                 &metric_lag_seconds,
+                &metric_log_full,
                 &metric_outbox_rows,
                 &metric_outbox_published,
                 &metric_unconfirmed,

@@ -4,7 +4,7 @@
 #include "base/metrics.h"
 
 extern struct metric metric_ingested, metric_batches, metric_duplicates, metric_dead_letters, metric_fenced;
-extern struct metric metric_lag_events, metric_lag_seconds;
+extern struct metric metric_lag_events, metric_lag_seconds, metric_log_full;
 extern struct metric metric_outbox_rows, metric_outbox_published, metric_unconfirmed, metric_bucket_writes;
 extern struct metric metric_log_deletions, metric_log_deletions_waiting, metric_releases_waiting, metric_releases_age;
 extern struct metric metric_dead_letter_files;

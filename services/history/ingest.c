@@ -14,6 +14,20 @@
 
 enum { BATCH_BYTES = 4 << 20 };
 
+static void forget_lag(struct ingest *in)
+{
+        in->pending = 0;
+        in->oldest_ns = 0;
+}
+
+/* Read, and not committed. The batch that is applied is empty between two. */
+static unsigned unapplied(const struct ingest *in)
+{
+        const struct ingest_batch *applied = &in->batches[!in->filling];
+
+        return in->batches[in->filling].n + (applied->n ? applied->n - in->part.done : 0);
+}
+
 static void finish_if_idle(struct ingest *in)
 {
         if (!in->stopping || in->applying || ticker_active(in->retry))
@@ -21,6 +35,7 @@ static void finish_if_idle(struct ingest *in)
         in->running = in->stopping = false;
         bus_reader_free(in->reader);
         in->reader = NULL;
+        in->pending += unapplied(in); /* they are read again */
         ingest_batch_reset(&in->batches[0]);
         ingest_batch_reset(&in->batches[1]);
         in->events.ended(in->end, in->why, in->events.userdata);
@@ -55,18 +70,17 @@ static void apply_filled(struct ingest *in)
         in->applying = true;
         in->resolved = false;
         in->batch_began_ns = env_mono_ns();
+        bisect_init(&in->part, ingest_applying(in)->n);
         if (ingest_batch_close(ingest_applying(in)) < 0) {
                 ingest_fail(in, INGEST_FAILED, "batch", strerror(ENOMEM));
                 return;
         }
-        bisect_init(&in->part, ingest_applying(in)->n);
         ingest_dead_letters(in);
 }
 
 static void announce(struct ingest *in)
 {
         const struct ingest_batch *b = ingest_applying(in);
-        const struct ingest_item *last = &b->items[in->part.end - 1];
 
         for (unsigned i = in->part.done; i < in->part.end; i++) {
                 const struct ingest_item *item = &b->items[i];
@@ -78,9 +92,19 @@ static void announce(struct ingest *in)
         }
         metric_add(&metric_ingested, in->part.end - in->part.done);
         metric_add(&metric_batches, 1);
-        metric_set(&metric_lag_events, (double)(in->pending + (in->filled ? in->batches[in->filling].n : 0)));
-        metric_set(&metric_lag_seconds, (double)(env_now_ns() - last->time_ns) / 1e9);
         in->events.committed(in->last_seq, in->events.userdata);
+}
+
+/* The oldest of what is not committed; when that is not read yet, at most as old as the last that is */
+static int64_t oldest_after(const struct ingest *in, const struct ingest_batch *b)
+{
+        const struct ingest_batch *filling = &in->batches[in->filling];
+
+        if (in->part.end < b->n)
+                return b->items[in->part.end].time_ns;
+        if (filling->n)
+                return filling->items[0].time_ns;
+        return in->pending ? b->items[in->part.end - 1].time_ns : 0;
 }
 
 /* [done, end) of the batch is committed */
@@ -90,6 +114,7 @@ void ingest_part_done(struct ingest *in)
 
         (void)FAILPOINT("history.ingest.after_commit");
         in->last_seq = b->items[in->part.end - 1].seq;
+        in->oldest_ns = oldest_after(in, b);
         announce(in);
         bisect_ok(&in->part);
         if (!bisect_finished(&in->part)) {
@@ -123,6 +148,8 @@ static void on_message(const struct bus_msg *msg, void *userdata)
         if (in->stopping)
                 return;
         in->pending = msg->pending;
+        if (!in->oldest_ns)
+                in->oldest_ns = msg->time_ns;
         r = ingest_batch_add(&in->batches[in->filling], &in->limits, msg->subject, msg->data, msg->len, msg->seq,
                              msg->time_ns);
         if (r < 0)
@@ -132,9 +159,10 @@ static void on_message(const struct bus_msg *msg, void *userdata)
 static void on_batch_end(int error, unsigned n, void *userdata)
 {
         struct ingest *in = userdata;
+        bool unanswered = error == BUS_E_DISCONNECTED || error == BUS_E_TIMEOUT;
 
         (void)n;
-        if (error == BUS_E_DISCONNECTED || error == BUS_E_TIMEOUT)
+        if (unanswered)
                 error = 0; /* the reader goes on by itself */
         if (error && !in->stopping)
                 end(in, INGEST_FAILED, bus_error_text(error));
@@ -143,8 +171,8 @@ static void on_batch_end(int error, unsigned n, void *userdata)
                 return;
         }
         if (in->batches[in->filling].n == 0) {
-                metric_set(&metric_lag_events, 0);
-                metric_set(&metric_lag_seconds, 0);
+                if (!unanswered && !unapplied(in))
+                        forget_lag(in);
                 bus_reader_next(in->reader);
         } else if (in->applying) {
                 in->filled = true;
@@ -215,6 +243,8 @@ void ingest_start(struct ingest *in, uint64_t epoch, uint64_t last_seq)
         in->running = true;
         in->stopping = in->filled = in->applying = false;
         in->filling = 0;
+        if (in->epoch != epoch || in->last_seq != last_seq)
+                forget_lag(in); /* somebody else went on meanwhile */
         in->epoch = epoch;
         in->last_seq = last_seq;
         in->last_mark_ns = 0;
@@ -247,4 +277,12 @@ void ingest_retry_later(struct ingest *in, uint32_t ms)
 uint64_t ingest_last_seq(const struct ingest *in)
 {
         return in->last_seq;
+}
+
+void ingest_lag(const struct ingest *in, uint64_t *ret_events, double *ret_seconds)
+{
+        int64_t age_ns = in->oldest_ns ? env_now_ns() - in->oldest_ns : 0;
+
+        *ret_events = in->pending + unapplied(in);
+        *ret_seconds = age_ns > 0 ? (double)age_ns / 1e9 : 0;
 }

@@ -19,7 +19,8 @@ struct ingest {
         unsigned filling;
         bool filled; /* the filling one is complete and waits */
         bool applying;
-        uint64_t pending; /* how many the stream holds behind the last one read */
+        uint64_t pending;  /* how many the stream holds behind the last one read */
+        int64_t oldest_ns; /* when the oldest that is not committed was stored; 0: all that is known of is committed */
         /* of the batch that is applied */
         struct bisect part;
         bool resolved; /* its identities were looked up */

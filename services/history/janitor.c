@@ -301,7 +301,7 @@ static void on_tick(void *userdata)
                 j->next_trim_ms = now + (every < TRIM_MIN_MS ? TRIM_MIN_MS : every > TRIM_MAX_MS ? TRIM_MAX_MS : every);
                 trim_by_age(j, keep_ns);
         }
-        if (j->env->config->log_trim_percent && !j->trimming)
+        if (!j->trimming)
                 trim_by_size(j);
 }
 
@@ -342,4 +342,9 @@ void janitor_stop(struct janitor *j, void (*done)(void *userdata), void *userdat
         j->stop_userdata = userdata;
         ticker_stop(j->ticker);
         maybe_stopped(j);
+}
+
+double janitor_log_full(const struct janitor *j)
+{
+        return j->log.max_bytes ? (double)j->log.bytes / (double)j->log.max_bytes : 0;
 }

@@ -11,6 +11,7 @@
 #include "bus/subjects.h"
 #include "history/digest.h"
 #include "history/general.h"
+#include "history/history_metrics.h"
 #include "history/import.h"
 #include "history/ingest.h"
 #include "history/janitor.h"
@@ -52,6 +53,7 @@ struct shard {
         bool checking, released;
         struct ticker *ticker;
         uint64_t again_ms, backoff_ms, bus_lost_ms;
+        uint64_t stands_ms; /* with the lease: since when it does not run, or last did not */
         char trouble[200];
         void (*close_done)(void *userdata);
         void *close_userdata;
@@ -131,6 +133,7 @@ static void stop(struct shard *s, bool leave)
                 return; /* else the outcome that is awaited ends in stopped() */
         }
         enter(s, SHARD_STOPPING);
+        s->stands_ms = env_now_ms(s->env);
         s->n_stopping = s->sweeper ? 5 : 3;
         if (s->import)
                 import_cancel(s->import);
@@ -239,6 +242,7 @@ static void on_gained(void *userdata)
         s->imported = false;
         s->backoff_ms = AGAIN_MIN_MS;
         s->again_ms = 0;
+        s->stands_ms = env_now_ms(s->env);
         enter(s, SHARD_WAITING);
 }
 
@@ -377,4 +381,33 @@ bool shard_ready(const struct shard *s)
 const char *shard_trouble(const struct shard *s)
 {
         return s->trouble;
+}
+
+/* --- for /metrics --- */
+
+static void shard_lag(const struct shard *s, uint64_t *ret_events, double *ret_seconds)
+{
+        double stands = s->state == SHARD_RUNNING ? 0 : (double)(env_now_ms(s->env) - s->stands_ms) / 1e3;
+
+        ingest_lag(s->ingest, ret_events, ret_seconds);
+        if (stands > *ret_seconds)
+                *ret_seconds = stands;
+}
+
+void shards_measure(struct shard *const *shards, unsigned n)
+{
+        double seconds = 0, worst = 0, full = 0;
+        uint64_t events = 0, all = 0;
+
+        for (unsigned i = 0; i < n; i++) {
+                if (shards[i]->state == SHARD_OFF)
+                        continue; /* another instance tells of it */
+                shard_lag(shards[i], &events, &seconds);
+                all += events;
+                worst = seconds > worst ? seconds : worst;
+                full = janitor_log_full(shards[i]->janitor) > full ? janitor_log_full(shards[i]->janitor) : full;
+        }
+        metric_set(&metric_lag_events, (double)all);
+        metric_set(&metric_lag_seconds, worst);
+        metric_set(&metric_log_full, full);
 }

@@ -17,6 +17,8 @@ void shard_wake_outbox(struct shard *s);
 void shard_bus_changed(struct shard *s, bool connected);
 /* Postgres was away, and may be another database since: what the buckets know is looked at again */
 void shard_database_changed(struct shard *s);
+/* Sets the metrics that are about the shards of this instance: what ingest has before it, and how full the logs are */
+void shards_measure(struct shard *const *shards, unsigned n);
 /* This instance works on it, or another one does */
 bool shard_ready(const struct shard *s);
 /* What is in the way, for the log and /readyz; "" when nothing is */

@@ -1,0 +1,45 @@
+"""Ingest that stands still, and a log that takes nothing more: what an operator's gauges say of them."""
+
+import asyncio
+
+import pytest
+from support.client import Client, Refused
+from support.log import Log
+from support.stack import wait_until
+
+
+async def stands(stack, seconds):
+    await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_ingest_lag_seconds") > seconds, 30, f"a lag of {seconds} s")
+
+
+async def test_a_locked_table_is_seen_and_so_is_a_full_log(own_stack):
+    """One shard of two stands still: the other, which has nothing to do, hides nothing"""
+    stack = own_stack(PARLEY_SHARDS=2)
+    channel = stack.channel("ada")
+    async with Log(stack) as log, Client(stack, "ada") as ada:
+        first = await ada.send(channel, "before")
+        stack.wait_ingested("ada", channel, first["seq"])
+        assert 0 < stack.metric("history", "parley_history_log_full_ratio") < 0.5
+        with stack.postgres() as db, db.transaction():
+            db.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
+            for _ in range(5):
+                await ada.send(channel, "not ingested")
+            await stands(stack, 2)
+            await stands(stack, 17)  # longer than a statement may take: ingest began anew, and the age goes on
+            assert stack.metric("history", "parley_history_ingest_lag_events") >= 5
+            await fill(log, stack)
+            with pytest.raises(Refused, match="unavailable"):
+                await ada.send(channel, "no room")
+            await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_log_full_ratio") >= 1, 30, "a full log")
+        assert stack.metric("gateway", "parley_gateway_mutations_unavailable_total") >= 1
+        assert stack.metric("gateway", "parley_gateway_errors_total") >= 1
+        await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_ingest_lag_seconds") == 0, 30, "no lag")
+        assert stack.metric("history", "parley_history_ingest_lag_events") == 0
+
+
+async def fill(log, stack):
+    """No log has room for one message more"""
+    for shard in range(2):
+        info = await log.js.stream_info(f"CHAT_{shard}")
+        info.config.max_bytes = max(1, info.state.bytes)
+        await log.js.update_stream(info.config)
