@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -215,7 +214,7 @@ static void connect_now(struct bus *bus)
                 .user = o->user,
                 .password = o->password,
                 .tls_ca = o->tls_ca,
-                .reply_prefix = bus->reply_prefix,
+                .answers = bus->answers,
                 .ack_prefix = bus->ack_prefix,
                 .max_send_bytes = o->max_send_bytes,
                 .opened = on_opened,
@@ -364,20 +363,6 @@ static void bus_free(struct bus *bus)
         free(bus);
 }
 
-static void make_names(struct bus *bus)
-{
-        uint8_t random[12];
-        char hex[2 * sizeof(random) + 1];
-
-        random_bytes(random, sizeof(random));
-        for (size_t i = 0; i < sizeof(random); i++)
-                snprintf(hex + 2 * i, 3, "%02x", random[i]);
-        snprintf(bus->reply_prefix, sizeof(bus->reply_prefix), "_INBOX.%s.", hex);
-        snprintf(bus->ack_prefix, sizeof(bus->ack_prefix), "_INBOX.%s.a.", hex);
-        snprintf(bus->consumer_prefix, sizeof(bus->consumer_prefix), "parley-%.16s-", hex);
-        bus->first = random[0]; /* not everybody to the same server */
-}
-
 int bus_new(struct bus **ret_bus, const struct bus_options *options)
 {
         if (options->loop == NULL || options->url == NULL)
@@ -393,7 +378,7 @@ int bus_new(struct bus **ret_bus, const struct bus_options *options)
         if (bus->options.request_timeout_ms == 0)
                 bus->options.request_timeout_ms = DEFAULT_TIMEOUT_MS;
         bus->loss.run = loss_run;
-        make_names(bus);
+        names_make(bus);
         int r = copy_strings(bus);
         if (r == 0)
                 r = pendings_init(&bus->pendings, uv_now(options->loop));

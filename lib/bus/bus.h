@@ -57,7 +57,7 @@ struct bus_options {
         uv_loop_t *loop;
         const char *url;             /* "nats://host:port[,nats://…]", at most 16 */
         const char *name;            /* of the connection, for the server's lists */
-        const char *user, *password; /* NULL: none */
+        const char *user, *password; /* NULL: none. Answers go to "_INBOX.<user>.>", the user as one token (names.c) */
         const char *tls_ca;          /* path; NULL: no TLS */
         size_t max_send_bytes;       /* what may wait for a stalled server, 0: 8 MiB; beyond it BUS_E_FULL */
         size_t max_inbox_bytes; /* what may wait for the loop, 0: 64 MiB; beyond it messages are dropped and on_loss is called */

@@ -8,6 +8,9 @@
 #include "bus/conn.h"
 #include "bus/pending.h"
 
+/* Bytes of the user's name in a subject: longer ones are cut. Room for a subject of an answer. */
+enum { BUS_USER_MAX = 64, BUS_REPLY_MAX = BUS_USER_MAX + 96 };
+
 struct bus_sub {
         struct bus *bus;
         struct bus_sub *next, **prev;
@@ -28,9 +31,11 @@ struct health {
 struct bus {
         struct bus_options options; /* strings are copies */
         char *strings[5];
-        char reply_prefix[40];    /* "_INBOX.<random>." */
-        char ack_prefix[40];      /* "_INBOX.<random>.a." */
-        char consumer_prefix[32]; /* "parley-<random>-" */
+        char random[25];                      /* hex digits */
+        char inbox_prefix[BUS_USER_MAX + 10]; /* "_INBOX.<user>." */
+        char answers[BUS_USER_MAX + 40];      /* "_INBOX.<user>.*.<random>.*": all answers but acks */
+        char ack_prefix[BUS_USER_MAX + 40];   /* "_INBOX.<user>.<random>.a." */
+        char consumer_prefix[32];             /* "parley-<random>-" */
         struct inbox *inbox;
         struct conn *conn; /* connecting or open; NULL between two tries */
         bool connected;
@@ -71,6 +76,11 @@ void bus_metrics_disconnected(void);
 void bus_metrics_loss(void);
 void bus_metrics_timeouts(unsigned n);
 void bus_metrics_hole(void);
+
+/* names.c */
+void names_make(struct bus *bus);
+/* Where the answer to a request is to go; id: of the pending */
+void names_reply(const struct bus *bus, const char *subject, uint64_t id, char ret[BUS_REPLY_MAX]);
 
 /* request.c */
 struct request {

@@ -282,9 +282,8 @@ void conn_settle(struct conn *c)
 
 static int copy_strings(struct conn *c)
 {
-        const char **strings[] = {&c->options.url,       &c->options.name,   &c->options.user,
-                                  &c->options.password,  &c->options.tls_ca, &c->options.reply_prefix,
-                                  &c->options.ack_prefix};
+        const char **strings[] = {&c->options.url,    &c->options.name,    &c->options.user,      &c->options.password,
+                                  &c->options.tls_ca, &c->options.answers, &c->options.ack_prefix};
 
         for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
                 if (*strings[i] == NULL)

@@ -47,8 +47,8 @@ struct conn_options {
         struct inbox *inbox; /* gets struct loop_item */
         unsigned first;      /* which address is tried first, modulo their number; then those behind it */
         const char *url, *name, *user, *password, *tls_ca;
-        const char *reply_prefix; /* "_INBOX.<random>." */
-        const char *ack_prefix;   /* "_INBOX.<random>.a." */
+        const char *answers;    /* what to listen to: "_INBOX.<user>.*.<random>.*" */
+        const char *ack_prefix; /* "_INBOX.<user>.<random>.a." */
         size_t max_send_bytes;
         /* On the loop. The strings above are copied. */
         void (*opened)(int error, const char *text, void *userdata); /* after an error only `closed` comes */

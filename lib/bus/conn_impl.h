@@ -26,7 +26,7 @@ struct conn {
         bool close_wanted; /* while OPENING */
 
         natsConnection *nc;        /* set by the worker that connects, destroyed by another; see `acks` */
-        natsSubscription *answers; /* everything sent to reply_prefix */
+        natsSubscription *answers; /* answers but acks */
         natsSubscription
                 *acks; /* to ack_prefix: without a thread. They also keep the memory of nc while the loop uses it. */
         struct loop_item answers_done;

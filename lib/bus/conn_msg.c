@@ -252,8 +252,7 @@ int conn_answers_start(struct conn *c)
 {
         char subject[128];
 
-        snprintf(subject, sizeof(subject), "%s*", c->options.reply_prefix);
-        natsStatus s = natsConnection_Subscribe(&c->answers, c->nc, subject, on_answer, c);
+        natsStatus s = natsConnection_Subscribe(&c->answers, c->nc, c->options.answers, on_answer, c);
         if (s == NATS_OK) {
                 c->answers_done.run = answers_done;
                 s = natsSubscription_SetOnCompleteCB(c->answers, on_answers_complete, c);

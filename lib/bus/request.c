@@ -30,14 +30,17 @@ static void start_ticker(struct bus *bus)
 
 int request_publish(struct bus *bus, const struct request *r, const struct pending *p)
 {
-        char reply[sizeof(bus->ack_prefix) + PENDING_ID_LEN + 1];
-        const char *prefix = r->fast ? bus->ack_prefix : bus->reply_prefix;
-        size_t n = strlen(prefix);
+        char reply[BUS_REPLY_MAX];
+        size_t n = strlen(bus->ack_prefix);
 
         if (!bus->connected)
                 return BUS_E_DISCONNECTED;
-        memcpy(reply, prefix, n);
-        pending_id_format(p->id, reply + n);
+        if (r->fast) {
+                memcpy(reply, bus->ack_prefix, n);
+                pending_id_format(p->id, reply + n);
+        } else {
+                names_reply(bus, r->subject, p->id, reply);
+        }
         return conn_publish(bus->conn, r->subject, reply, r->headers, r->n_headers, r->data, r->len);
 }
 
@@ -69,10 +72,10 @@ void request_on_answer(const struct bus_msg *msg, const struct conn_extra *extra
         struct bus *bus = userdata;
         struct delivery d;
         struct pending *p = NULL;
-        size_t n = strlen(bus->reply_prefix), n_consumer = strlen(bus->consumer_prefix);
+        size_t n = strlen(bus->inbox_prefix), n_consumer = strlen(bus->consumer_prefix);
         const char *id = strrchr(extra->subject, '.') + 1;
 
-        if (strncmp(extra->subject, bus->reply_prefix, n) == 0) /* and so does ack_prefix begin */
+        if (strncmp(extra->subject, bus->inbox_prefix, n) == 0) /* and so do acks begin */
                 p = pending_find(&bus->pendings, pending_id_parse(id, strlen(id)));
         else if (codec_delivery(msg->reply, &d) == 0 && d.n_consumer > n_consumer &&
                  memcmp(d.consumer, bus->consumer_prefix, n_consumer) ==
@@ -168,16 +171,14 @@ static void on_flushed(struct pending *p, int error, const struct bus_msg *msg, 
 int bus_flush(struct bus *bus, void (*done)(int error, void *userdata), void *userdata)
 {
         struct pending *p;
-        char subject[sizeof(bus->reply_prefix) + PENDING_ID_LEN + 1];
+        char subject[BUS_REPLY_MAX];
 
         if (!bus->connected)
                 return BUS_E_DISCONNECTED;
         int e = pending_add(&bus->pendings, uv_now(bus->options.loop), bus->options.request_timeout_ms, on_flushed, &p);
         if (e != 0)
                 return e;
-        size_t n = strlen(bus->reply_prefix);
-        memcpy(subject, bus->reply_prefix, n);
-        pending_id_format(p->id, subject + n);
+        names_reply(bus, "self", p->id, subject);
         e = conn_publish(bus->conn, subject, NULL, NULL, 0, "", 0);
         if (e != 0) {
                 pending_end(p);

@@ -1,6 +1,7 @@
 """The rights that the chart gives: a real nats-server with the rendered users, and what each of them may and may not."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from support.schema import upload_pb2
 from support_chart import MATRIX, ROOT, render
 
 NOBODYS = "of.nobody"
-USERS = ("gateway", "history", "presence", "upload", "setup", "scanner", "integration", "routes")
+USERS = ("gateway", "history", "presence", "upload", "setup", "scanner", "integration", "operator", "system", "routes")
 
 
 def free_port():
@@ -45,7 +46,8 @@ class Session:
     async def open(self):
         async def on_error(error):
             self.text += str(error).lower() + "\n"
-        self.nc = await nats.connect(self.url, user=self.user, password=f"p{self.user}", error_cb=on_error, allow_reconnect=False, connect_timeout=10)
+        inbox = f"_INBOX.{self.user}".encode()
+        self.nc = await nats.connect(self.url, inbox_prefix=inbox, user=self.user, password=f"p{self.user}", error_cb=on_error, allow_reconnect=False, connect_timeout=10)
         return self
 
     async def refused(self, use, subjects):
@@ -91,6 +93,9 @@ PUBLISH = [
      ["chat.0.general", "upload.completed", "$JS.API.CONSUMER.CREATE.SYSTEM.scanner.dlq.history", "$JS.API.CONSUMER.CREATE.SYSTEM.other.upload.completed",
       "$JS.API.CONSUMER.DELETE.SYSTEM.scanner", "$JS.API.CONSUMER.CREATE.CHAT_0.scanner.upload.completed", "$JS.API.STREAM.INFO.SYSTEM", "$JS.API.STREAM.MSG.GET.SYSTEM",
       "$JS.API.STREAM.DELETE.SYSTEM", "$JS.ACK.SYSTEM.other.1.2.3.4.5", "$KV.FILES.file.x"]),
+    ("operator", ["$JS.API.STREAM.LIST", "$JS.API.STREAM.MSG.GET.SYSTEM", "$JS.API.STREAM.PEER.REMOVE.CHAT_0", "$JS.API.STREAM.SNAPSHOT.KV_FILES", "$JS.API.STREAM.LEADER.STEPDOWN.CHAT_0",
+                  "$JS.API.STREAM.RESTORE.KV_FILES", "$JS.SNAPSHOT.ACK.KV_FILES.x"],
+     ["chat.0.general", "live.0.general", "$KV.MEMBERS.ada", "gateway.membership", "rpc.upload.release", "$SYS.REQ.SERVER.PING"]),
     ("integration", [], ["chat.0.general", "live.0.general", "rpc.history.events", "$JS.API.STREAM.INFO.CHAT_0", "$KV.MEMBERS.ada"]),
 ]
 SUBSCRIBE = [
@@ -98,10 +103,32 @@ SUBSCRIBE = [
     ("history", ["rpc.history.events", "gateway.alive"], ["live.0.>", "chat.0.>", ">"]),
     ("presence", ["presence.gw.*", "gateway.alive", "rpc.presence.query"], ["live.0.>", "chat.0.>", "rpc.history.events", ">"]),
     ("upload", ["rpc.upload.release"], ["live.0.>", "chat.0.>", "presence.changes"]),
-    ("setup", ["_INBOX.x.>"], ["live.0.>", "chat.0.>"]),
+    ("setup", ["_INBOX.setup.*.x.*"], ["live.0.>", "chat.0.>"]),
+    ("operator", ["_INBOX.>"], ["live.0.>", "chat.0.>", "presence.changes", "$KV.MEMBERS.>", "$SYS.>"]),
     ("scanner", ["_INBOX.scanner.x.*"], ["_INBOX.>", "_INBOX.x.*", "upload.completed", "live.0.>", "dlq.>", "$KV.FILES.>"]),
     ("integration", ["live.0.>", "live.1.general", "presence.user.ada"], ["live.user.ada", "live.>", "chat.0.>", "_INBOX.>", "$KV.MEMBERS.>"]),
 ]
+
+
+# who asks -> who answers him; JetStream, which answers all, is no user
+ANSWERERS = {"gateway": ("history", "presence"), "history": ("gateway", "upload"), "upload": ("history",), "presence": (), "setup": (), "scanner": (), "operator": ()}
+INBOXES = [f"_INBOX.{user}.{who}.0a1b.1" for user in ANSWERERS for who in ("JS", "chat", "KV", "0a1b", *ANSWERERS)] + ["_INBOX.0a1b.1"]
+
+
+@pytest.mark.parametrize("user", sorted({row[0] for row in PUBLISH}))
+async def test_a_user_writes_the_answers_that_are_his(server, user):
+    """Nobody those of JetStream, whose acks and memberships are believed"""
+    session = await connect(server, user)
+    his = {f"_INBOX.{asks}.{user}.0a1b.1" for asks, answerers in ANSWERERS.items() if user in answerers}
+    assert await session.refused(lambda subject: session.nc.publish(subject, b""), INBOXES) == [s for s in INBOXES if s not in his]
+    await session.nc.close()
+
+
+@pytest.mark.parametrize("user", sorted({row[0] for row in SUBSCRIBE} - {"operator"}))
+async def test_a_user_hears_the_answers_to_him(server, user):
+    session, subjects = await connect(server, user), ["_INBOX.>", "_INBOX.*.*.0a1b.*", "_INBOX.0a1b.*", *(f"_INBOX.{asks}.*.0a1b.*" for asks in ANSWERERS)]
+    assert await session.refused(session.nc.subscribe, subjects) == [s for s in subjects if not s.startswith(f"_INBOX.{user}.")]
+    await session.nc.close()
 
 
 @pytest.mark.parametrize("user, may, may_not", PUBLISH, ids=[row[0] for row in PUBLISH])
@@ -146,3 +173,25 @@ async def test_nobody_comes_without_a_password(server):
     for user, password in (("gateway", "wrong"), (None, None)):
         with pytest.raises(nats.errors.Error):
             await nats.connect(server, user=user, password=password, allow_reconnect=False, max_reconnect_attempts=1)
+
+
+async def test_the_calls_of_the_runbook(server):
+    """What `nats` asks when the operator looks at streams and dead letters, and what only the user of the system account may"""
+    operator, setup, history = await connect(server, "operator"), await connect(server, "setup"), await connect(server, "history")
+    reply = await ask(setup, "$JS.API.STREAM.CREATE.SYSTEM", {"name": "SYSTEM", "subjects": ["upload.completed", "dlq.>"]})
+    assert "error" not in reply or "in use" in reply["error"]["description"], reply
+    await history.nc.publish("dlq.history", b"letter")
+    await history.nc.flush()
+    assert "SYSTEM" in [s["config"]["name"] for s in (await ask(operator, "$JS.API.STREAM.LIST", {}))["streams"]]
+    assert (await ask(operator, "$JS.API.STREAM.MSG.GET.SYSTEM", {"last_by_subj": "dlq.history"}))["message"]["subject"] == "dlq.history"
+    snapshot = await ask(operator, "$JS.API.STREAM.SNAPSHOT.SYSTEM", {"deliver_subject": operator.nc.new_inbox()})
+    assert snapshot["config"]["name"] == "SYSTEM", snapshot
+    system = await connect(server, "system")
+    assert "server" in await ask(system, "$SYS.REQ.SERVER.PING", {})
+    for session in (operator, setup, history, system):
+        assert "ermission" not in session.text, session.text
+        await session.nc.close()
+
+
+async def ask(session, subject, body):
+    return json.loads((await session.nc.request(subject, json.dumps(body).encode(), timeout=10)).data)

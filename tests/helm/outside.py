@@ -13,7 +13,7 @@ from support.s3_image import PORT as S3_PORT
 from support.s3_image import make_s3_image
 
 SERVERS = {"nats": 4222, "postgresql": 5432, "s3": S3_PORT}
-USERS = ("gateway", "history", "presence", "upload", "setup", "scanner", "integration")
+USERS = ("gateway", "history", "presence", "upload", "setup", "scanner", "integration", "operator", "system")
 NATS_CONF = """
 listen: "0.0.0.0:4222"
 jetstream { store_dir: "/data" }

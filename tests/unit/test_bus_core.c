@@ -361,10 +361,9 @@ static void test_permissions(void **state)
         struct got g = {0};
 
         (void)state;
-        server_start(
-                &own,
-                "authorization { users: [ { user: ann, password: secret, permissions: { publish: [\"ok.>\", \"_INBOX.>\"], "
-                "subscribe: [\"ok.>\", \"_INBOX.>\"] } } ] }");
+        server_start(&own,
+                     "authorization { users: [ { user: ann, password: secret, permissions: { publish: [\"ok.>\"], "
+                     "subscribe: [\"ok.>\", \"_INBOX.ann.>\"] } } ] }");
         env_init(&e, &own);
         env_open(&e);
         env_until(&e, e.errors, 1, 5000);
@@ -382,6 +381,11 @@ static void test_permissions(void **state)
         assert_int_equal(bus_publish(e.bus, "forbidden.y", "x", 1, NULL), 0);
         env_until(&e, e.errors, 2, 5000);
         assert_non_null(strstr(e.last_error, "forbidden.y"));
+        /* Answers are heard where the user may hear them */
+        assert_int_equal(bus_request(e.bus, "ok.none", "x", 1, 0, NULL, got_reply, &g), 0);
+        env_until(&e, g.n, 1, 2000);
+        assert_int_equal(g.error, BUS_E_NO_RESPONDERS);
+        assert_int_equal(e.errors, 2);
         assert_true(bus_connected(e.bus));
         env_close(&e);
         server_done(&own);

@@ -175,7 +175,7 @@ async def load():
 def wanted(there):
     """What is to be in the Secret and is not. Passwords begin with a letter: nats-server reads what looks like a number as one."""
     new = {key: secrets.token_hex(32) for key in ("token-secret", "upload-secret") if key not in there}
-    for user in ("gateway", "history", "presence", "upload", "setup", "scanner", "integration", "routes"):
+    for user in ("gateway", "history", "presence", "upload", "setup", "scanner", "integration", "operator", "system", "routes"):
         if f"nats-{user}-password" not in there:
             new[f"nats-{user}-password"] = "p" + secrets.token_hex(24)
     if os.environ.get("PG_HOST"):
