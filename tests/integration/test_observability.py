@@ -41,7 +41,7 @@ def test_metrics_follow_the_conventions(stack, service):
 def test_rules_are_valid():
     checked = subprocess.run(["promtool", "check", "rules", str(RULES)], capture_output=True, text=True, timeout=30)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    tested = subprocess.run(["promtool", "test", "rules", "alerts_test.yaml"], cwd=RULES.parent, capture_output=True, text=True, timeout=30)
+    tested = subprocess.run(["promtool", "test", "rules", "alerts_test.yaml", "alerts_days_test.yaml"], cwd=RULES.parent, capture_output=True, text=True, timeout=30)
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
