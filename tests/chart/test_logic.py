@@ -112,7 +112,17 @@ def test_an_autoscaler_owns_the_number_of_pods():
     metrics = objects["HorizontalPodAutoscaler", "parley-gateway"]["spec"]["metrics"]
     assert [m["type"] for m in metrics] == ["Pods", "Resource"]
     assert metrics[0]["pods"]["metric"]["name"] == "parley_gateway_connections"
-    assert objects["Deployment", "parley-gateway"]["spec"]["template"]["spec"]["priorityClassName"] == "parley-core"
+    assert objects["Deployment", "parley-gateway"]["spec"]["template"]["spec"]["priorityClassName"] == "chat-parley-core"
+
+
+def test_two_releases_of_one_name_make_two_classes():
+    both = [{name for kind, name in render(*MATRIX["scaled"], "--set", "priorityClasses.create=true", "--namespace", namespace) if kind == "PriorityClass"} for namespace in ("live", "staging")]
+    assert both == [{f"{namespace}-parley-{part}" for part in ("core", "side")} for namespace in ("live", "staging")]
+
+
+def test_servers_of_nats_find_each_other_when_the_other_policies_are_left_out():
+    policy = render(*MATRIX["trial"], "--set", "networkPolicy.enabled=false")["NetworkPolicy", "parley-nats"]
+    assert {(53, "UDP"), (53, "TCP")} <= {(p["port"], p.get("protocol")) for rule in policy["spec"]["egress"] for p in rule["ports"]}
 
 
 def test_the_metric_of_the_autoscaler_is_one_of_the_gateway():

@@ -89,10 +89,15 @@ imagePullSecrets: {{- range . }}
 {{- end }}
 {{- end -}}
 
+{{/* It is the cluster's, so two releases of one name in two namespaces need two. dict root, class */}}
+{{- define "parley.className" -}}
+{{ .root.Release.Namespace }}-{{ include "parley.fullname" .root }}-{{ .class }}
+{{- end -}}
+
 {{- define "parley.priorityClass" -}}
 {{- $own := (index .root.Values .name).priorityClassName -}}
 {{- if $own -}}{{ $own }}
 {{- else if .root.Values.priorityClasses.create -}}
-{{ include "parley.fullname" .root }}-{{ if has .name (list "gateway" "history") }}core{{ else }}side{{ end }}
+{{ include "parley.className" (dict "root" .root "class" (ternary "core" "side" (has .name (list "gateway" "history")))) }}
 {{- end -}}
 {{- end -}}
