@@ -125,7 +125,7 @@ def mounted(objects):
 
 def test_readme_makes_the_secrets_that_the_values_for_production_want():
     secrets, needed = created(), mounted(render(*MATRIX["production"]))
-    needed["parley-secrets"] |= {"nats-scanner-password", "nats-integration-password"}  # which NATS alone has to know
+    needed["parley-secrets"] |= {f"nats-{user}-password" for user in ("scanner", "integration", "operator", "system")}  # which NATS alone has to know
     assert secrets == needed
 
 
