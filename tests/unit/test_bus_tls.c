@@ -81,12 +81,14 @@ static void test_messages(void **state)
         begin(&e);
         make_stream(&e, &c);
         assert_int_equal(bus_subscribe(e.bus, "tlive.>", NULL, got_msg, &live, &sub), 0);
-        /* records of TLS begin and end anywhere in messages, large and small */
+        /* Records of TLS begin and end anywhere in messages, large and small. Few are under way: a server that gets no processor for
+         * a moment is not to be taken for one that stopped reading (see test_stopped). */
         for (unsigned i = 0; i < 2000; i++) {
                 size_t n = i % 50 == 0 ? sizeof(data) : i;
 
-                while (bus_publish_stream(e.bus, "tls.a", NULL, data, n, "trace", got_ack, &acks) == BUS_E_FULL)
+                while (i - acks.n > 100)
                         uv_run(&e.loop, UV_RUN_ONCE);
+                assert_int_equal(bus_publish_stream(e.bus, "tls.a", NULL, data, n, "trace", got_ack, &acks), 0);
         }
         env_until(&e, acks.n_ok, 2000, 20000);
         env_until(&e, live.n, 2000, 5000);
