@@ -7,7 +7,7 @@
 #include "parley/v1/internal.pb-c.h"
 #include "upload/env.h"
 
-enum { CARRIED_IDS_MAX = 500, CARRIED_WHOLE_MAX = 100 }; /* of history/files.h */
+enum { CARRIED_IDS_MAX = 500, CARRIED_WHOLE_MAX = 100, CARRIED_CHANNELS_MAX = 50 }; /* of history/files.h */
 
 /* error: 0; BUS_E_*; -EAGAIN: history cannot say now, or has not ingested all that was acknowledged before the question. r is NULL then, else borrowed */
 typedef void (*carried_handler)(int error, const Parley__V1__FilesResponse *r, void *userdata);

@@ -7,7 +7,7 @@
 
 struct file {
         uint8_t id[16];
-        uint8_t flags;
+        uint16_t flags;
 };
 
 struct user {
@@ -19,7 +19,7 @@ struct user {
 
 struct findings {
         struct file *files;
-        size_t n, room;
+        size_t n, room, n_deleted;
         struct user *users;
         struct found {
                 uint64_t count, mended;
@@ -148,14 +148,18 @@ int findings_add_file(struct findings *f, const char *id, unsigned flags, const 
                 f->files = all;
                 f->room = room;
         }
-        u = user_get(f, user_id, &r);
-        if (!u)
-                return r;
-        u->bytes += size;
-        u->files++;
-        u->unsure = u->unsure || !sure;
+        if (flags & DELETED) {
+                f->n_deleted++;
+        } else {
+                u = user_get(f, user_id, &r);
+                if (!u)
+                        return r;
+                u->bytes += size;
+                u->files++;
+                u->unsure = u->unsure || !sure;
+        }
         memcpy(f->files[f->n].id, packed, 16);
-        f->files[f->n++].flags = (uint8_t)flags;
+        f->files[f->n++].flags = (uint16_t)flags;
         return 0;
 }
 
@@ -179,7 +183,7 @@ bool findings_see(struct findings *f, const char *id, unsigned flags)
         struct file *found = find(f, id);
 
         if (found)
-                found->flags |= (uint8_t)flags;
+                found->flags |= (uint16_t)flags;
         return found;
 }
 
@@ -226,6 +230,15 @@ unsigned findings_file(const struct findings *f, size_t i, char ret_id[UUID_LEN 
         return f->files[i].flags;
 }
 
+bool findings_goes(const struct findings *f, unsigned flags, uint64_t n_unsent)
+{
+        bool lost = n_unsent > FINDINGS_UNSENT_MIN && n_unsent > (f->n - f->n_deleted) / FINDINGS_UNSENT_SHARE;
+
+        if (flags & SEEN_MESSAGE || !(flags & UNSENDABLE))
+                return false;
+        return flags & DELETED || (flags & UNSENT_LONG && !lost);
+}
+
 /* --- what is apart --- */
 
 void findings_note(struct findings *f, enum finding kind, const char *id)
@@ -269,6 +282,6 @@ void findings_report(const struct findings *f, void (*with)(Parley__V1__Reconcil
         }
         report.findings = pointers;
         report.n_findings = _FINDING_N;
-        report.files = f->n;
+        report.files = f->n - f->n_deleted;
         with(&report, userdata);
 }

@@ -41,6 +41,9 @@ enum {
         HAS_THUMBNAIL = 8, /* its record says so */
         OLD = 16,          /* so old that its object has to be there */
         UNSENDABLE = 32,   /* so old that it should be in a message if it ever is */
+        UNSENT_LONG = 64,  /* and so much older that it goes where it is in none */
+        DELETED = 128,     /* on purpose: its record says so, and counts for nobody */
+        IN_CHANNELS = 256, /* members of several channels may read it */
 };
 
 struct findings;
@@ -50,7 +53,7 @@ void findings_free(struct findings *f);
 
 /* --- what is there --- */
 
-/* A file of the bucket; size: what counts for its user; sure: whether the user's sum must have it now. 0, -ENOMEM, -EINVAL (id is no UUID), E2BIG: there
+/* A file of the bucket; size: what counts for its user, but for one that is DELETED; sure: whether the user's sum must have it now. 0, -ENOMEM, -EINVAL (id is no UUID), E2BIG: there
  * are more than can be compared */
 int findings_add_file(struct findings *f, const char *id, unsigned flags, const char *user_id, uint64_t size,
                       bool sure);
@@ -67,6 +70,12 @@ bool findings_user_right(const struct findings *f, const char *user_id, const Pa
 size_t findings_files(const struct findings *f);
 /* One of them, in the order of their ids */
 unsigned findings_file(const struct findings *f, size_t i, char ret_id[UUID_LEN + 1]);
+
+/* Whether a file of these flags is removed where history, asked again, knows of no message that carries it. n_unsent: files that are UNSENT_LONG without
+ * one. Where they are more than FINDINGS_UNSENT_MIN, and more than one in FINDINGS_UNSENT_SHARE of all, rather what messages carry was lost: then none. */
+#define FINDINGS_UNSENT_MIN 100u
+#define FINDINGS_UNSENT_SHARE 10u
+bool findings_goes(const struct findings *f, unsigned flags, uint64_t n_unsent);
 
 /* --- what is apart --- */
 void findings_note(struct findings *f, enum finding kind, const char *id);

@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "bus/subjects.h"
+#include "upload/carried.h"
+#include "upload/hold_core.h"
 #include "upload/records.h"
 #include "upload/removal.h"
 #include "wire/wire.h"
@@ -86,6 +88,115 @@ static void on_removed(int error, const char *what, void *userdata)
 void mend_remove(struct mend *m, const char *id)
 {
         m->n_running += removal_run(m->env, id, on_removed, m) == 0;
+}
+
+static void on_collected(int error, const char *what, uint64_t held_until_ms, void *userdata)
+{
+        struct mend *m = userdata;
+
+        (void)what;
+        if (held_until_ms)
+                ended(m); /* a descriptor was given meanwhile */
+        else
+                over(m, FINDING_RECORD_WITHOUT_MESSAGE, error);
+}
+
+static void on_record_collected(int error, const char *what, uint64_t held_until_ms, void *userdata)
+{
+        (void)held_until_ms;
+        if (error)
+                log_warn("the record of a deleted file stays", LOG_S("what", what), LOG_I("error", error));
+        ended(userdata);
+}
+
+void mend_collect(struct mend *m, const char *id, uint64_t checked_at_ms, bool deleted)
+{
+        m->n_running += removal_release(m->env, id, checked_at_ms, deleted ? on_record_collected : on_collected, m) ==
+                        0;
+}
+
+/* --- channels that a file is in no more --- */
+
+struct channels {
+        struct mend *mend;
+        uint64_t now_ms;
+        char id[UUID_LEN + 1];
+        unsigned n;
+        char ids[CARRIED_CHANNELS_MAX][IDENT_MAX + 1]; /* that carry it */
+};
+
+static bool carries(const struct channels *c, const char *channel_id)
+{
+        for (unsigned i = 0; i < c->n; i++)
+                if (strcmp(c->ids[i], channel_id) == 0)
+                        return true;
+        return false;
+}
+
+static void on_channels_put(int error, void *userdata)
+{
+        struct channels *c = userdata;
+
+        if (error && error != BUS_E_CONFLICT) /* somebody changed it just now: the next comparison will do */
+                log_warn("channels that a file is in no more could not be taken off", LOG_S("file", c->id),
+                         LOG_I("error", error));
+        ended(c->mend);
+        free(c);
+}
+
+/* The ids that stay come first; true: others went */
+static bool take_off(const struct channels *c, Parley__V1__StoredFile *f)
+{
+        size_t n = 0;
+
+        for (size_t i = 0; i < f->n_channel_ids; i++) {
+                if (carries(c, f->channel_ids[i]))
+                        f->channel_ids[n++] = f->channel_ids[i];
+                else
+                        free(f->channel_ids[i]);
+        }
+        if (n == f->n_channel_ids)
+                return false;
+        f->n_channel_ids = n;
+        return true;
+}
+
+static void on_shared(int error, ProtobufCMessage *message, uint64_t revision, void *userdata)
+{
+        struct channels *c = userdata;
+        Parley__V1__StoredFile *f = (Parley__V1__StoredFile *)message;
+        uint64_t ttl_s = c->mend->env->config->descriptor_ttl_s;
+        int r = error;
+
+        if (r == 0 && hold_end(f->descriptor_until_ms, ttl_s) < c->now_ms && take_off(c, f) && f->n_channel_ids) {
+                r = record_put_file(c->mend->env, f, revision, on_channels_put, c);
+                if (r == 0)
+                        c = NULL;
+        }
+        if (f)
+                protobuf_c_message_free_unpacked(message, NULL);
+        if (c)
+                on_channels_put(r == BUS_E_NOT_FOUND ? 0 : r, c);
+}
+
+void mend_channels(struct mend *m, const Parley__V1__CarriedFile *carried, uint64_t now_ms)
+{
+        struct channels *c;
+
+        if (carried->n_channel_ids == 0 || carried->n_channel_ids >= CARRIED_CHANNELS_MAX)
+                return; /* there may be more of them than are told */
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return;
+        c->mend = m;
+        c->now_ms = now_ms;
+        (void)snprintf(c->id, sizeof(c->id), "%s", carried->file_id);
+        for (size_t i = 0; i < carried->n_channel_ids; i++)
+                (void)snprintf(c->ids[c->n++], IDENT_MAX + 1, "%s", carried->channel_ids[i]);
+        if (record_get_file(m->env, c->id, on_shared, c) == 0)
+                m->n_running++;
+        else
+                free(c);
 }
 
 /* --- marks of deletions --- */

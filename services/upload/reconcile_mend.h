@@ -1,8 +1,9 @@
 /* What a comparison puts right where it finds it: scans that nobody answered are asked for again, quotas are set to what files come to, marks of
- * deletions that nobody needs any more are removed. */
+ * deletions that nobody needs any more are removed, and files that nobody has sent. */
 #pragma once
 
 #include "bus/bus.h"
+#include "parley/v1/internal.pb-c.h"
 #include "upload/env.h"
 #include "upload/reconcile_core.h"
 
@@ -24,5 +25,9 @@ void mend_remember(struct mend *m, const Parley__V1__Reconciliation *before);
 void mend_quota(struct mend *m, const char *user_id, const Parley__V1__UserFiles *value, uint64_t revision);
 /* A removal that was begun and not ended goes on */
 void mend_remove(struct mend *m, const char *id);
+/* A file that no message carried at checked_at_ms, unix, unless somebody can still send it. deleted: there is no more of it than its record */
+void mend_collect(struct mend *m, const char *id, uint64_t checked_at_ms, bool deleted);
+/* Members of channels that it was given for, and that have no message with it, read it no more; unless it can still be sent */
+void mend_channels(struct mend *m, const Parley__V1__CarriedFile *carried, uint64_t now_ms);
 /* The mark of a deletion in FILES: it stays as long as somebody could still make a file of the upload with this id */
 void mend_mark(struct mend *m, const char *id, uint64_t revision, uint64_t now_ms);

@@ -3,7 +3,7 @@
  *   FILES     the file is removing: gone for everybody
  *   objects
  *   quota     counts it no more, once
- *   FILES     the record is gone */
+ *   FILES     the record is gone; or says that the file was deleted on purpose, while a message may carry it */
 #include "upload/removal.h"
 
 #include <errno.h>
@@ -27,6 +27,7 @@ struct removal {
         uint64_t revision;
         unsigned tries;
         uint64_t as_of_ms, held_until_ms;
+        bool on_purpose;
         removal_handler handler;
         release_handler released; /* instead: what may still be sent is kept */
         void *userdata;
@@ -59,13 +60,30 @@ static void on_unrecorded(int error, void *userdata)
                 end(m, r, "NATS");
 }
 
+/* No more of it than whose it was */
+static int put_deleted(struct removal *m)
+{
+        Parley__V1__StoredFile f = PARLEY__V1__STORED_FILE__INIT;
+        Parley__V1__Attachment a = PARLEY__V1__ATTACHMENT__INIT;
+
+        a.id = m->id;
+        f.attachment = &a;
+        f.user_id = m->file->user_id;
+        f.created_at_ms = m->file->created_at_ms;
+        f.descriptor_until_ms = m->file->descriptor_until_ms;
+        f.state = PARLEY__V1__FILE_STATE__deleted;
+        return record_put_file(m->env, &f, m->revision, on_unrecorded, m);
+}
+
 static void on_freed(int error, void *userdata)
 {
         struct removal *m = userdata;
         int r = error;
 
         (void)FAILPOINT("upload.removal_freed");
-        if (r == 0)
+        if (r == 0 && m->file->on_purpose)
+                r = put_deleted(m);
+        else if (r == 0)
                 r = record_delete_file(m->env, m->id, m->revision, on_unrecorded, m);
         if (r != 0)
                 end(m, r, "NATS");
@@ -170,8 +188,14 @@ static void on_file(int error, ProtobufCMessage *message, uint64_t revision, voi
                 objects_run(m->env, &o, m->env->store->ops->remove, on_removed, m);
         } else if (m->released && sendable(m)) {
                 r = hold(m);
+        } else if (m->file->state == PARLEY__V1__FILE_STATE__deleted && m->on_purpose) {
+                end(m, 0, NULL);
+        } else if (m->file->state == PARLEY__V1__FILE_STATE__deleted) {
+                m->tries++;
+                r = record_delete_file(m->env, m->id, revision, on_unrecorded, m);
         } else {
                 m->tries++;
+                m->file->on_purpose = m->on_purpose;
                 m->file->state = PARLEY__V1__FILE_STATE__removing;
                 r = record_put_file(m->env, m->file, revision, on_marked, m);
         }
@@ -197,16 +221,27 @@ static int start(struct removal *m, const char *id)
         return r;
 }
 
-int removal_run(struct env *env, const char *id, removal_handler handler, void *userdata)
+static int run(struct env *env, const char *id, bool on_purpose, removal_handler handler, void *userdata)
 {
         struct removal *m = calloc(1, sizeof(*m));
 
         if (!m)
                 return -ENOMEM;
         m->env = env;
+        m->on_purpose = on_purpose;
         m->handler = handler;
         m->userdata = userdata;
         return start(m, id);
+}
+
+int removal_run(struct env *env, const char *id, removal_handler handler, void *userdata)
+{
+        return run(env, id, false, handler, userdata);
+}
+
+int removal_delete(struct env *env, const char *id, removal_handler handler, void *userdata)
+{
+        return run(env, id, true, handler, userdata);
 }
 
 int removal_release(struct env *env, const char *id, uint64_t checked_at_ms, release_handler handler, void *userdata)

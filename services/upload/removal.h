@@ -9,6 +9,9 @@
 typedef void (*removal_handler)(int error, const char *what, void *userdata);
 /* 0: handler is called later; or BUS_E_* and negative errno. id: of a file; copied */
 int removal_run(struct env *env, const char *id, removal_handler handler, void *userdata);
+/* The same, because somebody wants it so while messages may carry the file: a record of that stays, until a comparison finds no message (reconcile_judge.c)
+ * or history releases it */
+int removal_delete(struct env *env, const char *id, removal_handler handler, void *userdata);
 
 /* held_until_ms: 0, or not gone: descriptors may be sent until then, unix */
 typedef void (*release_handler)(int error, const char *what, uint64_t held_until_ms, void *userdata);

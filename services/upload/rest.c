@@ -303,12 +303,14 @@ static void on_file(int error, ProtobufCMessage *m, uint64_t revision, void *use
 {
         struct going g = going_end(userdata);
         struct rest_call *c = g.call;
+        bool there;
 
         c->file = (Parley__V1__StoredFile *)m;
         c->revision = revision;
+        there = m && c->file->attachment && c->file->state != PARLEY__V1__FILE_STATE__deleted;
         if (error && error != BUS_E_NOT_FOUND)
                 rest_unavailable(c, "NATS", error);
-        else if (m && c->file->attachment && (c->file->state != PARLEY__V1__FILE_STATE__removing || c->removing_too))
+        else if (there && (c->file->state != PARLEY__V1__FILE_STATE__removing || c->removing_too))
                 g.then(c);
         else if (g.absent)
                 g.absent(c);

@@ -225,7 +225,7 @@ static void remove_file(struct rest_call *c)
                 no_file(c);
                 return;
         }
-        r = removal_run(c->rest->env, c->id, on_removed, c);
+        r = removal_delete(c->rest->env, c->id, on_removed, c);
         if (r != 0)
                 rest_unavailable(c, "NATS", r);
 }

@@ -227,8 +227,13 @@ static const Parley__V1__CarriedFile *carried_of(const struct sweeper *s)
 static void on_restored(int error, void *userdata)
 {
         struct sweeper *s = userdata;
-        int r = error ? error : look_for_file(s);
+        int r = error && error != BUS_E_CONFLICT ? error : 0;
 
+        /* There was a record, and it was removed, or somebody saw to it that there is none: what is left of the upload goes, or its bytes would
+         * for ever be those of a file that nobody may read */
+        s->barred = s->barred || error == BUS_E_CONFLICT;
+        if (r == 0)
+                r = look_for_file(s);
         if (error == 0)
                 log_warn("the record of a file that messages carry was lost, and is written again",
                          LOG_S("file", s->found[s->at]->id));
@@ -260,9 +265,7 @@ static void on_no_file(struct sweeper *s)
 
         if (!s->carried)
                 failed(s, "history", -EAGAIN);
-        else if (carried && s->barred)
-                failed(s, "a message carries it, and its record was removed", -EEXIST);
-        else if (carried)
+        else if (carried && !s->barred)
                 restore(s, carried);
         else if (s->barred)
                 remove_found(s);
@@ -278,6 +281,11 @@ static void on_file(int error, ProtobufCMessage *m, uint64_t revision, void *use
         (void)revision;
         drop_file(s);
         s->file = (Parley__V1__StoredFile *)m;
+        if (s->file && s->file->state == PARLEY__V1__FILE_STATE__deleted) {
+                drop_file(s);
+                s->barred = true;
+                error = BUS_E_NOT_FOUND;
+        }
         objects_of_upload(s->found[s->at], &o);
         if (error == 0) /* it was completed: only the end of that is missing */
                 objects_run(s->env, &o, s->env->store->ops->forget, on_forgotten, s);

@@ -98,6 +98,8 @@ const struct config_item upload_config_items[] = {
         NUMBER("PARLEY_UPLOAD_SWEEP_S", sweep_s, "60", 1, 86400, "s", "How often uploads that are over are looked for."),
         LIMIT("PARLEY_UPLOAD_RECONCILE_S", reconcile_s, "86400", 60, 31536000, "s",
               "How often objects, their records and the messages that carry them are compared; an administrator may ask for it at any time."),
+        LIMIT("PARLEY_UPLOAD_UNSENT_TTL_S", unsent_ttl_s, "2592000", 1, 31536000, "s",
+              "How long a file that no message carries is kept after the last descriptor of it has ended. A comparison (PARLEY_UPLOAD_RECONCILE_S) removes it then."),
         NUMBER("PARLEY_STREAM_REPLICAS", stream_replicas, "1", 1, 5, "servers", "Replicas of the buckets."),
         {.name = "PARLEY_PROVISION", .type = CONFIG_BOOL, .offset = offsetof(CONFIG_STRUCT, provision), .def = "on",
          .help = "Whether the service makes and changes its buckets itself. Off: parley-history --provision does."},

@@ -7,14 +7,13 @@ import time
 import uuid
 
 import httpx
-import nats
 import pytest
 from support.images import png
 from support.log import Log
 from support.schema import upload_pb2
 from support.stack import wait_until
 from support.stores import STORES, store_of
-from support.uploads import PART, Uploader, counted
+from support.uploads import PART, Uploader, counted, recorded
 
 BEGIN_STEPS = ["upload.reserved", "upload.begun", "upload.record", "upload.recorded"]
 ABORT_STEPS = ["upload.barred", "upload.between_objects", "upload.end_removed", "upload.end_released", "upload.end_unrecorded"]
@@ -40,14 +39,6 @@ def left(stack):
     """All that the store has. The server may remove a folder meanwhile, which rglob does not survive."""
     return {f"{folder}/{name}" for folder, folders, files in os.walk(store_of(stack).folder) for name in [*folders, *files]
             if name not in ("pending", "files", "lock")}
-
-
-async def recorded(uploads):
-    """The ids of uploads that have a record"""
-    try:
-        return await uploads.keys()
-    except nats.js.errors.NoKeysError:
-        return []
 
 
 async def count_of(stack, user, expected):
@@ -81,7 +72,7 @@ async def test_killed_while_it_begins(shared_stack, store, step):
             files = await log.js.key_value("FILES")
             mine = upload_pb2.UserFiles.FromString((await files.get(f"user.{ann.user}")).value)
             assert mine.reservations[0].expires_at_ms / 1000 <= killed_at + TTL_S + RESERVED_MORE_S
-            known = mine.reservations[0].id in await recorded(await log.js.key_value("UPLOADS"))
+        known = mine.reservations[0].id in await recorded(stack)
         assert known == (step == "upload.recorded")
         assert ann.uploaded("general", b"hello")["state"] == "ready"  # it is in nobody's way
 
@@ -117,12 +108,9 @@ async def test_killed_while_it_is_given_up(shared_stack, store, step, asks_again
             over = step == "upload.end_unrecorded"
             assert ann.abort(upload).status_code == (404 if over else 204)
         wait_until(lambda: not [p for p in left(stack) if id in p], 40, "nothing is left in the store")
-        async with Log(stack) as log:
-            uploads = await log.js.key_value("UPLOADS")
-
-            deadline = time.monotonic() + 40
-            while id in await recorded(uploads):
-                assert time.monotonic() < deadline, "its record stays"
-                await asyncio.sleep(0.1)  # the interval of a poll with a deadline
+        deadline = time.monotonic() + 40
+        while id in await recorded(stack):
+            assert time.monotonic() < deadline, "its record stays"
+            await asyncio.sleep(0.1)  # the interval of a poll with a deadline
         await count_of(stack, ann.user, (0, 0, 0))
         assert ann.locate(id).status_code == 404 and ann.complete(upload).status_code == 404

@@ -8,10 +8,10 @@ import nats
 import pytest
 from support.client import Client
 from support.log import Log
-from support.schema import upload_pb2
+from support.schema import event_pb2, upload_pb2
 from support.stack import wait_until
 from support.stores import STORES, store_of
-from support.uploads import Uploader
+from support.uploads import Uploader, problem
 
 HOURS_AGO = 3 * 3600
 
@@ -152,6 +152,90 @@ async def test_everything_that_came_apart_is_found(stack):
         quota = upload_pb2.UserFiles.FromString((await w.files.get("user.old")).value)
         assert (quota.bytes, quota.files) == (len(b"old"), 1)
         assert set(w.objects()) == before - {removing}
+
+
+def days_ago(days):
+    return int((time.time() - days * 86400) * 1000)
+
+
+async def gone_from(w, id):
+    """Nothing of it is left, neither record nor object"""
+    try:
+        await w.files.get(f"file.{id}")
+        return False
+    except nats.js.errors.KeyNotFoundError:
+        return id not in w.objects()
+
+
+async def test_a_deletion_on_purpose_is_no_finding(stack):
+    """While a message carries the file a record says that it was deleted, and nothing more; without the message that goes, too"""
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        channel, user = stack.channel("wilful"), "wilful"
+        with Uploader(stack, user) as uploader:
+            done = uploader.uploaded(channel, b"secret plans", name="plans.bin")
+            id = done["attachment"]["id"]
+            async with Client(stack, user) as client:
+                seq = (await client.send(channel, "look", attachments=[done["descriptor"]]))["seq"]
+                await w.put(id, created_at_ms=days_ago(40), descriptor_until_ms=days_ago(40))
+                assert uploader.delete(id).status_code == 204
+                record = await w.record(id)
+                assert record.state == upload_pb2.deleted and list(record.channel_ids) == []
+                assert record.attachment == event_pb2.Attachment(id=id)
+                found = compared(stack)
+                assert not [what for what, (ids, _) in found.items() if id in ids]
+                assert (await w.record(id)).state == upload_pb2.deleted
+                for answer in (uploader.locate(id), uploader.thumbnail(id), uploader.describe(id, channel), uploader.delete(id), uploader.complete({"id": id})):
+                    problem(answer, 404, "not_found")
+                quota = upload_pb2.UserFiles.FromString((await w.files.get(f"user.{user}")).value)
+                assert (quota.bytes, quota.files) == (0, 0)
+                deleted = await client.request({"type": "delete", "channelId": channel, "id": str(uuid.uuid4()), "targetSeq": seq})
+                stack.wait_ingested(user, channel, deleted["seq"])
+        found = compared(stack)
+        assert not [what for what, (ids, _) in found.items() if id in ids] and await gone_from(w, id)
+
+
+async def test_files_that_were_never_sent_go(stack):
+    """PARLEY_UPLOAD_UNSENT_TTL_S after the last descriptor of them; not what a message carries, however old"""
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        old, again, recent, sent = [await w.planted(user, user == "draft-sent") for user in ("draft-old", "draft-again", "draft-new", "draft-sent")]
+        for id, days in ((old, 40), (again, 40), (sent, 40), (recent, 20)):
+            await w.put(id, created_at_ms=days_ago(days), descriptor_until_ms=days_ago(days))
+        with Uploader(stack, "draft-again") as uploader:
+            assert uploader.describe(again, (await w.record(again)).channel_ids[0]).status_code == 200
+        ids, mended = compared(stack)["record_without_message"]
+        assert {old, recent} <= set(ids) and again not in ids and sent not in ids and mended == 1
+        assert await gone_from(w, old)
+        quota = upload_pb2.UserFiles.FromString((await w.files.get("user.draft-old")).value)
+        assert (quota.bytes, quota.files) == (0, 0)
+        for id, user in ((again, "draft-again"), (recent, "draft-new"), (sent, "draft-sent")):
+            with Uploader(stack, user) as uploader:
+                assert uploader.read(id).content == user.encode()
+        await w.put(recent, descriptor_until_ms=0)  # no finding of the other tests
+
+
+async def test_a_channel_without_its_message_reads_it_no_more(stack):
+    """Once nobody can send it there: the comparison takes off the channels where no message carries it"""
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        one, two, three = stack.channel("ivy", ["jack"]), stack.channel("ivy", ["kate"]), stack.channel("ivy", ["lars"])
+        with Uploader(stack, "ivy") as ivy, Uploader(stack, "jack") as jack, Uploader(stack, "kate") as kate, Uploader(stack, "lars") as lars:
+            done = ivy.uploaded(one, b"shared")
+            id = done["attachment"]["id"]
+            async with Client(stack, "ivy") as client:
+                seq = (await client.send(one, "look", attachments=[done["descriptor"]]))["seq"]
+                await client.send(two, "look", attachments=[ivy.describe(id, two).json()["descriptor"]])
+                assert ivy.describe(id, three).status_code == 200  # and never sent there
+                deleted = await client.request({"type": "delete", "channelId": one, "id": str(uuid.uuid4()), "targetSeq": seq})
+                stack.wait_ingested("ivy", one, deleted["seq"])
+            compared(stack)
+            assert [who.locate(id).status_code for who in (ivy, jack, kate, lars)] == [302] * 4  # it can still be sent
+            await w.put(id, created_at_ms=days_ago(3), descriptor_until_ms=days_ago(2))
+            compared(stack)
+            assert [who.locate(id).status_code for who in (ivy, jack, kate, lars)] == [302, 404, 302, 404]
+            assert list((await w.record(id)).channel_ids) == [two]
+            await w.put(id)  # hours old again
 
 
 async def test_who_asks_again_for_a_scan(stack):

@@ -9,7 +9,7 @@ from support.log import Log
 from support.schema import upload_pb2
 from support.stack import wait_until
 from support.stores import STORES, store_of
-from support.uploads import Uploader
+from support.uploads import Uploader, counted, recorded
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -59,6 +59,35 @@ async def test_a_lost_record_does_not_cost_the_file(stack):
             wait_until(lambda: uploader.locate(upload["id"]).status_code == 302, 30, "the record is back")
             assert uploader.read(upload["id"]).content == b"hello"
             assert uploader.describe(upload["id"], channel).json()["attachment"] == done["attachment"]
+
+
+@pytest.mark.parametrize("how", ["by its owner", "with a mark"])
+async def test_a_deletion_is_not_undone(stack, how):
+    """A message carries the file, its upload was never ended, and its record was removed: what is left of the upload goes, and the sweeper is done with it"""
+    ann = f"u{uuid.uuid4().hex[:12]}"
+    channel = stack.channel(ann)
+    async with Log(stack) as log:
+        files, uploads = await log.js.key_value("FILES"), await log.js.key_value("UPLOADS")
+        with Uploader(stack, ann) as uploader:
+            upload = uploader.created(channel, b"hello")
+            uploader.sent(upload["put"], b"hello")
+            before = (await uploads.get(upload["id"])).value
+            done = uploader.completed(upload)
+            async with Client(stack, ann) as client:
+                await client.send(channel, "look", attachments=[done["descriptor"]])
+            if how == "by its owner":
+                assert uploader.delete(upload["id"]).status_code == 204
+            else:
+                await files.delete(f"file.{upload['id']}")
+            await uploads.put(upload["id"], before)
+            await ended(uploads, upload["id"])
+            deadline = asyncio.get_running_loop().time() + 30
+            while upload["id"] in await recorded(stack):
+                assert asyncio.get_running_loop().time() < deadline, "its record stays"
+                await asyncio.sleep(0.1)  # the interval of a poll with a deadline
+            assert uploader.locate(upload["id"]).status_code == 404 and gone(stack, upload["id"])
+            if how == "by its owner":
+                assert await counted(stack, ann) == (0, 0, 0)
 
 
 async def test_nothing_is_removed_while_history_cannot_be_asked(stack):

@@ -137,6 +137,17 @@ async def counted(stack, user):
         await nc.close()
 
 
+async def recorded(stack):
+    """The ids of uploads that have a record"""
+    nc = await nats.connect(stack.nats_url)
+    try:
+        return await (await nc.jetstream().key_value("UPLOADS")).keys()
+    except nats.js.errors.NoKeysError:
+        return []
+    finally:
+        await nc.close()
+
+
 def problem(answer, status, code, part=""):
     """Asserts that it is this problem, with this in its detail; returns the detail"""
     assert answer.status_code == status, answer.text

@@ -132,9 +132,49 @@ static void test_so_many_and_no_more(void **state)
         findings_free(f);
 }
 
+static void test_what_goes(void **state)
+{
+        const unsigned unsent = OLD | UNSENDABLE | UNSENT_LONG;
+        struct findings *f = findings_new();
+        char id[UUID_LEN + 1];
+
+        (void)state;
+        for (unsigned i = 0; i < 2000; i++) {
+                (void)snprintf(id, sizeof(id), "00000000-0000-7000-8000-%012x", i);
+                assert_int_equal(findings_add_file(f, id, i < 1000 ? OLD : DELETED, "ann", 1, true), 0);
+        }
+        assert_true(findings_goes(f, unsent, 100));
+        assert_false(findings_goes(f, unsent, 101)); /* of 1000: what messages carry was lost */
+        assert_false(findings_goes(f, unsent | SEEN_MESSAGE, 1));
+        assert_false(findings_goes(f, OLD | UNSENDABLE, 1));
+        assert_true(findings_goes(f, DELETED | UNSENDABLE, 101));
+        assert_false(findings_goes(f, DELETED, 1));
+        assert_false(findings_goes(f, DELETED | UNSENDABLE | SEEN_MESSAGE, 1));
+        findings_free(f);
+}
+
+static void test_deleted_files_count_for_nobody(void **state)
+{
+        Parley__V1__UserFiles value = PARLEY__V1__USER_FILES__INIT;
+        struct findings *f = findings_new();
+        uint64_t bytes, files;
+
+        (void)state;
+        assert_int_equal(findings_add_file(f, ID_A, OLD, "ann", 10, true), 0);
+        assert_int_equal(findings_add_file(f, ID_B, DELETED, "ann", 5, true), 0);
+        findings_sort(f);
+        assert_true(findings_see(f, ID_B, SEEN_MESSAGE));
+        value.bytes = 10;
+        value.files = 1;
+        assert_true(findings_user_right(f, "ann", &value, &bytes, &files));
+        findings_free(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_what_goes),
+                cmocka_unit_test(test_deleted_files_count_for_nobody),
                 cmocka_unit_test(test_names),
                 cmocka_unit_test(test_files_are_found),
                 cmocka_unit_test(test_quotas),
