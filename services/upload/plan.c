@@ -143,23 +143,40 @@ bool plan_type_inline(const char *type)
         return false;
 }
 
-/* Containers that hold sound or film, by what is in them, which the first bytes do not show */
-static const char *const same_containers[][2] = {
-        {"audio/mp4", "video/mp4"},       {"audio/mp4", "audio/x-m4a"},         {"audio/webm", "video/webm"},
-        {"audio/ogg", "video/ogg"},       {"audio/wav", "audio/x-wav"},         {"audio/ogg", "application/ogg"},
-        {"video/ogg", "application/ogg"}, {"audio/aac", "audio/x-hx-aac-adts"},
+/* What libmagic calls the types that are shown, where it has other names for them; and containers that hold sound or film, by what is in them, which the
+ * first bytes do not show: there what was announced decides. */
+static const struct {
+        const char *found, *type;
+        bool announced; /* only where it was announced as this type */
+} type_names[] = {
+        {"audio/x-hx-aac-adts", "audio/aac", false},
+        {"audio/x-hx-aac-adif", "audio/aac", false},
+        {"audio/x-flac", "audio/flac", false},
+        {"audio/x-m4a", "audio/mp4", false},
+        {"audio/x-wav", "audio/wav", false},
+        {"audio/vnd.wave", "audio/wav", false},
+        {"application/ogg", "audio/ogg", true},
+        {"application/ogg", "video/ogg", true},
+        {"video/ogg", "audio/ogg", true},
+        {"audio/ogg", "video/ogg", true},
+        {"video/webm", "audio/webm", true},
+        {"audio/webm", "video/webm", true},
+        {"video/mp4", "audio/mp4", true},
+        {"audio/mp4", "video/mp4", true},
 };
+
+const char *plan_type_named(const char *declared, const char *found)
+{
+        for (unsigned i = 0; i < ARRAY_SIZE(type_names); i++)
+                if (strcmp(type_names[i].found, found) == 0 &&
+                    (!type_names[i].announced || strcmp(type_names[i].type, declared) == 0))
+                        return type_names[i].type;
+        return found;
+}
 
 bool plan_type_fits(const char *declared, const char *found)
 {
-        if (!plan_type_inline(declared) || strcmp(declared, found) == 0)
-                return true;
-        for (unsigned i = 0; i < ARRAY_SIZE(same_containers); i++) {
-                const char *const *pair = same_containers[i];
+        const char *name = plan_type_named("", declared);
 
-                if ((strcmp(declared, pair[0]) == 0 && strcmp(found, pair[1]) == 0) ||
-                    (strcmp(declared, pair[1]) == 0 && strcmp(found, pair[0]) == 0))
-                        return true;
-        }
-        return false;
+        return !plan_type_inline(declared) || strcmp(name, plan_type_named(name, found)) == 0;
 }

@@ -33,6 +33,9 @@ bool plan_thumbnail_type(const char *type);
 bool plan_blurhash_valid(const char *hash);
 /* Types that a browser shows, and that can run nothing */
 bool plan_type_inline(const char *type);
+/* The type of content that libmagic calls `found`, by the name that browsers know; `declared`: what its sender called it, which decides what is in a container
+ * of sound or film */
+const char *plan_type_named(const char *declared, const char *found);
 /* Whether content that was found to be `found` may go as what its sender called `declared`: an image, sound or film that a browser shows must
  * be what it is called; of other content the found type is what counts. */
 bool plan_type_fits(const char *declared, const char *found);

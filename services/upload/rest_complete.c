@@ -317,16 +317,17 @@ static void on_read(int error, const struct store_result *r, void *userdata)
 {
         struct rest_call *c = userdata;
         struct env *env = c->rest->env;
-        const char *type;
+        const char *found, *type;
 
         if (error) {
                 rest_store_failed(c, error);
                 return;
         }
-        type = sniff_type(env->sniff, r->data, r->n);
-        if (!plan_type_fits(c->upload->content_type, type))
+        found = sniff_type(env->sniff, r->data, r->n);
+        type = plan_type_named(c->upload->content_type, found);
+        if (!plan_type_fits(c->upload->content_type, found))
                 rest_reject(c, &wrong_type);
-        else if (!plan_type_allowed(env->config->types, type))
+        else if (!plan_type_allowed(env->config->types, type) && !plan_type_allowed(env->config->types, found))
                 rest_reject(c, &type_refused);
         else if (describe(c, type, r) < 0)
                 rest_unavailable(c, "memory", -ENOMEM);

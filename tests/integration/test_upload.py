@@ -4,10 +4,12 @@ import os
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
+import support
 from support.images import png
 from support.second_upload import SecondUpload
 from support.stack import wait_until
@@ -113,6 +115,26 @@ def test_images_are_shown_and_measured(ann, room):
     assert (a["contentType"], a["width"], a["height"]) == ("image/png", 640, 480)
     answer = ann.read(a["id"])
     assert answer.headers["content-type"] == "image/png" and answer.headers["content-disposition"].startswith("inline")
+
+
+MEDIA = [("sound.aac", "audio/aac"), ("sound.flac", "audio/flac"), ("sound.m4a", "audio/mp4"), ("sound.mp3", "audio/mpeg"), ("sound.opus.ogg", "audio/ogg"),
+         ("sound.vorbis.ogg", "audio/ogg"), ("sound.wav", "audio/wav"), ("sound.webm", "audio/webm"), ("film.mp4", "video/mp4"), ("film.ogv", "video/ogg"),
+         ("film.webm", "video/webm")]
+
+
+@pytest.mark.parametrize("name, content_type", MEDIA)
+def test_sound_and_film_are_played(ann, room, name, content_type):
+    """As what browsers call them, whatever libmagic does; and what is announced as another sort of thing is not taken"""
+    data = (Path(support.__file__).parent / "media" / name).read_bytes()
+    done = ann.uploaded(room, data, name=name, contentType=content_type)
+    assert done["attachment"]["contentType"] == content_type
+    answer = ann.read(done["attachment"]["id"])
+    assert answer.headers["content-type"] == content_type and answer.headers["content-disposition"].startswith("inline") and answer.content == data
+    unknown = ann.uploaded(room, data, name=name)["attachment"]
+    assert ann.read(unknown["id"]).headers["content-disposition"].startswith("inline")
+    upload = ann.created(room, data, name=name, contentType="image/png")
+    ann.sent(upload["put"], data)
+    problem(ann.complete(upload), 409, "conflict", "contentType")
 
 
 @pytest.mark.parametrize("body, declared", [(b"<html><script>alert(1)</script></html>", "text/html"),

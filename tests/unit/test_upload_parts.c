@@ -83,6 +83,17 @@ static void test_types(void **state)
                      plan_type_inline("application/pdf"));
         assert_true(plan_type_fits("image/png", "image/png") && plan_type_fits("audio/mp4", "video/mp4") &&
                     plan_type_fits("text/plain", "text/html"));
+        assert_true(plan_type_fits("audio/x-m4a", "video/mp4") && plan_type_fits("audio/x-wav", "audio/x-wav") &&
+                    plan_type_fits("audio/aac", "audio/x-hx-aac-adts"));
+        assert_string_equal(plan_type_named("audio/aac", "audio/x-hx-aac-adts"), "audio/aac");
+        assert_string_equal(plan_type_named("application/octet-stream", "audio/x-hx-aac-adts"), "audio/aac");
+        assert_string_equal(plan_type_named("audio/ogg", "application/ogg"), "audio/ogg");
+        assert_string_equal(plan_type_named("text/html", "application/ogg"), "application/ogg");
+        assert_string_equal(plan_type_named("audio/webm", "video/webm"), "audio/webm");
+        assert_string_equal(plan_type_named("video/webm", "video/webm"), "video/webm");
+        assert_string_equal(plan_type_named("audio/webm", "text/html"), "text/html");
+        assert_false(plan_type_fits("audio/webm", "video/mp4") || plan_type_fits("audio/ogg", "text/html") ||
+                     plan_type_fits("audio/aac", "audio/mpeg"));
         assert_false(plan_type_fits("image/png", "text/html") || plan_type_fits("image/png", "image/jpeg") ||
                      plan_type_fits("video/mp4", "image/png"));
 }
