@@ -32,7 +32,7 @@ export function fileProblem(code: string, message: string): string {
     case 'archived':
       return 'This channel is archived.';
     case 'conflict':
-      return 'What arrived is not this file. Try again.';
+      return conflictText(message);
     case 'rate_limited':
       return 'Too many uploads at a time. Try again in a moment.';
     case 'bad_request':
@@ -40,6 +40,15 @@ export function fileProblem(code: string, message: string): string {
     default:
       return 'The connection was lost. Try again: it goes on where it was.';
   }
+}
+
+/** Why what arrived is not taken. Sending the same again helps only where some of it was lost on the way. */
+function conflictText(message: string): string {
+  if (message.includes('thumbnail')) return 'The preview of this file did not arrive as it was. Try again.';
+  if (message.includes('contentType')) return 'What is in this file is not what its name says. Give it the right ending, or save it in that format, and choose it again.';
+  if (/SHA-256|size/.test(message)) return 'This file was changed while it was sent. Choose it again.';
+  if (message.includes('channels already')) return 'This file is in too many channels. Upload it again.';
+  return 'Not all of this file arrived. Try again.';
 }
 
 /** Images that are shown in a message; everything else is a row. */

@@ -30,6 +30,19 @@ describe('a file', () => {
     expect(fileProblem('unavailable', '')).toContain('goes on where it was');
     expect(fileProblem('bad_request', 'the file is empty')).toContain('the file is empty');
   });
+
+  it.each([
+    ['the content is not what contentType says; the upload was removed', /right ending/, false],
+    ["the object's SHA-256 is not the one that was announced; the upload was removed", /was changed/, false],
+    ['the object has not the size that was announced; the upload was removed', /was changed/, false],
+    ['the thumbnail is not what its contentType says; the upload was removed', /preview/, true],
+    ['not all of it was uploaded: GET the upload to see which parts are there', /Not all/, true],
+    ['the file is in 50 channels already: upload it again', /too many channels/, false],
+  ])('that was refused (%s) is advised to be sent again only where that helps', (message, advice, again) => {
+    const text = fileProblem('conflict', message);
+    expect(text).toMatch(advice);
+    expect(text.includes('Try again')).toBe(again);
+  });
 });
 
 describe('an image', () => {
