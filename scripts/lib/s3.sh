@@ -8,8 +8,15 @@ VERSITYGW=$ROOT/.deps/go/bin/versitygw
 # Whether files are kept in an S3 server of our own.
 private_s3() { [[ ${PARLEY_UPLOAD_STORE:-} == s3 && -z ${PARLEY_S3_ENDPOINT:-} ]]; }
 
-# While parts of the stack run, the store is the one that they were started with; else it is noted. The first
-# argument is 1 where some run.
+# Whether one of our own stores holds what was uploaded.
+has_files() {
+  local folder=$RUN/upload/files
+  [[ $1 == local ]] || folder=$S3_DATA/data/$S3_BUCKET/files
+  [[ -d $folder && -n $(find "$folder" -type f -print -quit) ]]
+}
+
+# While parts of the stack run, the store is the one that they were started with; else it is noted, and may be another one only
+# while there are no files in that of before. The first argument is 1 where some run.
 settle_store() {
   local was
   was=$(cat "$CONF/store" 2>/dev/null) || was=local
@@ -17,6 +24,11 @@ settle_store() {
     [[ ${PARLEY_UPLOAD_STORE:-$was} == "$was" ]] ||
       die "the stack in $RUN_SHOWN keeps files in '$was', not in '$PARLEY_UPLOAD_STORE': scripts/down first"
     export PARLEY_UPLOAD_STORE=$was
+  elif [[ ${PARLEY_UPLOAD_STORE:-local} != "$was" ]] && has_files "$was"; then
+    local before='without --s3'
+    [[ $was != s3 ]] || before='with --s3'
+    die "the files of $RUN_SHOWN are in its store '$was', and nobody could read them from '${PARLEY_UPLOAD_STORE:-local}':" \
+      "start $before, or with another folder in PARLEY_RUN_DIR"
   fi
   ! private_s3 || PARTS=(versitygw "${PARTS[@]}")
 }
