@@ -11,11 +11,14 @@ B  memory, open files and queues are back at their level
 S  who is shown as being there has a socket open, and nobody else (presence.py)
 """
 
-from collections import defaultdict, namedtuple
+from collections import Counter, defaultdict, namedtuple
 from functools import cache
+from itertools import groupby
 
 LETTERS = "LPUOIZVB"
 SEEN = "S"   # in the faults of presence alone
+FIXED = ("id", "senderId", "senderName", "createdAt", "type", "threadId", "replyTo", "mentions")   # of a message, whatever happens to its content
+UNSAID = ("threadId", "replyTo", "mentions")                                                         # no client of the checker sends these
 BODIES = ("message", "messageEdited", "messageDeleted", "memberJoined", "memberLeft", "memberChanged", "channelChanged", "removed")
 Violation = namedtuple("Violation", "invariant what")
 
@@ -109,6 +112,22 @@ def lost(case):
         for event in history["events"]:
             if "message" in event and event["seq"] not in pages:
                 yield f"{name(event)} is an event, and on no page of messages"
+    yield from lost_changes(case)
+
+
+def lost_changes(case):
+    """A change of members that was answered 201 or 204 is an event, in the order of the answers; what was not answered so may be one, too."""
+    answered = defaultdict(list)
+    for e in case.changes:
+        if e.channel in case.channels and (e.op, e.status) in (("add", 201), ("remove", 204)):
+            answered[e.channel, e.user_id].append(e.op)
+    for (channel, user), ops in answered.items():
+        bodies = [(op, event.get(body, {})) for event in case.history[channel]["events"] for op, body in (("add", "memberJoined"), ("remove", "memberLeft"))]
+        happened = iter([op for op, body in bodies if body.get("userId") == user])
+        for op, _ in groupby(ops):
+            if op not in happened:  # takes from it up to the first such
+                yield f"the {op} of {user} in {channel} was answered, and is no event where it should be"
+                break
 
 
 def within(seq, spans):
@@ -178,7 +197,8 @@ def why_invented(case, event):
             return "its content is not what was sent"
         if [a["id"] for a in message.get("attachments", [])] != list(intent.data.get("attachments", {})):
             return "its files are not those that were attached"
-        return None
+        more = [field for field in UNSAID if message.get(field)]
+        return f"it has {', '.join(more)} of which nobody said anything" if more else None
     if event[body]["targetSeq"] != intent.target:
         return "it has another target"
     return "its content is not what was sent" if body == "messageEdited" and event[body]["content"] != intent.content else None
@@ -186,26 +206,37 @@ def why_invented(case, event):
 
 def wrong_pages(case, channel, history):
     """Pages of messages must be what the events make of them."""
-    expected = {}
-    for event in history["events"]:
-        if "message" in event:
-            expected[event["seq"]] = event["message"]["content"]
-    for event in history["events"]:
-        if "messageEdited" in event and event["messageEdited"]["targetSeq"] in expected:
-            expected[event["messageEdited"]["targetSeq"]] = event["messageEdited"]["content"]
-    gone = {e["messageDeleted"]["targetSeq"] for e in history["events"] if "messageDeleted" in e}
+    expected, gone = made_of_events(history["events"])
     for event in history["events"]:
         if event["seq"] in gone and event.get("message", {}).get("content"):
             yield f"history's events still have the content of {channel}/{event['seq']}, which was deleted"
     for message in history["messages"]:
-        seq = message["seq"]
+        seq, event = message["seq"], case.by_seq[channel].get(message["seq"], {})
+        where, of = f"the page has {channel}/{seq}", event.get("message", {})
         if seq in gone:
-            if not message["deleted"] or message["content"]:
+            if not message["deleted"] or message["content"] or message["attachments"]:
                 yield f"the page still has the content of {channel}/{seq}, which was deleted"
         elif seq not in expected:
-            yield f"the page has {channel}/{seq}, which is no event"
+            yield f"{where}, which is no event"
         elif message["content"] != expected[seq]:
-            yield f"the page has {channel}/{seq} with a content that its events do not make"
+            yield f"{where} with a content that its events do not make"
+        elif [a["id"] for a in message["attachments"]] != [a["id"] for a in of.get("attachments", [])]:
+            yield f"{where} with other files than its event"
+        stored = {"id": event.get("id"), "senderId": event.get("actorId"), "createdAt": event.get("createdAt")}
+        if seq not in gone:
+            stored = {field: of.get(field) for field in FIXED} | stored
+        other = [f"{field} {message.get(field)!r}, not {value!r}" for field, value in stored.items() if event and message.get(field) != value]
+        if other:
+            yield f"{where} with another {', '.join(other)}"
+
+
+def made_of_events(events):
+    """({sequence of a message: its content after the edits}, sequences of those that were deleted)."""
+    content = {e["seq"]: e["message"]["content"] for e in events if "message" in e}
+    for edit in (e["messageEdited"] for e in events if "messageEdited" in e):
+        if edit["targetSeq"] in content:
+            content[edit["targetSeq"]] = edit["content"]
+    return content, {e["messageDeleted"]["targetSeq"] for e in events if "messageDeleted" in e}
 
 
 # --- U ---
@@ -223,6 +254,10 @@ def doubled(case):
         for a, b in zip(seqs, seqs[1:]):
             if a == b:
                 yield f"{key[0]} got {key[2]}/{a} twice live on connection {key[1]}"
+    for channel, history in case.history.items():
+        for seq, n in Counter(m["seq"] for m in history["messages"]).items():
+            if n > 1:
+                yield f"{channel}/{seq} is on the pages of messages {n} times"
 
 
 def histories(case):
@@ -330,10 +365,15 @@ def leaked(case):
             until = case.member_until(event["channelId"], e.user) if event["channelId"] in case.channels else None
             if until is not None and event["seq"] > until:
                 yield f"{e.client} got {name(event)} ({e.kind}), and " + (f"was removed at {until}" if until else "never was a member")
-    for e in case.record.of("state", "gap"):
-        until = case.member_until(e.channel, e.user) if e.channel in case.channels else None
-        if until is not None and e.head > until:
-            yield f"{e.client} was told that {e.channel} is at {e.head} ({e.kind}), and " + (f"was removed at {until}" if until else "never was a member")
+    for e in case.record.of("shut"):
+        yield f"a member got {e.answer} at {e.door} of {e.channel}: that outsiders are kept out there shows nothing"
+    for e in case.record.of("state", "gap", "replay"):
+        until, head = case.member_until(e.channel, e.user) if e.channel in case.channels else None, e.through if e.kind == "replay" else e.head
+        if until is not None and head > until:
+            yield f"{e.client} was told that {e.channel} is at {head} ({e.kind}), and " + (f"was removed at {until}" if until else "never was a member")
+    for e in case.record.of("removed"):
+        if e.channel in case.channels and case.member_until(e.channel, e.user) == 0:
+            yield f"{e.client} was told that he is no member of {e.channel} any more, and never was one"
     for absence in absences(case):
         yield from seen_in_absence(case, *absence)
 

@@ -8,7 +8,7 @@ import uuid
 import httpx
 
 from .clients import AGAIN, Client, Refused
-from .doors import Outsider
+from .doors import Insider, Outsider
 from .files import Files
 from .history import History
 from .record import Record
@@ -27,7 +27,7 @@ class Load:
         self.owner = f"owner-{self.run}"
         self.channels = [f"c{i}-{self.run}" for i in range(CHANNELS)]
         self.secrets = {c: f"secret of {c}" for c in self.channels}
-        self.members, self.outsiders, self.in_channel = [], [], {}
+        self.members, self.outsiders, self.insider, self.in_channel = [], [], None, {}
         self.history = History(doors, self.owner)
         self.files = {}             # channel -> id of a file that its members may read
         self.uploads = Files(self, uploads)
@@ -61,6 +61,7 @@ class Load:
             await self.remove(channel, removed)
         for outsider in self.outsiders:
             outsider.client.secrets = self.secrets
+        self.insider = Insider(self.members[0], self.members[1].user, self.files)
         await self.outsiders[0].client.start()
         await asyncio.gather(*(c.start() for c in self.members))
         await asyncio.gather(*(o.share_nothing() for o in self.outsiders))
@@ -90,6 +91,8 @@ class Load:
         answer = await self.rest("POST", "/api/channels", id=channel, name=channel, kind="private", members=users,
                                  historyVisibility=visibility)
         assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        for user in [self.owner, *users]:
+            self.note_member(channel, user, "add", answer.status_code)
 
     async def add(self, channel, user):
         self.note_member(channel, user, "add")
@@ -127,7 +130,7 @@ class Load:
             task.cancel()
         await asyncio.gather(*self.tasks, *self.loops, return_exceptions=True)
         await asyncio.gather(*(c.close() for c in self.members), *(o.client.close() for o in self.outsiders))
-        await asyncio.gather(self.history.close(), self.uploads.close(), *(o.close() for o in self.outsiders))
+        await asyncio.gather(self.history.close(), self.uploads.close(), *(o.close() for o in self.outsiders), *([self.insider.close()] if self.insider else []))
 
     def spawn(self, coroutine):
         task = asyncio.create_task(coroutine)
@@ -178,15 +181,17 @@ class Load:
     async def _probe(self, outsider):
         while not self.stopping:
             channel = self.random.choice(self.channels)
-            await outsider.try_all(channel, self.last_acked().get(channel, 1))
+            await outsider.try_all(channel, self.last_said()[channel])
             await asyncio.sleep(PROBE_S)  # how often the doors are tried
 
     async def prove_doors(self):
-        """A door that only said that the server is in trouble was not closed: now each has to say so."""
-        async def rounds(outsider):
+        """A door that only said that the server is in trouble was not closed: now each has to say so, and to let a member in."""
+        said = self.last_said()
+
+        async def rounds(who):
             for channel in self.channels:
-                await outsider.prove_all(channel, self.last_acked().get(channel, 1))
-        await asyncio.gather(*(rounds(o) for o in self.outsiders))
+                await who.prove_all(channel, said[channel])
+        await asyncio.gather(*(rounds(who) for who in [*self.outsiders, self.insider]))
 
     # --- what became of it ---
 
@@ -197,6 +202,14 @@ class Load:
         last = {}
         for ack in self.record.of("ack"):
             last[ack.channel] = max(last.get(ack.channel, 0), ack.seq or 0)
+        return last
+
+    def last_said(self):
+        """The newest message of each channel that was acked: what a member can read."""
+        sends, last = {(e.channel, e.user, e.id) for e in self.record.of("intend") if e.op == "send"}, {}
+        for ack in self.record.of("ack"):
+            if (ack.channel, ack.user, ack.asked) in sends:
+                last[ack.channel] = max(last.get(ack.channel, 0), ack.seq or 0)
         return last
 
     async def traffic(self, n, timeout=60):

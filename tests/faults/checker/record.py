@@ -17,6 +17,7 @@ removed     channel                                                             
 view        channel, start, cursor, whole, applied (seq -> event)                 at the end: what the client has
 probe       channel, door, answer, granted, leaked                                an outsider tried a door, and was answered who may
 silent      channel, door                                                         it gave no such answer, however often it was tried at the end
+shut        channel, door, answer                                                 and at the end a member was not let in by the same request
 leak        channel, where, text                                                  an outsider was sent what only members may see
 upload      id, channel, size, cut                                                an upload was begun; cut: its body ends in the middle
 file        channel, id, status, there, same          what a member was answered for a file (0: nothing), which is to be there or not; is its content what was sent?

@@ -7,13 +7,13 @@ import httpx
 import pytest
 
 from .clients import Refused
-from .doors import LISTS, REST, Outsider
+from .doors import CHANGES, LISTS, REST, USERS_DOOR, Insider, Outsider
 from .record import Record
 
 C = "c"
 
 
-def outsider(status_of, code_of):
+def outsider(status_of, code_of, kind=Outsider, body=None):
     """One whose requests are answered by status_of(n-th request at this door), and whose frames are refused with code_of(n-th of this type)."""
     record, seen = Record(), {}
 
@@ -23,7 +23,7 @@ def outsider(status_of, code_of):
 
     def answer(request):
         status = status_of(count((request.method, request.url.path)))
-        return httpx.Response(status, json={"users": [], "hiddenUserIds": []})
+        return httpx.Response(status, json=body if body and status < 400 else {"users": [], "hiddenUserIds": []})
 
     async def request(frame):
         code = code_of(count(frame["type"]))
@@ -33,7 +33,7 @@ def outsider(status_of, code_of):
 
     client = SimpleNamespace(user="mallory", doors=SimpleNamespace(rest_url="http://x", token=lambda user: "t"), secrets={C: "the secret"},
                              note=lambda kind, **data: record.add("mallory", 1, kind, **data), request=request)
-    found = Outsider(client, "ada", {C: "f"})
+    found = kind(client, "ada", {C: "f"})
     found.rest = httpx.AsyncClient(base_url="http://x", transport=httpx.MockTransport(answer))
     return found, record
 
@@ -42,7 +42,7 @@ def silent(record):
     return {e.door for e in record.of("silent")}
 
 
-@pytest.mark.parametrize("trouble", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("trouble", [401, 429, 500, 502, 503, 504])
 def test_trouble_proves_nothing_until_there_is_an_answer(trouble):
     found, record = outsider(lambda n: trouble if n < 3 else 403, lambda n: "unavailable" if n < 3 else "not_a_member")
     asyncio.run(found.try_all(C, 1))
@@ -64,3 +64,19 @@ def test_an_open_door_is_seen():
     asyncio.run(found.try_all(C, 1))
     closed = {e.door for e in record.of("probe") if not e.granted}
     assert closed == {"GET /channels", "GET /presence?users={userId}", "resume"}  # these say of whom they say nothing
+
+
+@pytest.mark.parametrize("status, shut", [(200, set()), (302, set()), (403, {"all"}), (404, {"all"}), (503, {"all"})])
+def test_where_a_member_is_not_let_in_is_told(status, shut):
+    found, record = outsider(lambda n: status, lambda n: "", Insider, {"users": ["ada"], "channels": [C]})
+    asyncio.run(found.prove_all(C, 1, timeout=0))
+    doors = {f"{method} {path}" for method, path, _ in REST} | {f"GET {path}" for path in LISTS}
+    assert {e.door for e in record.of("shut")} == (doors - set(CHANGES) if shut else set())
+    assert not record.of("probe", "silent")
+    assert {"GET /channels/{id}/messages", "GET /files/{file}", f"GET {USERS_DOOR}", "GET /channels"} <= doors - set(CHANGES)
+
+
+def test_an_answer_that_tells_nothing_is_no_control():
+    found, record = outsider(lambda n: 200, lambda n: "", Insider)
+    asyncio.run(found.prove_all(C, 1, timeout=0))
+    assert {e.door for e in record.of("shut")} == {"GET /channels", f"GET {USERS_DOOR}"}

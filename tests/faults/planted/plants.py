@@ -152,6 +152,29 @@ class ChangeOnPage(Plant):
 
 
 @plant
+class StrangePages(Plant):
+    name, about, expect = "strange-pages", "the pages of history have every message with another id and sender", "P"
+
+    def page(self, user, path, page):
+        for message in page.get("messages", []) if self.armed else []:
+            message["id"], message["senderId"] = str(uuid.uuid4()), "mallory"
+            if not self.did:
+                self.did.append(f"{message['channelId']}/{message['seq']} and all others were of mallory on their pages")
+        return page
+
+
+@plant
+class DoublePages(Plant):
+    name, about, expect = "double-pages", "the pages of history have every message twice", "U"
+
+    def page(self, user, path, page):
+        if self.armed and page.get("messages"):
+            page["messages"] = [m for m in page["messages"] for _ in range(2)]
+            self.did.append(f"the pages had {page['messages'][0]['channelId']}/{page['messages'][0]['seq']} and all others twice")
+        return page
+
+
+@plant
 class LoseOnPage(Plant):
     name, about, expect, also = "lose-in-history", "history leaves out one event", "L", "IPO"
     gone = None
@@ -318,6 +341,48 @@ class OpenList(OpenDoor):
 
     def opens(self, path):
         return path == "/api/channels"
+
+
+class OtherToken(Plant):
+    """Somebody's token is another one at one door of one channel."""
+    door, at = "", None
+
+    def token(self, user, token, method, path):
+        if self.armed and user == self.whom() and method == "GET" and path.split("?")[0].endswith(self.door):
+            self.at = self.at or path.split("?")[0]
+            if path.startswith(self.at):
+                self.did.append(f"the token of {user} was another at {self.at}")
+                return self.other()
+        return token
+
+
+@plant
+class NoToken(OtherToken):
+    name, about, expect = "spoiled-token", "a stranger is answered 401 at one door: that shows nothing of who may", "Z"
+    door = "/events"
+
+    def whom(self):
+        return self.stranger
+
+    def other(self):
+        return "spoiled"
+
+
+@plant
+class ShutDoor(OtherToken):
+    name, about, expect = "shut-door", "one door is closed for members, too: that it is for strangers shows nothing", "Z"
+    door, known = "/members", "spoiled"
+
+    def token(self, user, token, method, path):
+        if user == self.stranger:
+            self.known = token
+        return super().token(user, token, method, path)
+
+    def whom(self):
+        return self.owner
+
+    def other(self):
+        return self.known
 
 
 @plant
