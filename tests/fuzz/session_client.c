@@ -245,7 +245,8 @@ static void check_shown(const struct client *c)
                         if (strcmp(p->hidden[k][0], world_users[c->user]) == 0 &&
                             strcmp(p->hidden[k][1], world_watched[i]) == 0)
                                 is = 1;
-                REQUIRE(c->shown[i] == is);
+                /* the fake service can say of two that they share no channel, and list both in one that is in focus */
+                REQUIRE(c->shown[i] == is || (is == 1 && c->focused));
         }
 }
 

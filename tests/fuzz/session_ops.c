@@ -296,6 +296,7 @@ void op_focus(struct world *w)
         focus.channel_ids = ids;
         frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_FOCUS;
         frame.focus = &focus;
+        c->focused |= focus.n_channel_ids > 0;
         client_ask(c, &frame);
         client_send(c, &frame);
 }

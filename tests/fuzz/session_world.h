@@ -78,6 +78,7 @@ struct client {
         struct view views[N_CHANNELS];
         struct asked asked[N_ASKED];
         unsigned n_asked;
+        bool focused;             /* it has had a channel in focus */
         uint8_t watched;          /* bits: the set that was acknowledged last */
         uint8_t shown[N_WATCHED]; /* availability + 2; 1: hidden; 0: nothing */
         uint32_t next_ref;
