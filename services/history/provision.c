@@ -19,7 +19,14 @@ static const struct pg_stmt stmt_begin = {
 static const struct pg_stmt stmt_epoch = {
         "provision_epoch", "UPDATE streams SET epoch = $2::bigint, last_seq = $3::bigint, updated_at = now() "
                            "WHERE name = $1::text AND epoch = $4::bigint AND last_seq = $5::bigint"};
+/* Where the log was lost, or its end, the buckets were too */
+static const struct pg_stmt stmt_buckets = {
+        "provision_buckets",
+        "INSERT INTO dirty (kind, key) SELECT 'user', user_id FROM members GROUP BY user_id UNION ALL SELECT 'channel', id FROM channels "
+        "ON CONFLICT (kind, key) DO UPDATE SET stamp = EXCLUDED.stamp"};
 
+/* Marking every user and channel takes a second for some 100,000 */
+enum { MARK_TIMEOUT_MS = 60000 };
 enum { STEP_SETUP = 5, STEP_LOG = 7 };
 
 static void next(struct provision *p);
@@ -196,7 +203,9 @@ static void write_cursor(struct provision *p, enum provision_verdict verdict)
                 pg_arg_i64(job, (int64_t)p->cursor.last_seq);
         }
         pg_job_expect(job, 1);
-        pg_run(p->env->pg_worker, job, 0, on_cursor_written, p);
+        if (verdict == PROVISION_NEW_EPOCH)
+                pg_job_add(job, &stmt_buckets);
+        pg_run(p->env->pg_worker, job, MARK_TIMEOUT_MS, on_cursor_written, p);
 }
 
 static void on_rescued(int error, const char *why, void *userdata)
@@ -211,16 +220,31 @@ static void on_rescued(int error, const char *why, void *userdata)
         next(p);
 }
 
-static void rescue(struct provision *p)
+static void on_buckets_marked(int error, const struct pg_results *r, void *userdata)
 {
+        struct provision *p = userdata;
         const struct rescue_from from = {.stream = p->stream,
                                          .ingested_seq = p->cursor.last_seq,
                                          .ingested_time_ns = p->cursor_time_ns,
                                          .first_seq = p->log.first_seq,
                                          .last_seq = p->log.last_seq};
 
-        if (rescue_run(p->env, &from, on_rescued, p) < 0)
+        if (error)
+                fail(p, -EAGAIN, "the buckets", *pg_message(r) ? pg_message(r) : pg_error_text(error));
+        else if (rescue_run(p->env, &from, on_rescued, p) < 0)
                 fail(p, -ENOMEM, "the log's end", strerror(ENOMEM));
+}
+
+static void rescue(struct provision *p)
+{
+        struct pg_job *job = pg_job_new(PG_WRITE);
+
+        if (!job) {
+                fail(p, -ENOMEM, "the log's end", strerror(ENOMEM));
+                return;
+        }
+        pg_job_add(job, &stmt_buckets);
+        pg_run(p->env->pg_worker, job, MARK_TIMEOUT_MS, on_buckets_marked, p);
 }
 
 static void settle(struct provision *p)
