@@ -4,6 +4,8 @@
 #include "fuzz.h"
 #include "gateway/gateway_config.h"
 #include "history/history_config.h"
+#include "presence/presence_config.h"
+#include "upload/upload_config.h"
 
 enum { TEXT_MAX = 16384 };
 
@@ -110,51 +112,47 @@ static void check_again(const struct config_item *items, size_t n_items, const v
         free(second);
 }
 
-static void check_gateway(char *text)
-{
-        struct gateway_config conf, again;
-        char error[256] = "";
-        int r = config_load(gateway_config_items, gateway_config_n_items, &conf, get_line, text, error, sizeof(error));
-
-        if (r) {
-                check_error(error);
-                return;
+/* One service: its table, and what it checks beside that */
+#define CHECK(name, items, n_items, check)                                                                             \
+        static void check_##name(char *text)                                                                           \
+        {                                                                                                              \
+                struct name##_config conf, again;                                                                      \
+                char error[256] = "";                                                                                  \
+                                                                                                                       \
+                if (config_load(items, n_items, &conf, get_line, text, error, sizeof(error))) {                        \
+                        check_error(error);                                                                            \
+                        return;                                                                                        \
+                }                                                                                                      \
+                check_values(items, n_items, &conf);                                                                   \
+                if (check(&conf, error, sizeof(error)))                                                                \
+                        check_error(error);                                                                            \
+                check_again(items, n_items, &conf, &again);                                                            \
+                config_done(items, n_items, &conf);                                                                    \
         }
-        check_values(gateway_config_items, gateway_config_n_items, &conf);
-        if (gateway_config_check(&conf, error, sizeof(error)))
-                check_error(error);
-        check_again(gateway_config_items, gateway_config_n_items, &conf, &again);
-        config_done(gateway_config_items, gateway_config_n_items, &conf);
+
+/* presence has nothing to check beside its table */
+static int presence_config_check(const struct presence_config *config, char *ret_error, size_t n_error)
+{
+        (void)config;
+        (void)ret_error;
+        (void)n_error;
+        return 0;
 }
 
-static void check_history(char *text)
-{
-        struct history_config conf, again;
-        char error[256] = "";
-        int r = config_load(history_config_items, n_history_config_items, &conf, get_line, text, error, sizeof(error));
-
-        if (r) {
-                check_error(error);
-                return;
-        }
-        check_values(history_config_items, n_history_config_items, &conf);
-        if (history_config_check(&conf, error, sizeof(error)))
-                check_error(error);
-        check_again(history_config_items, n_history_config_items, &conf, &again);
-        config_done(history_config_items, n_history_config_items, &conf);
-}
+CHECK(gateway, gateway_config_items, gateway_config_n_items, gateway_config_check)
+CHECK(history, history_config_items, n_history_config_items, history_config_check)
+CHECK(presence, presence_config_items, n_presence_config_items, presence_config_check)
+CHECK(upload, upload_config_items, n_upload_config_items, upload_config_check)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+        static void (*const checks[])(char *) = {check_history, check_gateway, check_presence, check_upload};
         char *text;
 
         if (n == 0 || n > TEXT_MAX)
                 return 0;
         text = strndup((const char *)data + 1, n - 1);
-        if (data[0] & 1)
-                check_gateway(text);
-        else
-                check_history(text);
+        checks[data[0] % 4](text);
         free(text);
         return 0;
 }
