@@ -107,6 +107,22 @@ static void world_arrive(struct world *w)
                 client_unpack(&w->clients[i]);
 }
 
+/* --- time --- */
+
+/* Whatever was asked is answered within 5 s, or has failed */
+static void time_out(struct world *w, uint64_t step_ns)
+{
+        w->waited_ns += step_ns;
+        if (w->waited_ns < UINT64_C(5000000000))
+                return;
+        w->waited_ns = 0;
+        for (struct fake_task *t = w->f->tasks; t; t = t->next)
+                if (t->kind != TASK_LIVE && !t->error) {
+                        t->error = BUS_E_TIMEOUT;
+                        w->trouble = true;
+                }
+}
+
 /* What the old log has said of itself arrives, or is lost, before there is a new one: it is made by somebody who asks for it first */
 static void op_new_stream(struct world *w)
 {
@@ -117,6 +133,7 @@ static void op_new_stream(struct world *w)
                         t->error = BUS_E_TIMEOUT;
         world_announce(w);
         w->f->ingested_seq = UINT64_MAX;
+        time_out(w, 1000000000);
         w->f->wall_ns += 1000000000;
         w->f->now_ns += 1000000000;
         fake_new_stream(w->f);
@@ -237,22 +254,6 @@ static void op_bus(struct world *w)
                 alive_send(f->core);
                 break;
         }
-}
-
-/* --- time --- */
-
-/* Whatever was asked is answered within 5 s, or has failed */
-static void time_out(struct world *w, uint64_t step_ns)
-{
-        w->waited_ns += step_ns;
-        if (w->waited_ns < UINT64_C(5000000000))
-                return;
-        w->waited_ns = 0;
-        for (struct fake_task *t = w->f->tasks; t; t = t->next)
-                if (t->kind != TASK_LIVE && !t->error) {
-                        t->error = BUS_E_TIMEOUT;
-                        w->trouble = true;
-                }
 }
 
 static void op_tick(struct world *w)
