@@ -19,7 +19,7 @@ async def test_a_locked_table_is_seen_and_so_is_a_full_log(own_stack):
     async with Log(stack) as log, Client(stack, "ada") as ada:
         first = await ada.send(channel, "before")
         stack.wait_ingested("ada", channel, first["seq"])
-        assert 0 < stack.metric("history", "parley_history_log_full_ratio") < 0.5
+        await asyncio.to_thread(wait_until, lambda: 0 < stack.metric("history", "parley_history_log_full_ratio") < 0.5, 30, "a log with room")
         with stack.postgres() as db, db.transaction():
             db.execute("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
             for _ in range(5):
