@@ -1,10 +1,11 @@
 """Ingest that stands still, and a log that takes nothing more: what an operator's gauges say of them."""
 
 import asyncio
+import time
 
 import pytest
 from support.client import Client, Refused
-from support.log import Log
+from support.log import Log, database
 from support.stack import wait_until
 
 
@@ -27,19 +28,32 @@ async def test_a_locked_table_is_seen_and_so_is_a_full_log(own_stack):
             await stands(stack, 2)
             await stands(stack, 17)  # longer than a statement may take: ingest began anew, and the age goes on
             assert stack.metric("history", "parley_history_ingest_lag_events") >= 5
-            await fill(log, stack)
+            await full(log, stack)
             with pytest.raises(Refused, match="unavailable"):
                 await ada.send(channel, "no room")
-            await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_log_full_ratio") >= 1, 30, "a full log")
         assert stack.metric("gateway", "parley_gateway_mutations_unavailable_total") >= 1
         assert stack.metric("gateway", "parley_gateway_errors_total") >= 1
         await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_ingest_lag_seconds") == 0, 30, "no lag")
         assert stack.metric("history", "parley_history_ingest_lag_events") == 0
 
 
-async def fill(log, stack):
-    """No log has room for one message more"""
-    for shard in range(2):
-        info = await log.js.stream_info(f"CHAT_{shard}")
-        info.config.max_bytes = max(1, info.state.bytes)
-        await log.js.update_stream(info.config)
+async def full(log, stack):
+    """No log has room for one message more: neither now, nor when history has trimmed what is ingested to make some"""
+    with database(stack) as db:
+        ingested = {f"CHAT_{shard}": seq for shard in range(2)
+                    for (seq,) in db.execute("SELECT last_seq FROM streams WHERE name = %s", (f"CHAT_{shard}",))}
+    deadline = time.monotonic() + 30
+    while any([await fill(log, stream) <= seq for stream, seq in ingested.items()]):
+        assert time.monotonic() < deadline, "what is ingested is not trimmed"
+        await asyncio.sleep(0.2)  # a poll with a deadline
+    for stream in ingested:
+        await fill(log, stream)
+    await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_log_full_ratio") >= 1, 30, "a full log")
+
+
+async def fill(log, stream):
+    """Leaves no room, and says which sequence comes first; one of an empty log is to come"""
+    info = await log.js.stream_info(stream)
+    info.config.max_bytes = max(1, info.state.bytes)
+    await log.js.update_stream(info.config)
+    return info.state.first_seq if info.state.messages else info.state.last_seq + 1
