@@ -4,14 +4,13 @@ counts for the quota is what is there."""
 import os
 import uuid
 
-import httpx
 import nats
 import pytest
 from support.images import png
 from support.schema import upload_pb2
 from support.stack import wait_until
 from support.stores import STORES, store_of
-from support.uploads import PART, Uploader, problem
+from support.uploads import PART, Uploader, killed, problem, user_files
 
 # While a body comes in, which is seen by the folder alone; and the how manieth one it is
 BODY_STEPS = [(shape, f"{step}=kill@{nth}", nth) for shape, nth in (("parts", 1), ("parts", 2), ("whole", 1), ("whole", 2))
@@ -29,24 +28,6 @@ STEPS = [*((store, shape, step, step in FROM_FILE) for store in STORES for shape
 def restart(stack, failpoints=""):
     stack.stop("upload")
     stack.start("upload", PARLEY_FAILPOINTS=failpoints, PARLEY_UPLOAD_SWEEP_S=1)
-
-
-def killed(stack, call):
-    """Whether the service ended on this call"""
-    try:
-        answer = call()
-    except httpx.TransportError:
-        return wait_until(lambda: not stack.alive("upload"), 10, "the service was killed")
-    return answer.status_code in (502, 503) and wait_until(lambda: not stack.alive("upload"), 10, "the service was killed")
-
-
-async def user_files(stack, user):
-    nc = await nats.connect(stack.nats_url)
-    try:
-        bucket = await nc.jetstream().key_value("FILES")
-        return upload_pb2.UserFiles.FromString((await bucket.get(f"user.{user}")).value or b"")  # empty: nothing counts
-    finally:
-        await nc.close()
 
 
 class Sending:
@@ -112,7 +93,7 @@ async def test_killed_within_a_body(shared_stack, shape, failpoint, nth):
     ann, upload = sending.ann, sending.upload
     if nth == 2:
         assert sending.body(1).status_code == 200
-    assert killed(stack, lambda: sending.body(nth))
+    killed(stack, lambda: sending.body(nth))
     restart(stack)
     assert ann.state(upload).json()["partsThere"] == [1] * (nth - 1)
     problem(sending.complete(), 409, "conflict")
@@ -130,7 +111,7 @@ async def test_killed_between_steps(shared_stack, store, shape, step, there):
     sending = Sending(stack, shape)
     for nth in (1, 2):
         assert sending.body(nth).status_code == 200
-    assert killed(stack, sending.complete)
+    killed(stack, sending.complete)
     restart(stack)
     id = sending.upload["id"]
     for answer in (sending.ann.locate(id), *([sending.ann.thumbnail(id)] if shape == "whole" else [])):
@@ -147,7 +128,7 @@ async def test_the_sweeper_ends_what_was_completed(shared_stack, store):
     with Uploader(stack, "swept") as ann:
         upload = ann.created("general", b"hello")
         ann.sent(upload["put"], b"hello")
-        assert killed(stack, lambda: ann.complete(upload))
+        killed(stack, lambda: ann.complete(upload))
         stack.start("upload", PARLEY_UPLOAD_SWEEP_S=1)
         assert ann.abort(upload).status_code in (404, 409)  # never what is a file
         wait_until(lambda: store_of(stack).forgotten(upload["id"]), 40, "the sweeper was there")

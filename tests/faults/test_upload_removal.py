@@ -1,25 +1,14 @@
 """A removal of a file that was killed between any two steps: the file is gone for everybody, whoever asks again goes on, and what counts for the
 quota is what is there."""
 
-import httpx
 import nats
 import pytest
 from support.images import png
 from support.schema import internal_pb2
-from support.stack import wait_until
 from support.stores import STORES, store_of
-from support.uploads import Uploader, counted, problem
+from support.uploads import Uploader, counted, killed, problem
 
 STEPS = ["upload.removal_marked", "upload.removal_removed", "upload.removal_freed"]
-
-
-def killed(stack, call):
-    try:
-        answer = call()
-    except httpx.TransportError:
-        answer = None
-    assert answer is None or answer.status_code in (502, 503), answer.text
-    wait_until(lambda: not stack.alive("upload"), 10, "the service was killed")
 
 
 def objects(stack, file_id):

@@ -33,6 +33,17 @@ def sent(uploader, upload):
     return upload
 
 
+async def carried(stack, uploads, uploader, user, channel):
+    """A file in a message: its upload, the record of that before it was completed, and the answer"""
+    upload = uploader.created(channel, b"hello")
+    uploader.sent(upload["put"], b"hello")
+    before = (await uploads.get(upload["id"])).value
+    done = uploader.completed(upload)
+    async with Client(stack, user) as client:
+        await client.send(channel, "look", attachments=[done["descriptor"]])
+    return upload, before, done
+
+
 def gone(stack, id):
     """The bodies and what became of them"""
     folder = store_of(stack).folder
@@ -46,12 +57,7 @@ async def test_a_lost_record_does_not_cost_the_file(stack):
     async with Log(stack) as log:
         uploads = await log.js.key_value("UPLOADS")
         with Uploader(stack, ann) as uploader:
-            upload = uploader.created(channel, b"hello")
-            uploader.sent(upload["put"], b"hello")
-            before = (await uploads.get(upload["id"])).value
-            done = uploader.completed(upload)
-            async with Client(stack, ann) as client:
-                await client.send(channel, "look", attachments=[done["descriptor"]])
+            upload, before, done = await carried(stack, uploads, uploader, ann, channel)
             await log.js.purge_stream("KV_FILES", subject=f"$KV.FILES.file.{upload['id']}")
             assert uploader.locate(upload["id"]).status_code == 404
             await uploads.put(upload["id"], before)
@@ -69,12 +75,7 @@ async def test_a_deletion_is_not_undone(stack, how):
     async with Log(stack) as log:
         files, uploads = await log.js.key_value("FILES"), await log.js.key_value("UPLOADS")
         with Uploader(stack, ann) as uploader:
-            upload = uploader.created(channel, b"hello")
-            uploader.sent(upload["put"], b"hello")
-            before = (await uploads.get(upload["id"])).value
-            done = uploader.completed(upload)
-            async with Client(stack, ann) as client:
-                await client.send(channel, "look", attachments=[done["descriptor"]])
+            upload, before, _ = await carried(stack, uploads, uploader, ann, channel)
             if how == "by its owner":
                 assert uploader.delete(upload["id"]).status_code == 204
             else:

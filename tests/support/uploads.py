@@ -7,6 +7,7 @@ import httpx
 import nats
 
 from .schema import upload_pb2
+from .stack import wait_until
 
 PART = 16 << 20
 
@@ -127,15 +128,30 @@ class Uploader:
         return self.rest.delete(f"/api/files/{file_id}")
 
 
-async def counted(stack, user):
-    """What counts for his quota: bytes and number of files, and how many uploads that were begun"""
+def killed(stack, call):
+    """The service ends on this call"""
+    try:
+        answer = call()
+    except httpx.TransportError:
+        answer = None
+    assert answer is None or answer.status_code in (502, 503), answer.text
+    wait_until(lambda: not stack.alive("upload"), 10, "the service was killed")
+
+
+async def user_files(stack, user):
+    """His entry in FILES"""
     nc = await nats.connect(stack.nats_url)
     try:
         value = await (await nc.jetstream().key_value("FILES")).get(f"user.{user}")
-        files = upload_pb2.UserFiles.FromString(value.value or b"")  # empty: nothing counts
-        return files.bytes, files.files, len(files.reservations)
+        return upload_pb2.UserFiles.FromString(value.value or b"")  # empty: nothing counts
     finally:
         await nc.close()
+
+
+async def counted(stack, user):
+    """What counts for his quota: bytes and number of files, and how many uploads that were begun"""
+    files = await user_files(stack, user)
+    return files.bytes, files.files, len(files.reservations)
 
 
 async def recorded(stack):

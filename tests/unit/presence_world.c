@@ -45,6 +45,21 @@ void world_done(struct world *w)
         roster_free(w->roster);
 }
 
+int world_setup(void **state)
+{
+        static struct world world;
+
+        world_init(&world);
+        *state = &world;
+        return 0;
+}
+
+int world_teardown(void **state)
+{
+        world_done(*state);
+        return 0;
+}
+
 /* As the service does: the clock is read several times a second */
 void world_pass(struct world *w, uint64_t ms)
 {

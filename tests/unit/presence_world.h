@@ -34,6 +34,9 @@ struct world {
 
 void world_init(struct world *w);
 void world_done(struct world *w);
+/* For tests that need no more: a world as *state */
+int world_setup(void **state);
+int world_teardown(void **state);
 void world_pass(struct world *w, uint64_t ms);
 /* One message of a gateway with this user; devices 0: gone */
 void world_tell(struct world *w, const char *gateway, uint64_t epoch, uint64_t counter, const char *user,

@@ -4,21 +4,6 @@
 
 #define SHOWN(x) PARLEY__V1__USER_PRESENCE__AVAILABILITY__##x
 
-static int setup(void **state)
-{
-        static struct world world;
-
-        world_init(&world);
-        *state = &world;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        world_done(*state);
-        return 0;
-}
-
 static bool jump(struct world *w, uint64_t ms)
 {
         w->now_ms += ms;
@@ -127,11 +112,11 @@ static void test_the_wall_clock_is_set(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_we_stood_still, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_a_slow_turn, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_nats_is_away, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_known, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_the_wall_clock_is_set, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_we_stood_still, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_a_slow_turn, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_nats_is_away, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_known, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_the_wall_clock_is_set, world_setup, world_teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,21 +6,6 @@
 
 #define SHOWN(x) PARLEY__V1__USER_PRESENCE__AVAILABILITY__##x
 
-static int setup(void **state)
-{
-        static struct world world;
-
-        world_init(&world);
-        *state = &world;
-        return 0;
-}
-
-static int teardown(void **state)
-{
-        world_done(*state);
-        return 0;
-}
-
 static void test_grace(void **state)
 {
         struct world *w = *state;
@@ -408,23 +393,23 @@ static void test_memory_comes_back_while_leading(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_grace, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_devices, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_gateway_dies, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_restarted_under_its_name, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_restarted_with_the_clock_set_back, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_late_words_of_the_one_before, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_first_heard_in_the_middle, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_drained, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_bad_messages, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_status, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_invisible_comes, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_text_ends, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_last_seen_is_hidden, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_grace, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_devices, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_gateway_dies, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_restarted_under_its_name, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_restarted_with_the_clock_set_back, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_late_words_of_the_one_before, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_gap, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_first_heard_in_the_middle, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_drained, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_bad_messages, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_status, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_invisible_comes, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_text_ends, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_last_seen_is_hidden, world_setup, world_teardown),
                 cmocka_unit_test(test_status_check),
-                cmocka_unit_test_setup_teardown(test_memory_comes_back, setup, teardown),
-                cmocka_unit_test_setup_teardown(test_memory_comes_back_while_leading, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_memory_comes_back, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_memory_comes_back_while_leading, world_setup, world_teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,14 @@ class SlowConsumer(Fault):
         run.stack.signal_all([run.stack.pid("gateway")], signal.SIGCONT)
 
 
+async def delete_log(run):
+    nc = await nats.connect(run.stack.nats_url)
+    try:
+        await nc.jetstream().delete_stream(LOG)
+    finally:
+        await nc.close()
+
+
 async def stream_info(run):
     """The state and the epoch of the log, by JetStream itself; None: it is not there."""
     nc = await nats.connect(run.stack.nats_url)
@@ -94,11 +102,7 @@ class Recreated(LogLost):
 
     async def inject(self, run):
         await self.pause_talk(run)
-        nc = await nats.connect(run.stack.nats_url)
-        try:
-            await nc.jetstream().delete_stream(LOG)
-        finally:
-            await nc.close()
+        await delete_log(run)
         run.show(f"the stream was deleted; it had {self.before[2]} sequences")
         run.load.start()
         await run.pause(1)
@@ -150,11 +154,7 @@ class RecreatedAndKilled(KilledAhead, LogLost):
 
     async def inject(self, run):
         await self.pause_talk(run)
-        nc = await nats.connect(run.stack.nats_url)
-        try:
-            await nc.jetstream().delete_stream(LOG)
-        finally:
-            await nc.close()
+        await delete_log(run)
         await self.made_anew(run)
         run.load.start()
         await run.load.recovered(self.bound_s)  # what the change of epoch leaves to be mended needs history

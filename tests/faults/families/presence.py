@@ -112,47 +112,38 @@ class KillPresence(Watched):
         await super().clean(run)
 
 
+class Stopped(Watched):
+    """One part stands still while people come and go"""
+    part, stopped_s = None, 30
+
+    async def inject(self, run):
+        self.crowd.freeze()
+        pids = [run.stack.pid(self.part)]
+        run.stack.signal_all(pids, signal.SIGSTOP)
+        await run.thread(wait_until, lambda: run.stack.states(pids) == ["T"], 5, f"{self.part} stands still")
+        await self.wrong_within(run, 20, f"{self.part} stands still")
+        await run.pause(self.stopped_s)
+        run.show(f"{self.part} {pids[0]} was stopped (state T) for {self.stopped_s} s")
+
+    async def mend(self, run):
+        run.stack.signal_all([run.stack.pid(self.part)], signal.SIGCONT)
+
+    async def clean(self, run):
+        await self.mend(run)
+        await super().clean(run)
+
+
 @fault
-class StopPresence(Watched):
+class StopPresence(Stopped):
     name, about = "stop-presence", "SIGSTOP of presence while people come and go, SIGCONT after 30 s"
-
-    async def inject(self, run):
-        self.crowd.freeze()
-        pids = [run.stack.pid("presence")]
-        run.stack.signal_all(pids, signal.SIGSTOP)
-        await run.thread(wait_until, lambda: run.stack.states(pids) == ["T"], 5, "presence stands still")
-        await self.wrong_within(run, 20, "presence stands still")
-        await run.pause(30)
-        run.show(f"presence {pids[0]} was stopped (state T) for 30 s")
-
-    async def mend(self, run):
-        run.stack.signal_all([run.stack.pid("presence")], signal.SIGCONT)
-
-    async def clean(self, run):
-        run.stack.signal_all([run.stack.pid("presence")], signal.SIGCONT)
-        await super().clean(run)
+    part = "presence"
 
 
 @fault
-class PresenceNatsStopped(Watched):
+class PresenceNatsStopped(Stopped):
     name, about = "presence-stop-nats", f"SIGSTOP of nats-server for {2 * SILENT_S} s while people come and go: nobody can be heard, and nobody is gone for that"
+    part, stopped_s = "nats-server", 2 * SILENT_S
     settle_s = GRACE_S + 2 * MARGIN_S   # everybody connects anew first
-
-    async def inject(self, run):
-        self.crowd.freeze()
-        pids = [run.stack.pid("nats-server")]
-        run.stack.signal_all(pids, signal.SIGSTOP)
-        await run.thread(wait_until, lambda: run.stack.states(pids) == ["T"], 5, "nats-server stands still")
-        await self.wrong_within(run, 20, "nats-server stands still")
-        await run.pause(2 * SILENT_S)
-        run.show(f"nats-server {pids[0]} was stopped (state T) for {2 * SILENT_S} s")
-
-    async def mend(self, run):
-        run.stack.signal_all([run.stack.pid("nats-server")], signal.SIGCONT)
-
-    async def clean(self, run):
-        run.stack.signal_all([run.stack.pid("nats-server")], signal.SIGCONT)
-        await super().clean(run)
 
 
 class Planted(Watched):
