@@ -28,10 +28,18 @@ static void on_health(struct http_request *rq, void *userdata)
 
 int http_ready_text(struct buf *out, const char *name, unsigned number, const char *text)
 {
+        char numbered[64];
+
+        snprintf(numbered, sizeof(numbered), "%s%u", name, number);
+        return http_ready_why(out, numbered, text);
+}
+
+int http_ready_why(struct buf *out, const char *name, const char *text)
+{
         char line[256], *at;
         size_t n_name;
 
-        snprintf(line, sizeof(line), ",\"%s%u\":\"", name, number);
+        snprintf(line, sizeof(line), ",\"%.64s\":\"", name);
         n_name = strlen(line);
         snprintf(line + n_name, sizeof(line) - n_name - 1, "%s", text);
         for (at = line + n_name; *at; at++)

@@ -130,4 +130,6 @@ struct http_admin_options {
 };
 /* Appends ,"<name><number>":"<text>", what stands in the way of one of several; 0, BUF_E_FULL, -ENOMEM */
 int http_ready_text(struct buf *out, const char *name, unsigned number, const char *text);
+/* The same of what there is one of: ,"<name>":"<text>", cut at 250 bytes in all */
+int http_ready_why(struct buf *out, const char *name, const char *text);
 int http_admin_new(struct http_server **ret_server, const struct http_admin_options *options);

@@ -1,7 +1,19 @@
 #include "history/env.h"
 
+#include <stdio.h>
 #include <time.h>
 #include <uv.h>
+
+#include "base/ident.h"
+
+void env_name_instance(struct env *env)
+{
+        uint8_t random[6];
+
+        random_bytes(random, sizeof(random));
+        (void)snprintf(env->instance, sizeof(env->instance), "parley-history-%02x%02x%02x%02x%02x%02x", random[0],
+                       random[1], random[2], random[3], random[4], random[5]);
+}
 
 int64_t env_now_ns(void)
 {

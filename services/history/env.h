@@ -38,6 +38,9 @@ static inline void env_end(struct env *env)
                 env->on_idle(env);
 }
 
+/* A name that no other instance has */
+void env_name_instance(struct env *env);
+
 /* Wall clock, unix */
 int64_t env_now_ns(void);
 /* For what is kept and shown: in whole milliseconds, as docs/protocol.md says of times */

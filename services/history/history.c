@@ -50,6 +50,7 @@ struct history {
                 const char *name;
         } pools[2]; /* for requests, for ingest */
         bool checking_database;
+        char database_trouble[256]; /* why the database cannot be used, "" while nobody has said */
         struct http_server *http, *admin;
         struct shard **shards;
         unsigned n_shards, n_parts; /* that are being closed */
@@ -116,6 +117,7 @@ static void on_migrated(int error, const char *text, void *userdata)
 {
         struct history *h = userdata;
 
+        (void)snprintf(h->database_trouble, sizeof(h->database_trouble), "%s", error ? text : "");
         if (error == 0) {
                 h->env.migrated = true;
                 log_info("the database is ready", LOG_S("schema", text));
@@ -183,6 +185,8 @@ static bool on_ready(struct buf *out, void *userdata)
         (void)snprintf(text, sizeof(text), "\"nats\":%s,\"postgres\":%s,\"log\":%s", nats ? "true" : "false",
                        postgres ? "true" : "false", log ? "true" : "false");
         (void)buf_append_str(out, text);
+        if (!h->env.migrated && h->database_trouble[0])
+                (void)http_ready_why(out, "database", h->database_trouble);
         for (unsigned i = 0; i < h->n_shards; i++)
                 if (!shard_ready(h->shards[i]) && http_ready_text(out, "shard", i, shard_trouble(h->shards[i])))
                         break; /* there are more than the answer has room for */
@@ -458,22 +462,13 @@ static int open_all(struct history *h)
         return r;
 }
 
-static void name_instance(struct env *env)
-{
-        uint8_t random[6];
-
-        random_bytes(random, sizeof(random));
-        (void)snprintf(env->instance, sizeof(env->instance), "parley-history-%02x%02x%02x%02x%02x%02x", random[0],
-                       random[1], random[2], random[3], random[4], random[5]);
-}
-
 int history_run(const struct history_config *config)
 {
         struct history h = {.loop = uv_default_loop(), .config = config};
         int r;
 
         h.env = (struct env){.loop = h.loop, .config = config, .waiters = &h.waiters};
-        name_instance(&h.env);
+        env_name_instance(&h.env);
         history_metrics_register();
         init_loop_handles(&h);
         r = open_all(&h);

@@ -7,10 +7,21 @@
 #include "base/cleanup.h"
 #include "history/migrations.h"
 #include "history/pg_internal.h"
+#include "history/schema_core.h"
 
 /* Any number that nobody else uses in this database; "parl" and "migr" in ASCII */
 #define LOCK_SQL "SELECT pg_try_advisory_lock(1885434476, 1835624306)"
-#define LIST_SQL "SELECT version::text, checksum FROM schema_migrations ORDER BY version"
+#define TABLE_SQL                                                                                                      \
+        "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL, "              \
+        "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), min_reader integer)"
+/* Tables that were made before there was a min_reader. Only when something is applied: it waits for whoever reads the table, as pg_dump. */
+#define COLUMN_SQL "ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS min_reader integer"
+/* By way of JSON the column may be missing */
+#define LIST_SQL                                                                                                       \
+        "SELECT version::text, checksum, coalesce(to_jsonb(s)->>'min_reader', '0') FROM schema_migrations s "          \
+        "ORDER BY version"
+#define ENTRY_SQL                                                                                                      \
+        "INSERT INTO schema_migrations (version, name, checksum, min_reader) VALUES ($1::integer, $2, $3, $4::integer)"
 
 enum { RETRY_MIN_MS = 200, RETRY_MAX_MS = 5000 };
 
@@ -62,41 +73,43 @@ static int lock(struct pg_migrate *m, PGconn *pq)
         return 0;
 }
 
-/* What is applied must be a prefix of what this program knows. */
+/* How much is applied: more than this program knows where a newer one made the schema, and lets it work with that. */
 static int check_applied(struct pg_migrate *m, PGconn *pq, unsigned *ret_n)
 {
         _cleanup_(PQclearp) PGresult *res = PQexec(pq, LIST_SQL);
+        char why[PG_MESSAGE_MAX / 2];
         unsigned n;
 
         if (PQresultStatus(res) != PGRES_TUPLES_OK)
                 return failed(m, -EIO, "schema_migrations", PQresultErrorMessage(res));
         n = (unsigned)PQntuples(res);
-        if (n > n_migrations)
-                return failed(m, -ENOTSUP, "schema_migrations", "the database is newer than this program");
-        for (unsigned i = 0; i < n; i++)
-                if (strtoul(PQgetvalue(res, (int)i, 0), NULL, 10) != migrations[i].version ||
-                    strcmp(PQgetvalue(res, (int)i, 1), migrations[i].checksum) != 0)
-                        return failed(m, -ENOTSUP, migrations[i].name,
-                                      "was applied in another form than this program has it");
+        for (unsigned i = 0; i < n; i++) {
+                const struct schema_row row = {.version = (unsigned)strtoul(PQgetvalue(res, (int)i, 0), NULL, 10),
+                                               .checksum = PQgetvalue(res, (int)i, 1),
+                                               .min_reader = (unsigned)strtoul(PQgetvalue(res, (int)i, 2), NULL, 10)};
+
+                if (schema_row_fits(migrations, n_migrations, i, &row, why, sizeof(why)) < 0)
+                        return failed(m, -ENOTSUP, "schema", why);
+        }
         *ret_n = n;
         return 0;
 }
 
 static int apply(struct pg_migrate *m, PGconn *pq, const struct migration *mig)
 {
-        char version[16];
-        const char *const values[] = {version, mig->name, mig->checksum};
+        char version[16], min_reader[16];
+        const char *const values[] = {version, mig->name, mig->checksum, min_reader};
         PGresult *res;
         int r;
 
         (void)snprintf(version, sizeof(version), "%u", mig->version);
+        (void)snprintf(min_reader, sizeof(min_reader), "%u", mig->min_reader);
         r = run(m, pq, mig->name, "BEGIN");
         if (r == 0)
                 r = run(m, pq, mig->name, mig->sql);
         if (r < 0)
                 return r; /* closing the connection rolls back */
-        res = PQexecParams(pq, "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1::integer, $2, $3)",
-                           3, NULL, values, NULL, NULL, 0);
+        res = PQexecParams(pq, ENTRY_SQL, 4, NULL, values, NULL, NULL, 0);
         r = PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : failed(m, -EIO, mig->name, PQresultErrorMessage(res));
         PQclear(res);
         return r < 0 ? r : run(m, pq, mig->name, "COMMIT");
@@ -113,14 +126,17 @@ static int migrate(struct pg_migrate *m)
                 return failed(m, -ECONNREFUSED, "connect", PQerrorMessage(pq));
         r = lock(m, pq);
         if (r == 0)
-                r = run(m, pq, "schema_migrations",
-                        "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL, "
-                        "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
+                r = run(m, pq, "schema_migrations", TABLE_SQL);
         if (r == 0)
                 r = check_applied(m, pq, &applied);
+        if (r == 0 && applied < n_migrations)
+                r = run(m, pq, "schema_migrations", COLUMN_SQL);
         for (unsigned i = applied; r == 0 && i < n_migrations; i++)
                 r = apply(m, pq, &migrations[i]);
-        if (r == 0)
+        if (r == 0 && applied > n_migrations)
+                (void)snprintf(m->text, sizeof(m->text), "the schema is newer, and lets programs of version %u use it",
+                               n_migrations);
+        else if (r == 0)
                 (void)snprintf(m->text, sizeof(m->text), "the schema is at version %u", n_migrations);
         return r;
 }

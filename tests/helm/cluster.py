@@ -21,8 +21,8 @@ class Failed(Exception):
     pass
 
 
-def run(*command, timeout=600, stdin=None, check=True):
-    result = subprocess.run([str(c) for c in command], input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
+def run(*command, timeout=600, stdin=None, check=True, **options):
+    result = subprocess.run([str(c) for c in command], input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, **options)
     if check and result.returncode:
         raise Failed(f"{' '.join(map(str, command[:6]))}… ended with {result.returncode}:\n{result.stdout[-1500:]}")
     return result.stdout
@@ -91,11 +91,15 @@ class Release:
         return [p for p in self.get("pods", f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}")
                 if "deletionTimestamp" not in p["metadata"]]
 
+    @staticmethod
+    def is_ready(pod):
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
+
     def ready(self, *components):
         """Every pod of them is ready, and none is about to go"""
         for component in components:
             pods = self.pods(component)
-            if not pods or not all(any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", [])) for p in pods):
+            if not pods or not all(self.is_ready(pod) for pod in pods):
                 return False
         return True
 

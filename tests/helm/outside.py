@@ -115,8 +115,7 @@ class Outside(Release):
     def ready(self, *components):
         """Of the servers outside, whose label is another"""
         pods = [p for p in self.get("pods", f"app.kubernetes.io/instance={self.name}-outside") if p["metadata"]["labels"]["app.kubernetes.io/component"] in components]
-        return len(pods) == len(components) and all(
-            any(c["type"] == "Ready" and c["status"] == "True" for c in p["status"].get("conditions", [])) for p in pods)
+        return len(pods) == len(components) and all(self.is_ready(pod) for pod in pods)
 
     def remove(self):
         run("helm", "uninstall", self.name, "--namespace", self.namespace, "--ignore-not-found", "--wait", check=False)

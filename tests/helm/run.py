@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from cluster import ROOT, Failed, Load, Release, load_images, pod_of, run, wait_until  # noqa: E402
 import rights  # noqa: E402
+import schema  # noqa: E402
 import wss  # noqa: E402
 from outside import Outside  # noqa: E402
 from support.client import Client, Refused  # noqa: E402
@@ -147,9 +148,11 @@ def step_scale(r):
 
 
 def step_upgrade(r):
+    """To changed images, that of history with a changed schema"""
     changed = f"{r.tag}-changed"
-    images = []
-    for name in SERVICES:
+    images = [f"{r.prefix}-history:{changed}"]
+    schema.build_next(r, changed)
+    for name in (name for name in SERVICES if name != "history"):
         image = f"{r.prefix}-{name}:{changed}"
         run(os.environ.get("DOCKER", "docker"), "build", "--quiet", "--tag", image, "-",
             stdin=f"FROM {r.prefix}-{name}:{r.tag}\nLABEL changed={time.time()}\n")
@@ -161,6 +164,7 @@ def step_upgrade(r):
         r.wait_gone("gateway")
         result = load.stop()
     text = judged(result, "upgrade")
+    schema.expect_version(r, schema.newest() + 1)
     if len(result["back"]) < result["clients"]:
         raise Failed(f"both gateways were replaced, and {len(result['back'])} of {result['clients']} clients came back")
     running = {p["spec"]["containers"][0]["image"] for p in r.pods("gateway")}
@@ -171,18 +175,22 @@ def step_upgrade(r):
     widest = max(sum(1 for t in result["back"] if begin <= t < begin + 1) for begin in result["back"])
     if widest > 0.75 * result["clients"]:
         raise Failed(f"{widest} of {result['clients']} clients came back within a second")
-    return f"{text}, at most {widest} in a second"
+    return f"{text}, at most {widest} in a second; schema {schema.newest()}, then {schema.newest() + 1}"
 
 
 def step_rollback(r):
+    """The schema stays as the next version made it: history goes on with it and begins anew on it, unless it is told that it cannot"""
     with Load(r) as load:
         r.helm("rollback", "--wait", "--timeout", "420s")
         r.wait_gone("gateway")
+        schema.begin_anew(r)
+        schema.refuses(r)
         result = load.stop()
+    schema.expect_version(r, schema.newest() + 1)
     running = {p["spec"]["containers"][0]["image"] for p in r.pods("gateway")}
     if running != {f"{r.prefix}-gateway:{r.tag}"}:
         raise Failed(f"the gateways run {running}")
-    return judged(result, "rollback")
+    return f"{judged(result, 'rollback')}; schema {schema.newest() + 1} read by a history that knows {schema.newest()}, refused where it is to be"
 
 
 def step_kill(r):

@@ -1,5 +1,6 @@
 """parley-history --migrate and --provision: what an installer runs so that the services need fewer rights."""
 
+import httpx
 import nats
 import psycopg
 import pytest
@@ -58,6 +59,40 @@ def test_a_database_of_a_newer_program_is_refused_at_once(stack):
         db.execute("INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')")
     status, out = setup.run("--migrate", PARLEY_PG_URL=url, PARLEY_SETUP_TIMEOUT_S=25)
     assert status == 1 and "newer than this program" in out, out
+
+
+def test_a_newer_schema_that_lets_it_is_no_hindrance(own_stack):
+    """What a history of the version before finds when its connections break while a newer one comes, or after going back"""
+    stack = own_stack()
+
+    def readiness():
+        return httpx.get(f"{stack.admin_url('history')}/readyz", timeout=5)
+
+    def losses():
+        return next(text for name, text in stack.log_texts().items() if "history" in name).count('"no connection to Postgres","pool":"ingest"')
+
+    def checks_anew(sql, *values):
+        """history looks again when ingest had no connection at all: they are cut until that is so"""
+        db.execute(sql, values)
+        before, cut = losses(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'parley-history-%'"
+        wait_until(lambda: db.execute(cut) and losses() > before, 20, "its connections are gone", 0.1)
+
+    with database(stack) as db:
+        (known,) = db.execute("SELECT max(version) FROM schema_migrations").fetchone()
+        checks_anew("INSERT INTO schema_migrations (version, name, checksum, min_reader) VALUES (%s, 'later', 'x', %s)", known + 1, known)
+        wait_until(lambda: any("the schema is newer" in text for text in stack.log_texts().values()), 20, "it looks at the newer schema")
+        wait_until(lambda: readiness().status_code == 200, 20, "it goes on with it")
+        status, out = Setup(stack).run("--migrate")
+        assert status == 0 and "the schema is newer" in out, out
+
+        checks_anew("UPDATE schema_migrations SET min_reader = %s WHERE version = %s", known + 1, known + 1)
+        why = f"the database is newer than this program: its version {known + 1} is for programs that know {known + 1}, this one knows {known}"
+        wait_until(lambda: readiness().json()["checks"].get("database", "").endswith(why), 20, "it says why it is not ready")
+        assert readiness().status_code == 503 and readiness().json()["checks"]["postgres"] is False
+
+        checks_anew("DELETE FROM schema_migrations WHERE version = %s", known + 1)
+        wait_until(lambda: readiness().status_code == 200, 20, "it goes on by itself")
+        assert "database" not in readiness().json()["checks"]
 
 
 @pytest.mark.parametrize("mode, setting, value, why", [

@@ -1,4 +1,6 @@
 /* The small pure parts of history: arrays for Postgres, migrations, where the log goes on, settings, and others. */
+#include <errno.h>
+
 #include "base/ratetable.h"
 #include "base/text.h"
 #include "history/history_config.h"
@@ -7,6 +9,7 @@
 #include "history/pg.h"
 #include "history/pg_sqlstate.h"
 #include "history/provision_core.h"
+#include "history/schema_core.h"
 #include "history/slug.h"
 #include "history/waiters.h"
 #include "unit.h"
@@ -95,6 +98,7 @@ static void test_migrations(void **state)
                 (void)snprintf(prefix, sizeof(prefix), "%04u_", i + 1);
                 assert_int_equal(strncmp(migrations[i].name, prefix, 5), 0);
                 assert_int_equal(strlen(migrations[i].checksum), 64);
+                assert_in_range(migrations[i].min_reader, 1, migrations[i].version);
                 assert_true(strlen(migrations[i].sql) > 0);
                 for (const char *p = migrations[i].sql; *p; p++)
                         assert_true((unsigned char)*p < 0x80);
@@ -103,6 +107,36 @@ static void test_migrations(void **state)
         }
         /* What was released must never change: a database that has it would be refused. */
         assert_non_null(strstr(migrations[0].sql, "CREATE TABLE streams"));
+}
+
+static void test_newer_schemas(void **state)
+{
+        static const struct migration known[] = {{.version = 1, .name = "0001_a", .checksum = "a", .min_reader = 1},
+                                                 {.version = 2, .name = "0002_b", .checksum = "b", .min_reader = 1}};
+        static const struct {
+                unsigned index;
+                struct schema_row row;
+                const char *why; /* NULL: fits */
+        } cases[] = {
+                {0, {.version = 1, .checksum = "a"}, NULL},
+                {1, {.version = 2, .checksum = "b", .min_reader = 2}, NULL},
+                {1, {.version = 2, .checksum = "x", .min_reader = 1}, "0002_b was applied in another form"},
+                {1, {.version = 3, .checksum = "b", .min_reader = 1}, "0002_b was applied in another form"},
+                {2, {.version = 3, .checksum = "c", .min_reader = 2}, NULL},
+                {3, {.version = 4, .checksum = "d", .min_reader = 1}, NULL},
+                {2, {.version = 3, .checksum = "c", .min_reader = 3}, "version 3 is for programs that know 3"},
+                {2, {.version = 3, .checksum = "c"}, "this one knows 2"}, /* by a program that did not say */
+        };
+        char why[128];
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+                int r = schema_row_fits(known, 2, cases[i].index, &cases[i].row, why, sizeof(why));
+
+                assert_int_equal(r, cases[i].why ? -ENOTSUP : 0);
+                if (cases[i].why)
+                        assert_non_null(strstr(why, cases[i].why));
+        }
 }
 
 /* --- where the log goes on --- */
@@ -325,12 +359,12 @@ static void test_members_left(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_arrays),       cmocka_unit_test(test_array_takes_anything),
-                cmocka_unit_test(test_array_limit),  cmocka_unit_test(test_migrations),
-                cmocka_unit_test(test_provision),    cmocka_unit_test(test_sqlstate),
-                cmocka_unit_test(test_members_left), cmocka_unit_test(test_waiters),
-                cmocka_unit_test(test_slug),         cmocka_unit_test(test_ratetable),
-                cmocka_unit_test(test_config),
+                cmocka_unit_test(test_arrays),        cmocka_unit_test(test_array_takes_anything),
+                cmocka_unit_test(test_array_limit),   cmocka_unit_test(test_migrations),
+                cmocka_unit_test(test_newer_schemas), cmocka_unit_test(test_provision),
+                cmocka_unit_test(test_sqlstate),      cmocka_unit_test(test_members_left),
+                cmocka_unit_test(test_waiters),       cmocka_unit_test(test_slug),
+                cmocka_unit_test(test_ratetable),     cmocka_unit_test(test_config),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,8 +19,10 @@ static bool ready(struct buf *out, void *userdata)
 {
         assert_ptr_equal(userdata, &is_ready);
         assert_int_equal(buf_append_str(out, is_ready ? "\"nats\":true" : "\"nats\":false"), 0);
-        if (!is_ready)
+        if (!is_ready) {
                 assert_int_equal(http_ready_text(out, "shard", 3, "no \"stream\"\n"), 0);
+                assert_int_equal(http_ready_why(out, "schema", "newer"), 0);
+        }
         return is_ready;
 }
 
@@ -61,7 +63,7 @@ static void test_admin(void **state)
         at_admin = (struct fixture){.port = http_server_port(admin)};
         expect(&at_admin, GET("/healthz"), 200, "application/json", "{\"status\":\"ok\"}");
         expect(&at_admin, GET("/readyz"), 503, "application/json",
-               "{\"ready\":false,\"checks\":{\"nats\":false,\"shard3\":\"no 'stream''\"}}");
+               "{\"ready\":false,\"checks\":{\"nats\":false,\"shard3\":\"no 'stream''\",\"schema\":\"newer\"}}");
         is_ready = true;
         expect(&at_admin, GET("/readyz"), 200, "application/json", "{\"ready\":true,\"checks\":{\"nats\":true}}");
         expect(&at_admin, GET("/metrics"), 200, "text/plain; version=0.0.4; charset=utf-8", "parley_test_total 3");
