@@ -9,7 +9,7 @@
 typedef struct uv_loop_s uv_loop_t;
 struct bus;
 struct quota;
-struct sniff;
+struct sniffer;
 struct store;
 
 struct env {
@@ -18,7 +18,7 @@ struct env {
         struct bus *bus;
         struct store *store;
         struct quota *quota;
-        struct sniff *sniff;
+        struct sniffer *sniffer;
         bool buckets_there; /* the buckets were made: before that nothing can be begun */
         unsigned n_running; /* requests and other work that must end before the bus and the store are closed */
         void (*on_idle)(struct env *env); /* NULL, or called when n_running becomes 0 */

@@ -11,6 +11,7 @@
 #include "parley/v1/upload.pb-c.h"
 #include "policy/policy.h"
 #include "upload/env.h"
+#include "upload/plan.h"
 #include "upload/store.h"
 #include "wire/wire.h"
 
@@ -53,8 +54,11 @@ struct rest_call {
         void (*held_then)(struct rest_call *c); /* once it is known not to be held back, too */
         Parley__V1__FileState state;            /* that it is to have */
         const struct rejection *why;            /* a completion was refused */
-        bool expected;                          /* of the quota */
-        bool removing_too;                      /* rest_file: also a file that is being removed */
+        char found[PLAN_TYPE_MAX + 1];          /* rest_sniff */
+        uint32_t width, height;                 /* of the image, as it says itself; 0: it does not */
+        void (*sniffed)(struct rest_call *c);
+        bool expected;     /* of the quota */
+        bool removing_too; /* rest_file: also a file that is being removed */
         struct undone undone;
         void (*ended)(struct rest_call *c);        /* of rest_end */
         void (*carried_then)(struct rest_call *c); /* of rest_carried */
@@ -92,6 +96,8 @@ void rest_plan_lower(char *s);
 /* Takes the thumbnail of c->upload, if it has one, out of the clients' reach, looks at it, and writes down in c->file what it is; then goes on
  * with `then`; or answers, or refuses the upload */
 void rest_thumbnail_check(struct rest_call *c, rest_then then);
+/* Finds c->found, the type by these first bytes, and c->width and height, and goes on with `then`, later; or answers that it cannot be done now */
+void rest_sniff(struct rest_call *c, const struct store_result *head, rest_then then);
 /* Sees to it that the upload never becomes a file, and goes on with `then`; or with `is_file`, and c->file, where it has become one; or
  * answers. Nothing of an upload is removed before. */
 void rest_bar(struct rest_call *c, rest_then then, rest_then is_file);

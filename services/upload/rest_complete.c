@@ -17,13 +17,11 @@
 #include "bus/subjects.h"
 #include "upload/ending.h"
 #include "upload/hold_core.h"
-#include "upload/image.h"
 #include "upload/objects.h"
 #include "upload/plan.h"
 #include "upload/quota.h"
 #include "upload/records.h"
 #include "upload/rest.h"
-#include "upload/sniff.h"
 #include "upload/upload_metrics.h"
 
 /* A completion that goes on for so long after its upload's end makes no file any more; reconcile_mend.c counts on it */
@@ -276,17 +274,15 @@ static Parley__V1__Attachment *attachment_new(const struct rest_call *c, const c
 
 /* What an image says itself counts, but for its side: photos may be turned when they are shown. Others, and those that do not say it so
  * early, are as large as their sender says. */
-static void measure(Parley__V1__Attachment *a, const struct store_result *r)
+static void measure(const struct rest_call *c, Parley__V1__Attachment *a)
 {
-        uint32_t width, height;
-
-        if (image_size(r->data, r->n, &width, &height) < 0 || (a->width == height && a->height == width))
+        if (c->width == 0 || (a->width == c->height && a->height == c->width))
                 return;
-        a->width = width;
-        a->height = height;
+        a->width = c->width;
+        a->height = c->height;
 }
 
-static int describe(struct rest_call *c, const char *type, const struct store_result *r)
+static int describe(struct rest_call *c, const char *type)
 {
         Parley__V1__StoredFile *f = malloc(sizeof(*f));
         Parley__V1__Attachment *a;
@@ -309,30 +305,33 @@ static int describe(struct rest_call *c, const char *type, const struct store_re
         f->n_channel_ids = 1;
         if (!f->channel_ids[0])
                 return -ENOMEM;
-        measure(a, r);
+        measure(c, a);
         return 0;
+}
+
+static void on_sniffed(struct rest_call *c)
+{
+        struct env *env = c->rest->env;
+        const char *found = c->found, *type = plan_type_named(c->upload->content_type, found);
+
+        if (!plan_type_fits(c->upload->content_type, found))
+                rest_reject(c, &wrong_type);
+        else if (!plan_type_allowed(env->config->types, type) && !plan_type_allowed(env->config->types, found))
+                rest_reject(c, &type_refused);
+        else if (describe(c, type) < 0)
+                rest_unavailable(c, "memory", -ENOMEM);
+        else
+                rest_thumbnail_check(c, publish);
 }
 
 static void on_read(int error, const struct store_result *r, void *userdata)
 {
         struct rest_call *c = userdata;
-        struct env *env = c->rest->env;
-        const char *found, *type;
 
-        if (error) {
+        if (error)
                 rest_store_failed(c, error);
-                return;
-        }
-        found = sniff_type(env->sniff, r->data, r->n);
-        type = plan_type_named(c->upload->content_type, found);
-        if (!plan_type_fits(c->upload->content_type, found))
-                rest_reject(c, &wrong_type);
-        else if (!plan_type_allowed(env->config->types, type) && !plan_type_allowed(env->config->types, found))
-                rest_reject(c, &type_refused);
-        else if (describe(c, type, r) < 0)
-                rest_unavailable(c, "memory", -ENOMEM);
         else
-                rest_thumbnail_check(c, publish);
+                rest_sniff(c, r, on_sniffed);
 }
 
 void rest_answer_again(struct rest_call *c)

@@ -4,11 +4,9 @@
 #include <string.h>
 
 #include "base/failpoint.h"
-#include "upload/image.h"
 #include "upload/objects.h"
 #include "upload/plan.h"
 #include "upload/rest.h"
-#include "upload/sniff.h"
 
 static const struct rejection wrong_size = {PARLEY_CONFLICT, "the thumbnail has not the size that was announced"};
 static const struct rejection wrong_sum = {PARLEY_CONFLICT,
@@ -28,7 +26,7 @@ static void ask_store(struct rest_call *c, objects_call call, store_handler then
                 then(r, NULL, c);
 }
 
-static int describe(struct rest_call *c, uint32_t width, uint32_t height)
+static int describe(struct rest_call *c)
 {
         const Parley__V1__ThumbnailRequest *from = c->upload->thumbnail;
         Parley__V1__Thumbnail *t = malloc(sizeof(*t));
@@ -42,27 +40,31 @@ static int describe(struct rest_call *c, uint32_t width, uint32_t height)
         t->id = strdup(name);
         t->content_type = strdup(from->content_type);
         t->size = from->size;
-        t->width = width;
-        t->height = height;
+        t->width = c->width;
+        t->height = c->height;
         return t->id && t->content_type ? 0 : -ENOMEM;
+}
+
+static void on_sniffed(struct rest_call *c)
+{
+        if (strcmp(c->found, c->upload->thumbnail->content_type) != 0)
+                rest_reject(c, &wrong_type);
+        else if (c->width == 0 || c->width > PLAN_THUMBNAIL_PIXELS || c->height > PLAN_THUMBNAIL_PIXELS)
+                rest_reject(c, &wrong_pixels);
+        else if (describe(c) < 0)
+                rest_unavailable(c, "memory", -ENOMEM);
+        else
+                c->then(c);
 }
 
 static void on_read(int error, const struct store_result *r, void *userdata)
 {
         struct rest_call *c = userdata;
-        uint32_t width, height;
 
         if (error)
                 rest_store_failed(c, error);
-        else if (strcmp(sniff_type(c->rest->env->sniff, r->data, r->n), c->upload->thumbnail->content_type) != 0)
-                rest_reject(c, &wrong_type);
-        else if (image_size(r->data, r->n, &width, &height) < 0 || width > PLAN_THUMBNAIL_PIXELS ||
-                 height > PLAN_THUMBNAIL_PIXELS)
-                rest_reject(c, &wrong_pixels);
-        else if (describe(c, width, height) < 0)
-                rest_unavailable(c, "memory", -ENOMEM);
         else
-                c->then(c);
+                rest_sniff(c, r, on_sniffed);
 }
 
 static void missing(struct rest_call *c)

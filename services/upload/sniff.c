@@ -6,12 +6,14 @@
 #include <stdlib.h>
 
 #include "upload/plan.h"
+#include "upload/squeeze.h"
 
 /* Bounds of its work on hostile content, below its own defaults */
 enum { REGEX_MAX = 4096, DEPTH_MAX = 20, NAME_DEPTH_MAX = 20 };
 
 struct sniff {
         magic_t magic;
+        uint8_t text[SNIFF_BYTES_MAX];
 };
 
 int sniff_new(struct sniff **ret_sniff)
@@ -48,7 +50,8 @@ void sniff_free(struct sniff *s)
 
 const char *sniff_type(struct sniff *s, const uint8_t *data, size_t n)
 {
-        const char *type = n ? magic_buffer(s->magic, data, n) : NULL;
+        size_t kept = squeeze_blanks(data, n < SNIFF_BYTES_MAX ? n : SNIFF_BYTES_MAX, s->text);
+        const char *type = kept ? magic_buffer(s->magic, s->text, kept) : NULL;
 
         return type && plan_type_valid(type) ? type : "application/octet-stream";
 }

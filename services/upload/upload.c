@@ -19,7 +19,7 @@
 #include "upload/releases.h"
 #include "upload/rest.h"
 #include "upload/s3_store.h"
-#include "upload/sniff.h"
+#include "upload/sniffer.h"
 #include "upload/sweeper.h"
 #include "upload/upload_metrics.h"
 
@@ -150,6 +150,7 @@ static void close_parts(struct upload *u)
                 return;
         u->closing = true;
         u->n_parts = 3;
+        sniffer_free(u->env.sniffer);
         u->env.store->ops->close(u->env.store, part_closed, u);
         bus_close(u->env.bus, part_closed, u);
         http_server_close(u->admin, 0, part_closed, u);
@@ -160,6 +161,7 @@ static void on_http_closed(void *userdata)
         struct upload *u = userdata;
 
         u->http_closed = true;
+        sniffer_stop(u->env.sniffer); /* who is left has no connection any more */
         close_parts(u);
 }
 
@@ -212,7 +214,10 @@ static int open_s3(struct upload *u)
 
 static int open_store(struct upload *u)
 {
-        int r = sniff_new(&u->env.sniff);
+        const struct sniffer_options options = {.loop = u->loop,
+                                                .max = (unsigned)u->config->max_checks,
+                                                .max_owner = (unsigned)u->config->max_user_checks};
+        int r = sniffer_new(&u->env.sniffer, &options);
 
         if (r < 0) {
                 log_error("libmagic cannot be used", LOG_S("why", strerror(-r)));
@@ -343,7 +348,6 @@ int upload_run(const struct upload_config *config)
         releases_free(u.releases);
         reconcile_free(u.reconcile);
         quota_free(u.env.quota);
-        sniff_free(u.env.sniff);
         ratetable_free(u.rest.by_user);
         ratetable_free(u.rest.by_address);
         auth_free(u.auth);

@@ -38,6 +38,7 @@ struct upload_config {
         uint64_t quota_bytes, quota_files, max_pending;
         uint64_t pending_ttl_s, url_ttl_s, download_ttl_s, descriptor_ttl_s;
         uint64_t max_transfers, max_user_transfers, min_rate, min_rate_window_s, max_reads, max_user_reads;
+        uint64_t max_checks, max_user_checks;
         uint64_t sweep_s, reconcile_s, unsent_ttl_s;
         uint64_t stream_replicas;
         bool provision; /* false: the buckets are only looked at */

@@ -58,6 +58,10 @@ struct metric metric_reads_cut = COUNTER("parley_upload_reads_cut_total",
                                          "Files whose sending was ended for somebody who holds fewer places.");
 struct metric metric_received = COUNTER("parley_upload_received_bytes_total",
                                         "Bytes of bodies that the local store took in.");
+struct metric metric_checks_waiting = GAUGE("parley_upload_checks_waiting",
+                                            "Completed files that wait for their content to be looked at.");
+struct metric metric_checks_refused = COUNTER("parley_upload_checks_refused_total",
+                                              "Completions that were put off, because too many of these waited.");
 struct metric metric_s3[3] = {S3("answered"), S3("refused"), S3("failed")};
 struct metric metric_s3_running = GAUGE("parley_upload_s3_running", "Requests to the S3 server that are under way.");
 struct metric metric_s3_waiting = GAUGE("parley_upload_s3_waiting", "Requests that wait for one of these to end.");
@@ -84,11 +88,12 @@ struct metric_histogram metric_http_seconds = {
 void upload_metrics_register(void)
 {
         struct metric *const all[] = {
-                &metric_begun,      &metric_pending,       &metric_completed,   &metric_rejected,   &metric_quarantined,
-                &metric_released,   &metric_file_releases, &metric_swept,       &metric_transfers,  &metric_received,
-                &metric_turn_max,   &metric_s3[0],         &metric_s3[1],       &metric_s3[2],      &metric_s3_running,
-                &metric_s3_waiting, &metric_s3_full,       &metric_compared_at, &metric_file_holds, &metric_reads,
-                &metric_reads_cut};
+                &metric_begun,       &metric_pending,        &metric_completed,     &metric_rejected,
+                &metric_quarantined, &metric_released,       &metric_file_releases, &metric_swept,
+                &metric_transfers,   &metric_received,       &metric_turn_max,      &metric_s3[0],
+                &metric_s3[1],       &metric_s3[2],          &metric_s3_running,    &metric_s3_waiting,
+                &metric_s3_full,     &metric_compared_at,    &metric_file_holds,    &metric_reads,
+                &metric_reads_cut,   &metric_checks_waiting, &metric_checks_refused};
 
         for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
                 metric_register(all[i]);

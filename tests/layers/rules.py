@@ -56,6 +56,7 @@ ADAPTERS = [
     "services/upload/env.c",  # the clocks
     "services/upload/local_*",  # the folder and the thread pool
     "services/upload/sniff.c",  # libmagic
+    "services/upload/sniffer.c",  # its thread
     "services/upload/store_*",
     "services/upload/upload.c",
     "services/*/main.c",
