@@ -2,7 +2,9 @@
  *
  * Looks with something to tell stand in a calendar, and are visited when that is due: not before, however long it takes. What is told is told at
  * once as long as little is. When there is much, news wait a little, for with what comes meanwhile they are one write, which costs
- * more than all the rest; and whatever else leaves for a session takes them along. */
+ * more than all the rest; and whatever else leaves for a session takes them along.
+ *
+ * The wheel says whose turn it is; they are told turn by turn of the loop (core_tell), as many in each as leave room for everything else. */
 #include <errno.h>
 
 #include "gateway/look.h"
@@ -10,17 +12,8 @@
 #include "gateway/stats.h"
 
 /* TELL_MS: between two `presence` of a session. PLACE_MS: between two descriptions of a channel. QUEUE_SHARE: with more than this part of its
- * queue filled a session is told nothing, until that is better. BUDGET: looks that are told in one turn of the loop.
- * DESCRIBE_MS, DESCRIBE_BURST: descriptions of channels to one session in the long run, and at once. */
-enum {
-        TELL_MS = 1000,
-        PLACE_MS = 5000,
-        QUEUE_SHARE = 4,
-        BUDGET = 100,
-        SPREAD = 16,
-        DESCRIBE_MS = 300,
-        DESCRIBE_BURST = 32
-};
+ * queue filled a session is told nothing, until that is better. DESCRIBE_MS, DESCRIBE_BURST: descriptions of channels to one session in the long run, and at once. */
+enum { TELL_MS = 1000, PLACE_MS = 5000, QUEUE_SHARE = 4, SPREAD = 16, DESCRIBE_MS = 300, DESCRIBE_BURST = 32 };
 /* With more news a second than CALM they wait: HOLD_MS for each one more, HOLD_MAX_MS at most. It is then about two writes in five that are
  * saved when each of 10,000 sessions has news every six seconds. HOLD_STORM_MS: at most while each session has news every second (and so
  * many in a write in any case): a storm is to be told within 5 s of its end. */
@@ -347,18 +340,27 @@ static void look_tell(struct session *s)
 static void on_tell(struct wheel_timer *t, uint64_t now_ms)
 {
         struct calendar *c = RING_OWNER(t, struct calendar, timer);
-        struct looks *all = RING_OWNER(c, struct looks, telling);
-        unsigned budget = BUDGET;
 
         calendar_turn(c, now_ms);
-        while (c->due.next != &c->due && budget-- > 0) {
+        if (c->n)
+                wheel_arm(RING_OWNER(c, struct looks, telling)->core->wheel, t, now_ms + TELL_TICK_MS, on_tell);
+}
+
+/* Who is not ready to be told is due at a later tick: it goes through each of them once */
+bool core_tell(struct core *core, unsigned max_sessions)
+{
+        struct calendar *c = core->looks ? &core->looks->telling : NULL;
+
+        if (!c || c->due.next == &c->due)
+                return false;
+        core_time(core);
+        while (c->due.next != &c->due && max_sessions-- > 0) {
                 struct look *l = RING_OWNER(c->due.next, struct look, telling);
 
                 look_forget(l);
                 look_tell(l->session);
         }
-        if (c->n)
-                wheel_arm(all->core->wheel, t, c->due.next != &c->due ? now_ms : now_ms + TELL_TICK_MS, on_tell);
+        return c->due.next != &c->due;
 }
 
 void look_ride(struct look *l)

@@ -145,7 +145,7 @@ void world_announce(struct world *w)
 
 bool world_flush(struct world *w, unsigned max_writes)
 {
-        bool more = core_flush(w->f->core, max_writes);
+        bool telling = core_tell(w->f->core, max_writes), more = core_flush(w->f->core, max_writes) || telling;
 
         check_backlog(w->f->core);
         return more;

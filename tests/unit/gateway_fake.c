@@ -342,6 +342,8 @@ void fake_run(struct fake *f)
                 core_foresee(f->core);
                 while (!f->silent && f->tasks)
                         fake_step(f);
+                while (core_tell(f->core, 100))
+                        ;
                 while (core_flush(f->core, 100))
                         ;
                 fake_writable(f);

@@ -257,31 +257,62 @@ static unsigned made(const struct crowd *crowd)
         return n;
 }
 
-/* One frame for all who are told the same, and not all in one turn of the loop */
+static void tick(struct fake *f)
+{
+        f->now_ns += 50000000;
+        core_tick(f->core);
+}
+
+/* One frame for all who are told the same. A turn of the loop tells as many as it is allowed, and the next one goes on: nobody waits for a tick. */
 static void test_shared_in_turns(void **state)
 {
         struct crowd crowd;
-        double turn;
-        unsigned most = 0, all = 0;
+        double before;
+        unsigned turns = 0;
 
         (void)state;
         crowd_init(&crowd);
-        turn = stat_presence_frames.value;
+        before = stat_presence_frames.value;
         fake_presence_set(crowd.p, "bob", AWAY, true);
         fake_run(crowd.f);
-        for (unsigned i = 0; i < 200; i++) {
-                unsigned n;
-
-                fake_advance(crowd.f, 10);
-                n = (unsigned)(stat_presence_frames.value - turn);
-                turn = stat_presence_frames.value;
-                most = n > most ? n : most;
-                all += n;
+        assert_float_equal(stat_presence_frames.value, before, 0);
+        for (unsigned i = 0; i < 3; i++)
+                tick(crowd.f);
+        assert_float_equal(stat_presence_frames.value, before, 0);
+        while (core_tell(crowd.f->core, 100)) {
+                turns++;
+                assert_float_equal(stat_presence_frames.value - before, 100 * turns, 0);
         }
-        assert_int_equal(all, MANY);
-        assert_in_range(most, 1, 200);
+        assert_float_equal(stat_presence_frames.value - before, MANY, 0);
+        assert_int_equal(turns, MANY / 100 - 1);
         assert_int_equal(made(&crowd), 1);
-        assert_int_equal(told(crowd.clients[MANY - 1])->users[0]->availability, AWAY);
+        fake_run(crowd.f);
+        for (unsigned i = 0; i < MANY; i++)
+                assert_int_equal(told(crowd.clients[i])->users[0]->availability, AWAY);
+        end(crowd.f);
+}
+
+/* Somebody who takes nothing is told nothing, and holds nobody up: a turn looks at him once */
+static void test_busy_in_turns(void **state)
+{
+        struct crowd crowd;
+
+        (void)state;
+        crowd_init(&crowd);
+        crowd.clients[0]->session->queue_bytes += crowd.f->config.session_max_queue_bytes;
+        fake_presence_set(crowd.p, "bob", AWAY, true);
+        fake_run(crowd.f);
+        tick(crowd.f);
+        tick(crowd.f);
+        while (core_tell(crowd.f->core, 100))
+                ;
+        crowd.clients[0]->session->queue_bytes -= crowd.f->config.session_max_queue_bytes;
+        assert_false(core_tell(crowd.f->core, 100));
+        fake_run(crowd.f);
+        assert_int_equal(told(crowd.clients[0])->users[0]->availability, ONLINE);
+        assert_int_equal(told(crowd.clients[1])->users[0]->availability, AWAY);
+        fake_advance(crowd.f, 100);
+        assert_int_equal(told(crowd.clients[0])->users[0]->availability, AWAY);
         end(crowd.f);
 }
 
@@ -359,6 +390,7 @@ int main(void)
                 cmocka_unit_test(test_unknown_channel),
                 cmocka_unit_test(test_answer_lost),
                 cmocka_unit_test(test_shared_in_turns),
+                cmocka_unit_test(test_busy_in_turns),
                 cmocka_unit_test(test_held_in_storm),
                 cmocka_unit_test(test_held_longer),
         };
