@@ -101,6 +101,8 @@ static int check(const Parley__V1__AttachmentClaim *claim, const char *user_id, 
                 return ATTACHMENT_E_USER;
         if (strcmp(claim->channel_id, channel_id) != 0)
                 return ATTACHMENT_E_CHANNEL;
+        if (now_s == ATTACHMENT_ANY_TIME)
+                return 0;
         return now_s >= 0 && (uint64_t)now_s < claim->expires_at_s ? 0 : ATTACHMENT_E_EXPIRED;
 }
 
@@ -161,6 +163,27 @@ int attachments_open(const char *secret, char *const *tokens, size_t n, const st
         }
         *ret = a;
         return 0;
+}
+
+int attachments_open_retry(const char *secret, char *const *tokens, size_t n, const struct attachment_terms *now,
+                           struct attachments *ret, size_t *ret_bad, size_t *ret_expired)
+{
+        struct attachment_terms any_time = *now;
+        size_t bad = 0;
+        int r = attachments_open(secret, tokens, n, now, ret, &bad);
+
+        if (r != ATTACHMENT_E_EXPIRED) {
+                if (r == 0)
+                        *ret_expired = 0;
+                else
+                        *ret_bad = bad;
+                return r;
+        }
+        any_time.expires_at_s = ATTACHMENT_ANY_TIME;
+        r = attachments_open(secret, tokens, n, &any_time, ret, ret_bad);
+        if (r == 0)
+                *ret_expired = bad + 1;
+        return r;
 }
 
 void attachments_done(struct attachments *a)

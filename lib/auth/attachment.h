@@ -27,13 +27,15 @@ const char *attachment_error_text(int error);
 
 struct attachment_terms {
         const char *user_id, *channel_id;
-        int64_t expires_at_s; /* unix; where descriptors are opened, the time it is */
+        int64_t expires_at_s; /* unix; where descriptors are opened, the time it is, or ATTACHMENT_ANY_TIME */
 };
+/* Opens also what has expired: to compare a retry with what is stored, and for nothing else */
+#define ATTACHMENT_ANY_TIME INT64_MIN
 
 /* ret_token has ATTACHMENT_TOKEN_MAX + 1 bytes. 0; -EINVAL: no secret, or the fields are too long together; -ENOMEM */
 int attachment_sign(const char *secret, const Parley__V1__Attachment *attachment, const struct attachment_terms *terms,
                     char *ret_token);
-/* For this user in this channel, now. Freed with protobuf_c_message_free_unpacked(&a->base, NULL). 0, ATTACHMENT_E_*, -ENOMEM */
+/* For this user in this channel, at this time (now_s as attachment_terms.expires_at_s). Freed with protobuf_c_message_free_unpacked(&a->base, NULL). 0, ATTACHMENT_E_*, -ENOMEM */
 int attachment_open(const char *secret, const char *token, const char *user_id, const char *channel_id, int64_t now_s,
                     Parley__V1__Attachment **ret_attachment);
 
@@ -45,6 +47,10 @@ struct attachments {
 /* Opens all, each for this user in this channel. 0; ATTACHMENT_E_* or -ENOMEM, and which one it was. */
 int attachments_open(const char *secret, char *const *tokens, size_t n, const struct attachment_terms *now,
                      struct attachments *ret, size_t *ret_bad);
+/* The same of a retry, which may be stored since a time when nothing had expired: opens also what has. *ret_expired: 0, or 1 and which one it was;
+ * then nothing may be stored of it. */
+int attachments_open_retry(const char *secret, char *const *tokens, size_t n, const struct attachment_terms *now,
+                           struct attachments *ret, size_t *ret_bad, size_t *ret_expired);
 void attachments_done(struct attachments *a);
 
 /* 0, or -EINVAL with a line that names the setting. secret may be NULL. */

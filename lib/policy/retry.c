@@ -9,3 +9,8 @@ int64_t dedupe_since_ms(uint64_t window_ms, uint64_t epoch_s, int64_t now_ms)
 
         return begin > since ? begin : since;
 }
+
+bool retry_unstored(int64_t through_ms, int64_t asked_ms)
+{
+        return through_ms >= asked_ms - MARGIN_MAX_MS;
+}

@@ -107,14 +107,22 @@ static void event_author(struct session *s, struct channel *c, char *id, Parley_
         event->created_at = at;
 }
 
-/* What the upload service has signed for this user in this channel, and nothing else */
-static bool open_attachments(struct session *s, uint32_t ref, const struct channel *c,
-                             const Parley__V1__OutgoingMessage *out, struct attachments *ret)
+/* What the upload service has signed for this user in this channel, and nothing else. *ret_expired: see struct mutation */
+static bool open_attachments(struct session *s, uint32_t ref, const struct channel *c, const Parley__V1__Send *send,
+                             struct attachments *ret, size_t *ret_expired)
 {
+        const Parley__V1__OutgoingMessage *out = send->message;
+        const char *secret = s->core->config->upload_secret;
         const struct attachment_terms now = {
                 .user_id = s->user->id, .channel_id = c->id, .expires_at_s = s->core->wall_ns / 1000000000};
         size_t bad = 0;
-        int r = attachments_open(s->core->config->upload_secret, out->attachments, out->n_attachments, &now, ret, &bad);
+        int r;
+
+        *ret_expired = 0;
+        if (send->retry)
+                r = attachments_open_retry(secret, out->attachments, out->n_attachments, &now, ret, &bad, ret_expired);
+        else
+                r = attachments_open(secret, out->attachments, out->n_attachments, &now, ret, &bad);
 
         if (r > 0)
                 session_error(s, ref, PARLEY_BAD_REQUEST, 0, "message.attachments[%zu] %s", bad,
@@ -130,6 +138,7 @@ void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
         const Parley__V1__OutgoingMessage *out = send->message;
         struct message_fields fields;
         struct attachments files;
+        size_t expired;
         Parley__V1__Event event;
         Parley__V1__Message message;
         Google__Protobuf__Timestamp at;
@@ -150,7 +159,7 @@ void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
         if (!check_message(s, frame->ref, "message.", &fields))
                 return;
         c = frame_channel(s, frame->ref, send->channel_id, POLICY_SEND);
-        if (!c || !check_capacity(s, frame->ref) || !open_attachments(s, frame->ref, c, out, &files))
+        if (!c || !check_capacity(s, frame->ref) || !open_attachments(s, frame->ref, c, send, &files, &expired))
                 return;
         fields.attachments = files.all;
         wiretime_set(&at, s->core->wall_ns);
@@ -161,6 +170,7 @@ void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
                        &(struct mutation_options){.ref = frame->ref,
                                                   .retry = send->retry,
                                                   .retry_age_ms = send->retry_age_ms,
+                                                  .expired = expired,
                                                   .action = POLICY_SEND});
         attachments_done(&files);
 }

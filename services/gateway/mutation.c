@@ -138,6 +138,7 @@ void mutation_begin(struct session *s, struct channel *c, const Parley__V1__Even
         m->retry_age_ms = options->retry_age_ms;
         m->target_seq = options->target_seq;
         m->visible_from = options->visible_from;
+        m->expired = options->expired;
         m->target_may_any = options->target_may_any;
         m->action = options->action;
         m->admin = s->admin;

@@ -31,10 +31,11 @@ struct mutation {
         bool admin;
         enum policy_action action; /* what must still be allowed when it is published */
         uint64_t started_ns;
-        uint64_t target_seq;           /* 0: none */
-        uint64_t visible_from;         /* what lies below is hidden from this user */
-        int64_t unstored_ms;           /* of a retry: until then it was not stored, unix ms */
-        uint64_t stored_seq;           /* of an identity that was stored before */
+        uint64_t target_seq;   /* 0: none */
+        uint64_t visible_from; /* what lies below is hidden from this user */
+        int64_t unstored_ms;   /* of a retry: until then it was not stored, unix ms */
+        uint64_t stored_seq;   /* of an identity that was stored before */
+        size_t expired; /* 0, or 1 and which descriptor has: of a retry, which is acked if it is stored, and never published */
         enum parley_code target_error; /* why it cannot be, unless the identity is stored already */
         /* What the log gets, behind this struct. An edit or a deletion gets its target's id first: it has `event`, too, and is packed again. */
         size_t n_packed;
@@ -53,6 +54,7 @@ struct mutation_options {
         uint32_t retry_age_ms;
         uint64_t target_seq, visible_from;
         bool target_may_any;
+        size_t expired; /* see struct mutation */
         enum policy_action action;
 };
 

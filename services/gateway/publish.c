@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/attachment.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "bus/subjects.h"
@@ -76,6 +77,16 @@ static void publish_retry(struct mutation *m, int64_t unstored_ms)
         shard_ask(m->channel->shard, retry_on_epoch, m);
 }
 
+/* It is not among what history has ingested through this time, and may not be stored any more */
+static void refuse_expired(struct mutation *m, int64_t through_ms)
+{
+        if (retry_unstored(through_ms, wiretime_ns(&m->created_at) / 1000000))
+                mutation_fail(m, PARLEY_BAD_REQUEST, 0, "message.attachments[%zu] %s", m->expired - 1,
+                              attachment_error_text(ATTACHMENT_E_EXPIRED));
+        else
+                mutation_fail(m, PARLEY_UNAVAILABLE, RETRY_MS, "history is too far behind to know this id");
+}
+
 static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdata)
 {
         struct mutation *m = userdata;
@@ -96,6 +107,8 @@ static void lookup_on_answer(int error, const struct bus_msg *msg, void *userdat
         } else if (m->target_error) {
                 mutation_fail(m, m->target_error, 0, "the target of this %s cannot be changed (any more)",
                               m->action == POLICY_EDIT_OWN ? "edit" : "deletion");
+        } else if (m->expired) {
+                refuse_expired(m, wiretime_ns(answer->ingested_through) / 1000000);
         } else if (wiretime_ns(answer->ingested_through) / 1000000 >= known_since_ms(m)) {
                 publish_retry(m, wiretime_ns(answer->ingested_through) / 1000000);
         } else {
@@ -248,7 +261,7 @@ void publish_start(struct mutation *m)
 
         if (!m->retry)
                 publish_send(m);
-        else if (m->retry_age_ms && sent_ms >= known_since_ms(m))
+        else if (!m->expired && m->retry_age_ms && sent_ms >= known_since_ms(m))
                 publish_retry(m, sent_ms); /* the log's own memory covers it: history is not needed */
         else
                 publish_lookup(m);

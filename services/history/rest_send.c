@@ -22,6 +22,7 @@ struct sending {
         struct attachments files; /* of body->attachments, once he may send at all */
         char id[UUID_LEN + 1];
         bool retry;
+        size_t expired; /* of a retry: 0, or 1 and which descriptor has; it is acked if it is stored, and never published */
         int64_t through_ns; /* of a retry: it is not among what was stored before this time */
         int64_t created_ns;
         uint8_t fingerprint[FINGERPRINT_LEN];
@@ -206,6 +207,19 @@ static void ask_log(struct rest_call *c)
                 on_log(r, NULL, NULL, c);
 }
 
+/* It is not among what was ingested through this time, and may not be stored any more */
+static void refuse_expired(struct rest_call *c, int64_t through_ns)
+{
+        const struct sending *s = c->own;
+
+        if (retry_unstored(through_ns / 1000000, s->created_ns / 1000000))
+                rest_problem(c, PARLEY_BAD_REQUEST, "attachments[%zu] %s", s->expired - 1,
+                             attachment_error_text(ATTACHMENT_E_EXPIRED));
+        else
+                rest_problem(c, PARLEY_UNAVAILABLE,
+                             "history is behind: it is not known whether this id is stored; try again");
+}
+
 static void on_looked_up(int error, const struct lookup_result *r, void *userdata)
 {
         struct rest_call *c = userdata;
@@ -215,6 +229,8 @@ static void on_looked_up(int error, const struct lookup_result *r, void *userdat
                 rest_unavailable(c, error);
         } else if (r->event) {
                 stored(c, r->event, r->fingerprint);
+        } else if (s->expired) {
+                refuse_expired(c, r->ingested_through_ns);
         } else {
                 s->through_ns = r->ingested_through_ns;
                 rest_access_for(c, POLICY_SEND, ask_log); /* the look-up took a while: he may have been removed */
@@ -227,9 +243,11 @@ static bool open_attachments(struct rest_call *c)
         struct sending *s = c->own;
         const struct attachment_terms now = {
                 .user_id = c->claims.user_id, .channel_id = c->channel_id, .expires_at_s = env_now_s()};
-        size_t bad = 0;
-        int r = attachments_open(c->rest->env->config->upload_secret, s->body->attachments, s->body->n_attachments,
-                                 &now, &s->files, &bad);
+        const char *secret = c->rest->env->config->upload_secret;
+        char **tokens = s->body->attachments;
+        size_t n = s->body->n_attachments, bad = 0;
+        int r = s->retry ? attachments_open_retry(secret, tokens, n, &now, &s->files, &bad, &s->expired)
+                         : attachments_open(secret, tokens, n, &now, &s->files, &bad);
 
         if (r > 0)
                 rest_problem(c, PARLEY_BAD_REQUEST, "attachments[%zu] %s", bad, attachment_error_text(r));

@@ -123,6 +123,54 @@ async def test_by_rest(stack):
     assert page(stack, bob, channel)[0]["attachments"] == [file]
 
 
+async def test_a_retry_outlives_its_descriptor(own_stack):
+    stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_DESCRIPTOR_TTL_S=2)
+    file, token = uploaded(stack, "ann", "general")
+    path, sent, never = "/api/channels/general/messages", str(uuid.uuid4()), str(uuid.uuid4())
+    async with Client(stack, "ann") as ann, asyncio.timeout(60):
+        with Uploader(stack, "ann") as uploader, stack.rest("ann") as rest:
+            async def send(retry):
+                """Under the same id, with another descriptor as often as one has expired: the machine may be slow"""
+                nonlocal token
+                while True:
+                    try:
+                        return await ann.send("general", "look", id=sent, retry=retry, attachments=[token])
+                    except Refused as error:
+                        if error.code == "unavailable":  # history has just begun
+                            continue
+                        assert error.code == "bad_request" and "has expired" in str(error)
+                        token = uploader.describe(file["id"], "general").json()["descriptor"]
+
+            first = await send(False)
+            while True:
+                try:
+                    await ann.send("general", "look", attachments=[token])
+                except Refused as error:
+                    assert error.code == "bad_request" and "message.attachments[0] has expired" in str(error)
+                    break
+            again = await ann.send("general", "look", id=sent, retry=True, attachments=[token])
+            assert again["duplicate"] and again["seq"] == first["seq"]
+            by_rest = rest.post(path, json={"id": sent, "content": "look", "attachments": [token], "retry": True})
+            assert by_rest.status_code == 200 and by_rest.json()["seq"] == first["seq"], by_rest.text
+            other = rest.post(path, json={"id": sent, "content": "other", "attachments": [token], "retry": True})
+            assert other.status_code == 409 and other.json()["code"] == "id_conflict", other.text
+            # what is not stored is not stored now
+            with pytest.raises(Refused) as error:
+                await ann.send("general", "look", id=never, retry=True, attachments=[token])
+            assert error.value.code == "bad_request" and "message.attachments[0] has expired" in str(error.value)
+            for retry in (False, True):
+                refused_by_rest = rest.post(path, json={"id": never, "content": "look", "attachments": [token], "retry": retry})
+                assert refused_by_rest.status_code == 400 and "attachments[0] has expired" in refused_by_rest.json()["detail"], refused_by_rest.text
+            # and as long as that cannot be known, it is not said
+            stack.stop("history")
+            with pytest.raises(Refused) as error:
+                await ann.send("general", "look", id=never, retry=True, attachments=[token])
+            assert error.value.code == "unavailable"
+            stack.start("history")
+            sent, token = never, uploader.describe(file["id"], "general").json()["descriptor"]
+            assert (await send(True))["seq"] > first["seq"]
+
+
 async def test_descriptors_expire_and_files_can_be_off(own_stack):
     stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_DESCRIPTOR_TTL_S=1)
     file, token = uploaded(stack, "ann", "general")

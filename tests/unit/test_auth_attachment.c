@@ -129,6 +129,42 @@ static void test_lists(void **state)
         assert_int_equal(attachments_open(NULL, tokens, 1, &now, &a, &bad), ATTACHMENT_E_OFF);
 }
 
+/* A retry: what has expired is opened too, and said; all else is as ever */
+static void test_retry(void **state)
+{
+        struct attachment_terms now = {.user_id = "ann", .channel_id = "general", .expires_at_s = 1999};
+        const struct attachment_terms later = {.user_id = "ann", .channel_id = "general", .expires_at_s = 3000};
+        Parley__V1__Attachment valid = PARLEY__V1__ATTACHMENT__INIT;
+        char one[ATTACHMENT_TOKEN_MAX + 1], two[ATTACHMENT_TOKEN_MAX + 1];
+        char *tokens[] = {one, two, one};
+        size_t bad = 9, expired = 9;
+        struct attachments a;
+
+        (void)state;
+        valid.id = (char *)"1";
+        assert_int_equal(attachment_sign(secret, &valid, &later, one), 0);
+        make_file(two, "2");
+        assert_int_equal(attachments_open_retry(secret, tokens, 2, &now, &a, &bad, &expired), 0);
+        assert_true(a.n == 2 && expired == 0 && bad == 9);
+        attachments_done(&a);
+        now.expires_at_s = 2000;
+        assert_int_equal(attachments_open_retry(secret, tokens, 2, &now, &a, &bad, &expired), 0);
+        assert_true(a.n == 2 && expired == 2 && bad == 9);
+        attachments_done(&a);
+        expired = 9;
+        assert_int_equal(attachments_open_retry(secret, tokens, 3, &now, &a, &bad, &expired), ATTACHMENT_E_TWICE);
+        assert_true(bad == 2 && expired == 9);
+        now.user_id = "bob";
+        assert_int_equal(attachments_open_retry(secret, tokens + 1, 1, &now, &a, &bad, &expired), ATTACHMENT_E_USER);
+        now.user_id = "ann";
+        now.channel_id = "other";
+        assert_int_equal(attachments_open_retry(secret, tokens + 1, 1, &now, &a, &bad, &expired), ATTACHMENT_E_CHANNEL);
+        now.channel_id = "general";
+        two[10] ^= 1;
+        assert_int_equal(attachments_open_retry(secret, tokens, 2, &now, &a, &bad, &expired), ATTACHMENT_E_SIGNATURE);
+        assert_true(bad == 1 && expired == 9);
+}
+
 static void test_too_long(void **state)
 {
         char name[2000], token[ATTACHMENT_TOKEN_MAX + 1] = "kept";
@@ -182,6 +218,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_whole), cmocka_unit_test(test_for_whom_and_when), cmocka_unit_test(test_changed),
                 cmocka_unit_test(test_lists), cmocka_unit_test(test_too_long),          cmocka_unit_test(test_mac),
+                cmocka_unit_test(test_retry),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* Mutations that wait for others before they are published: what is known may have changed by then. */
 #include "gateway_fake.h"
 
+#include "auth/attachment.h"
 #include "gateway/changes.h"
 #include "gateway/channel.h"
 
@@ -212,6 +213,125 @@ static void test_edit_behind_the_deletion(void **state)
         fake_free(f);
 }
 
+/* --- what carries files, for as long as their descriptors hold --- */
+
+enum { VALID_S = 60 };
+static const char secret[] = "0123456789abcdef0123456789abcdef";
+
+static void sign(const struct fake *f, const char *user, const char *name, char ret[ATTACHMENT_TOKEN_MAX + 1])
+{
+        const struct attachment_terms terms = {
+                .user_id = user, .channel_id = ROOM, .expires_at_s = f->wall_ns / 1000000000 + VALID_S};
+        Parley__V1__Attachment a = PARLEY__V1__ATTACHMENT__INIT;
+
+        a.id = (char *)"019b7c00-1111-7222-8333-444455556666";
+        a.name = (char *)name;
+        a.size = 5;
+        a.content_type = (char *)"text/plain";
+        assert_int_equal(attachment_sign(secret, &a, &terms, ret), 0);
+}
+
+static uint32_t send_file(struct fake_client *c, const char *id, char *token, bool retry, uint32_t age_ms)
+{
+        Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Send send = PARLEY__V1__SEND__INIT;
+        Parley__V1__OutgoingMessage message = PARLEY__V1__OUTGOING_MESSAGE__INIT;
+
+        message.id = (char *)id;
+        message.content = (char *)"x";
+        message.attachments = &token;
+        message.n_attachments = 1;
+        send.channel_id = (char *)ROOM;
+        send.message = &message;
+        send.retry = retry;
+        send.retry_age_ms = age_ms;
+        frame.ref = ++c->next_ref;
+        frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_SEND;
+        frame.send = &send;
+        fake_client_send(c, &frame);
+        fake_run(c->f);
+        return frame.ref;
+}
+
+static struct fake *world_with_files(void)
+{
+        struct fake *f = fake_new();
+        struct fake_membership m = {ROOM, PARLEY__V1__ROLE__member, 1, 0, 0, false};
+
+        f->config.upload_secret = strdup(secret);
+        fake_start(f);
+        fake_put_channel(f, ROOM, false, false);
+        fake_put_members(f, "ada", 1, &m, 1, false);
+        return f;
+}
+
+static void says(const struct fake_client *c, uint32_t ref, const char *code, const char *part)
+{
+        assert_string_equal(code_of(c, ref), code);
+        assert_non_null(strstr(fake_answer(c, ref)->error->message, part));
+}
+
+/* It was stored while its descriptor held: however late the answer is asked for again, it is the same */
+static void test_stored_before_it_expired(void **state)
+{
+        struct fake *f = world_with_files();
+        struct fake_client *ada = fake_connect(f, "ada", ENCODING_PROTO);
+        char token[ATTACHMENT_TOKEN_MAX + 1], other[ATTACHMENT_TOKEN_MAX + 1], id[37];
+        uint32_t first, ref;
+        uint64_t seq;
+
+        (void)state;
+        sign(f, "ada", "a.txt", token);
+        sign(f, "ada", "b.txt", other);
+        fake_uuid(f, id);
+        first = send_file(ada, id, token, false, 0);
+        assert_string_equal(code_of(ada, first), "ack");
+        seq = fake_answer(ada, first)->ack->seq;
+        fake_advance(f, VALID_S * 1000);
+        ada = fake_connect(f, "ada", ENCODING_PROTO);
+        for (uint32_t age_ms = 0; age_ms <= VALID_S * 1000; age_ms += VALID_S * 1000) {
+                ref = send_file(ada, id, token, true, age_ms); /* the second within the log's own memory */
+                assert_string_equal(code_of(ada, ref), "ack");
+                assert_true(fake_answer(ada, ref)->ack->duplicate && fake_answer(ada, ref)->ack->seq == seq);
+        }
+        says(ada, send_file(ada, id, other, true, 0), "id_conflict", "before");
+        assert_int_equal(f->n_published, 1);
+        fake_free(f);
+}
+
+/* It was not: then it is not now, and nothing is said as long as that is not known */
+static void test_not_stored_before_it_expired(void **state)
+{
+        struct fake *f = world_with_files();
+        struct fake_client *ada;
+        char token[ATTACHMENT_TOKEN_MAX + 1], theirs[ATTACHMENT_TOKEN_MAX + 1], id[37];
+
+        (void)state;
+        sign(f, "ada", "a.txt", token);
+        sign(f, "eve", "a.txt", theirs);
+        fake_uuid(f, id);
+        (void)fake_message(f, ROOM, "eve", "x");
+        fake_advance(f, VALID_S * 1000);
+        ada = fake_connect(f, "ada", ENCODING_PROTO);
+        says(ada, send_file(ada, id, token, false, 0), "bad_request", "message.attachments[0] has expired");
+        assert_int_equal(f->n_lookups, 0);
+        says(ada, send_file(ada, id, theirs, true, 0), "bad_request", "another user");
+        assert_int_equal(f->n_lookups, 0);
+        f->ingested_seq = 0;
+        says(ada, send_file(ada, id, token, true, 0), "unavailable", "behind");
+        says(ada, send_file(ada, id, token, true, VALID_S * 1000), "unavailable", "behind");
+        f->ingested_seq = UINT64_MAX;
+        says(ada, send_file(ada, id, token, true, 0), "bad_request", "message.attachments[0] has expired");
+        says(ada, send_file(ada, id, token, true, VALID_S * 1000), "bad_request", "message.attachments[0] has expired");
+        assert_int_equal(f->n_lookups, 4);
+        assert_int_equal(f->n_published, 0);
+        /* with another descriptor it goes on under the same id */
+        sign(f, "ada", "a.txt", token);
+        assert_string_equal(code_of(ada, send_file(ada, id, token, true, VALID_S * 1000)), "ack");
+        assert_int_equal(f->n_published, 1);
+        fake_free(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -220,6 +340,8 @@ int main(void)
                 cmocka_unit_test(test_retry_across_a_new_stream),
                 cmocka_unit_test(test_duplicate_of_nothing),
                 cmocka_unit_test(test_edit_behind_the_deletion),
+                cmocka_unit_test(test_stored_before_it_expired),
+                cmocka_unit_test(test_not_stored_before_it_expired),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,11 +26,22 @@ static void test_young_stream(void **state)
         assert_int_equal(dedupe_since_ms(120000, EPOCH, begin + 120001), begin + 5001);
 }
 
+/* What history does not find was not stored, once it has ingested up to when that was asked, within 5 s */
+static void test_unstored(void **state)
+{
+        (void)state;
+        assert_true(retry_unstored(LATER, LATER));
+        assert_true(retry_unstored(LATER - 5000, LATER));
+        assert_false(retry_unstored(LATER - 5001, LATER));
+        assert_false(retry_unstored(0, LATER));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_window),
                 cmocka_unit_test(test_young_stream),
+                cmocka_unit_test(test_unstored),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -312,6 +312,7 @@ export class ParleyClient {
       changed: (channelId) => this.#touchId(channelId),
       acked: (item, ack) => this.#onAcked(item, ack),
       failed: (_item, error) => this.#events.emit('error', error),
+      describe: (fileId, channelId) => this.rest.describeFile(fileId, channelId),
       tokenRefused: () => void this.#connection.renewToken().catch(() => {}),
     });
   }

@@ -10,6 +10,10 @@ export const MAX_ITEMS = 500;
 /** So often an item is tried again after `internal`: a bug of the service, after which it may have been stored. */
 const MAX_INTERNAL = 3;
 
+/** So often other descriptors of its files are asked for, where those that an item has are too old: it waited for long. */
+const MAX_DESCRIBED = 3;
+const EXPIRED = /attachments\[\d+\] has expired/;
+
 /** One mutation on its way. It keeps its id until it is acknowledged or discarded. */
 export interface OutboxItem {
   readonly kind: 'send' | 'edit' | 'delete';
@@ -40,6 +44,8 @@ export interface OutboxHooks {
   /** An item was stored. It has left the outbox. */
   acked: (item: OutboxItem, ack: Ack) => void;
   failed: (item: OutboxItem, error: ParleyError) => void;
+  /** Another descriptor of a file. */
+  describe: (fileId: string, channelId: string) => Promise<FileDescriptor>;
   /** The server said that the token is no longer good. */
   tokenRefused: () => void;
 }
@@ -47,6 +53,7 @@ export interface OutboxHooks {
 interface Progress {
   firstSentAt: number | undefined;
   attempts: number;
+  described: number;
 }
 
 /**
@@ -102,6 +109,7 @@ export class Outbox {
     if (item?.status !== 'failed') return;
     this.#items = this.#items.filter((other) => other.id !== id);
     const { error: _, ...rest } = item;
+    this.#progressOf(item).described = 0;
     this.#items.push({ ...rest, status: 'sending' });
     this.#save();
     this.#touch(item.channelId);
@@ -179,6 +187,8 @@ export class Outbox {
   #onError(item: OutboxItem, error: ParleyError): void {
     this.#busy.delete(item.channelId);
     if (error.code === 'connection_lost') return; // offline() follows, or has come
+    const expired = error.code === 'bad_request' && EXPIRED.test(error.message);
+    if (expired && this.#progressOf(item).described++ < MAX_DESCRIBED) return this.#describe(item);
     const refused = error.code === 'token_expired' || error.code === 'unauthenticated';
     if (refused) this.#hooks.tokenRefused();
     const again = error.code === 'internal' && this.#progressOf(item).attempts < MAX_INTERNAL;
@@ -188,6 +198,25 @@ export class Outbox {
     const failed = this.find(item.id);
     this.#touch(item.channelId);
     if (failed) this.#hooks.failed(failed, error);
+  }
+
+  /** It is not stored, and its descriptors are too old: goes on with others, under the same id. The items behind it wait with it. */
+  #describe(item: OutboxItem): void {
+    const { channelId, attachments = [] } = item;
+    const mark = {};
+    const mine = () => this.#busy.get(channelId) === mark; // else the connection was lost meanwhile
+    this.#busy.set(channelId, mark);
+    Promise.all(attachments.map((file) => this.#hooks.describe(file.attachment.id, channelId))).then(
+      (described) => {
+        this.#update(item, { attachments: described });
+        if (!mine()) return;
+        this.#busy.delete(channelId);
+        this.#pump(channelId);
+      },
+      (thrown: unknown) => {
+        if (mine()) this.#onError(item, asError(thrown));
+      },
+    );
   }
 
   /** The same item again after the time that the server named; the items behind it wait with it. */
@@ -206,7 +235,7 @@ export class Outbox {
   }
 
   #progressOf(item: OutboxItem): Progress {
-    const known = this.#progress.get(item.id) ?? { firstSentAt: undefined, attempts: 0 };
+    const known = this.#progress.get(item.id) ?? { firstSentAt: undefined, attempts: 0, described: 0 };
     this.#progress.set(item.id, known);
     return known;
   }

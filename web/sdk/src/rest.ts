@@ -137,6 +137,11 @@ export class Rest {
     return this.#call('POST', `/api/uploads/${encodeURIComponent(id)}/complete`);
   }
 
+  /** Another descriptor of a file, for a message of one's own in this channel. */
+  describeFile(id: string, channelId: string): Promise<FileDescriptor> {
+    return this.#call('POST', `/api/files/${encodeURIComponent(id)}/descriptors`, { channelId });
+  }
+
   async abortUpload(id: string): Promise<void> {
     await this.#call('DELETE', `/api/uploads/${encodeURIComponent(id)}`);
   }

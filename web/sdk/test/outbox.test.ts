@@ -317,3 +317,92 @@ describe('edits and deletions', () => {
     expect(next.last('edit')).toMatchObject({ id, retry: true, retryAgeMs: 500 });
   });
 });
+
+describe('a message whose files were uploaded long ago', () => {
+  const attachment = (id: string) => ({ id, name: 'cat.png', size: 3, contentType: 'image/png', sha256: 'x', width: 0, height: 0 });
+  const descriptor = (id: string, token = `a1.${id}`) => ({ attachment: attachment(id), descriptor: token, channelId: 'general' });
+  const expired = (socket: FakeSocket, n = 0) => ({ ...errorOf(socket, 'bad_request'), message: `message.attachments[${n}] has expired: ask the upload service for another one` });
+
+  /** Two files, whose descriptors the server takes for too old */
+  async function refused(answer: (path: string) => { status?: number; body?: unknown } | Promise<{ status?: number; body?: unknown }>) {
+    const made = await online();
+    made.world.route = ({ path }) => answer(path);
+    const id = made.client.send('general', '', { attachments: [descriptor('f1'), descriptor('f2')] });
+    await settle();
+    made.socket.push(expired(made.socket, 1));
+    await settle();
+    return { ...made, id, status: () => made.client.channel('general')!.messages.at(-1)!.status };
+  }
+  const fresh = (path: string) => ({ body: descriptor(path.split('/')[3]!, `a1.new-${path.split('/')[3]}`) });
+
+  it('gets other descriptors, and goes on under its id', async () => {
+    const { world, socket, id, status } = await refused(fresh);
+    expect(world.called('/descriptors').map(({ method, path, body }) => [method, path, body])).toEqual([
+      ['POST', '/api/files/f1/descriptors', { channelId: 'general' }],
+      ['POST', '/api/files/f2/descriptors', { channelId: 'general' }],
+    ]);
+    expect(socket.of('send')).toHaveLength(2);
+    expect(socket.last('send')).toMatchObject({ retry: true, message: { id, attachments: ['a1.new-f1', 'a1.new-f2'] } });
+    socket.push(ackOf(socket, 11));
+    await settle();
+    expect(status()).toBe('sent');
+  });
+
+  it('keeps them over a restart', async () => {
+    const storage = new MemoryStorage();
+    const { client, world, socket } = await online({ storage });
+    world.route = ({ path }) => fresh(path);
+    client.send('general', '', { attachments: [descriptor('f1')] });
+    await settle();
+    socket.push(expired(socket));
+    await settle();
+    const next = await online({ storage });
+    expect(next.socket.last('send').message.attachments).toEqual(['a1.new-f1']);
+  });
+
+  it('fails when its file is gone, and does not ask for ever', async () => {
+    const gone = await refused(() => ({ status: 404, body: { code: 'not_found', detail: 'there is no such file' } }));
+    expect([gone.status(), gone.client.channel('general')!.messages.at(-1)!.progress?.error?.code]).toEqual(['failed', 'not_found']);
+    const { world, socket, client, id, status } = await refused(fresh);
+    for (let i = 0; i < 5 && status() === 'sending'; i++) {
+      socket.push(expired(socket));
+      await settle();
+    }
+    expect([status(), world.called('/f1/').length, socket.of('send').length]).toEqual(['failed', 3, 4]);
+    client.retry(id); // somebody wants it
+    await settle();
+    socket.push(expired(socket));
+    await settle();
+    expect([status(), world.called('/f1/').length]).toEqual(['sending', 4]);
+  });
+
+  it('waits where they cannot be had now, and goes on', async () => {
+    let away = true;
+    const { world, socket, status } = await refused((path) => (away ? { status: 503, body: { code: 'unavailable' } } : fresh(path)));
+    expect([status(), socket.of('send').length]).toEqual(['sending', 1]);
+    away = false;
+    for (let i = 0; i < 100 && socket.of('send').length === 1; i++) await world.clock.advance(50);
+    socket.push(expired(socket));
+    await settle();
+    expect(socket.last('send').message.attachments).toEqual(['a1.new-f1', 'a1.new-f2']);
+  });
+
+  it('is not sent twice when the connection is lost meanwhile', async () => {
+    const answers: (() => void)[] = [];
+    const { world, socket, id } = await refused((path) => new Promise((resolve) => answers.push(() => resolve(fresh(path)))));
+    expect(answers).toHaveLength(2);
+    socket.shut(1006);
+    await world.clock.advance(5000);
+    const next = await greet(world);
+    expect(next.of('send')).toHaveLength(1);
+    answers.forEach((answer) => answer());
+    await settle();
+    expect(next.of('send')).toHaveLength(1);
+    next.push(expired(next));
+    await settle();
+    answers.slice(2).forEach((answer) => answer());
+    await settle();
+    expect(next.of('send')).toHaveLength(2);
+    expect(next.last('send').message).toMatchObject({ id, attachments: ['a1.new-f1', 'a1.new-f2'] });
+  });
+});
