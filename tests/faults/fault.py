@@ -28,7 +28,7 @@ class Fault:
 
     name = ""
     about = ""                 # one line for --list
-    bound_s = 20               # V: from the beginning of `heal` until everybody has spoken and heard, and history has it
+    bound_s = 20               # V: from the beginning of `heal` (or run.mends_itself()) until everybody has spoken and heard, and history has it
     invariants = LETTERS       # those that it can prove; the others show as '-'
     quick = False              # part of --quick
     gateways = 1
@@ -52,8 +52,15 @@ class Fault:
     async def heal(self, run):
         """Ends the fault; what ended must run again when this returns."""
 
+    async def recovered(self, run):
+        """Everybody has spoken and heard again; the doors are not proven yet."""
+
     async def clean(self, run):
         """Whatever happened: lets go of what the fault holds (stopped processes, rules, disks)."""
+
+    def history(self, run, history):
+        """What history serves in the end, as load.finish has it, with what this fault knows of it besides."""
+        return history
 
     def excuses(self, run, violation):
         """What no server could have kept in this fault, and docs promise nobody."""
@@ -81,6 +88,8 @@ class Outcome:
     took_s: float = 0
     error: str = ""                               # the run itself came to no end
     skipped: str = ""                             # why it could not be done here
+    levels: dict = field(default_factory=dict)    # at the end, and of which processes: part -> the first of its family
+    pids: dict = field(default_factory=dict)
 
     @property
     def failed(self):
@@ -102,6 +111,11 @@ class Run:
         self.load = Load(self.doors, seed, fault.rate, fault.uploads)
         self.random, self.record = self.load.random, self.load.record
         self.outcome = Outcome(fault.name, fault.invariants)
+        self.healed_at = None   # when the recovery began, where that is before `heal`: at the deed, if nothing but time mends it
+
+    def mends_itself(self):
+        """The deed is done now: from here on V counts."""
+        self.healed_at = time.monotonic()
 
     def show(self, text):
         """Something that proves that the fault happened."""
@@ -124,7 +138,8 @@ class Run:
             await asyncio.sleep(0.02)  # a poll with a deadline
 
     async def levels(self):
-        return await self.thread(lambda: levels.measure(self.stack.parts(self.fault.gateways)))
+        measured = await self.thread(lambda: levels.measure(self.stack.parts(self.fault.gateways)))
+        return measured | await levels.consumers(self.stack.nats_url)
 
 
 async def execute(run):
@@ -164,7 +179,7 @@ async def _execute(run):
     run.record.add("run", 0, "mark", text="inject")
     await fault.inject(run)
     run.record.add("run", 0, "mark", text="heal")
-    healed = time.monotonic()
+    healed = run.healed_at or time.monotonic()
     await fault.heal(run)
     try:
         await load.recovered(RECOVERY_MAX_S)
@@ -172,12 +187,14 @@ async def _execute(run):
         await load.traffic(AFTER_ACKS)
     except TimeoutError:
         pass  # V says so below; the rest is still proven as far as it goes
+    if outcome.recovered_s is not None:
+        await fault.recovered(run)
     await load.stop()
     if not all(o.tried for o in load.outsiders):
         raise RuntimeError("the outsiders tried no door")
     await load.prove_doors()
     await load.ask_again()
-    history = await load.finish()
+    history = fault.history(run, await load.finish())
     found = check(load.record, history) + check_bound(outcome.recovered_s, fault.bound_s) + await _levels(run, before)
     found += [Violation(*v) for v in await fault.verify(run)]
     outcome.violations = [v for v in found if v.invariant in fault.invariants and not fault.excuses(run, v)]
@@ -196,6 +213,7 @@ async def _levels(run, before, timeout=30):
         if not found or time.monotonic() > deadline:
             break
         await asyncio.sleep(0.5)  # a poll with a deadline
+    run.outcome.levels, run.outcome.pids = after, {part: pids[0] for part, (pids, _) in run.stack.parts(run.fault.gateways).items()}
     for name, mb in apart.items():
         run.show(f"{name}: {before[name]} before, {after[name]} after, and {mb} are allowed")
     return found

@@ -16,6 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from catalogue import REGISTRY  # noqa: E402
 from checker.invariants import LETTERS, SEEN  # noqa: E402
+from checker.soak import LONG, Soak  # noqa: E402
 from fault import Outcome, Run, Skipped, execute  # noqa: E402
 from mutations import run as mutations  # noqa: E402
 from planted.plants import PLANTS  # noqa: E402
@@ -27,7 +28,7 @@ class Stacks:
     """One stack for all faults with the same build and settings; after a violation it is not used any more."""
 
     def __init__(self, build):
-        self.build, self.stacks = build, {}
+        self.build, self.stacks, self.soak = build, {}, Soak()
 
     def get(self, fault):
         key = (self.build or fault.build, type(fault).new_stack, tuple(sorted(fault.settings.items())))
@@ -62,6 +63,7 @@ def run_one(fault, stacks, seed, keep):
     run = Run(fault, stack, seed)
     try:
         outcome = asyncio.run(execute(run))
+        stacks.soak.add(stack.dir, outcome.pids, outcome.levels)
         report(run, keep)
     finally:
         if not fault.shares_stack or run.outcome.failed:
@@ -103,6 +105,16 @@ def table(outcomes):
     if skipped:
         lines.append(f"{len(skipped)} SKIPPED, of which nothing is known: {', '.join(skipped)}")
     return "\n".join(lines)
+
+
+def told(soak):
+    """Says what a soak did to memory, and returns whether something went on growing."""
+    lives, grown = soak.long_lives(), list(soak.grown())
+    print(f"memory of {len(lives)} processes that lived through {LONG} runs or more, after their first and their last: "
+          + ", ".join(f"{x.part} {x.levels[0]} to {x.levels[-1]} MB ({len(x.levels)} runs)" for x in lives))
+    for what in grown:
+        print(f"  B: {what}")
+    return bool(grown)
 
 
 def machine():
@@ -180,7 +192,8 @@ def main():
     finally:
         stacks.down()
     print(f"\n{where}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})\n\n{table(outcomes)}")
-    return 1 if any(o.failed for o in outcomes) or not outcomes else 2 if any(o.skipped for o in outcomes) else 0
+    grown = told(stacks.soak) if arguments.minutes else False
+    return 1 if grown or any(o.failed for o in outcomes) or not outcomes else 2 if any(o.skipped for o in outcomes) else 0
 
 
 if __name__ == "__main__":

@@ -122,20 +122,22 @@ class Stack:
                 gateway.start()
 
     def parts(self, gateways=1):
-        """The processes whose levels one may watch: name -> (pid, address of the admin port or None)."""
-        parts = {"gateway": (self.pid("gateway"), self.admin_url("gateway")), "history": (self.pid("history"), self.admin_url("history")),
-                 "presence": (self.pid("presence"), self.admin_url("presence")),
-                 "upload": (self.pid("upload"), self.admin_url("upload")), "nats-server": (self.pid("nats-server"), None)}
+        """The processes whose levels one may watch: name -> (pids, address of the admin port or None)."""
+        parts = {name: ([self.pid(name)], self.admin_url(name)) for name in SERVICES}
+        parts |= {"nats-server": ([self.pid("nats-server")], None), "postgres": (self.family("postgres"), None)}
         if gateways > 1:
-            parts["gateway 2"] = (self.gateways[1].process.pid, self.gateways[1].admin_url)
+            parts["gateway 2"] = ([self.gateways[1].process.pid], self.gateways[1].admin_url)
         return parts
 
     def family(self, name):
         """The process of a part and its children (Postgres has one for each connection), the parent first."""
         pids = [self.pid(name)]
         for pid in pids:
-            for task in Path(f"/proc/{pid}/task").glob("*/children"):
-                pids += [int(child) for child in task.read_text().split()]
+            try:
+                for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                    pids += [int(child) for child in task.read_text().split()]
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # a child that ended by itself meanwhile
         return pids
 
     def signal_all(self, pids, sig):

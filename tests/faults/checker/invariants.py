@@ -437,6 +437,7 @@ def check_bound(recovered_s, bound_s):
 
 
 def check_levels(before, after, slack):
-    """B: levels by name, with what each may be above what it was: slack(name, before) -> limit."""
-    return [Violation("B", f"{name} was {before[name]} and is {value}, above {slack(name, before[name])}")
-            for name, value in after.items() if name in before and value > slack(name, before[name])]
+    """B: levels by name, with what each may be above what it was: slack(name, before) -> limit. What was not told before was nothing."""
+    found = [f"{name} was {before.get(name, 0)} and is {value}, above {slack(name, before.get(name, 0))}"
+             for name, value in after.items() if value > slack(name, before.get(name, 0))]
+    return [Violation("B", what) for what in found + [f"{name} was {before[name]}, and nobody tells it any more" for name in before if name not in after]]

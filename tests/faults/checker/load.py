@@ -250,6 +250,8 @@ class Load:
                         client.note("refused", id=ack.asked, channel=ack.channel, code=error.code)
                         break
                     await asyncio.sleep(max(error.retry_ms, 50) / 1000)  # the server's own hint
+            else:
+                client.note("unanswered", id=ack.asked, channel=ack.channel, op=intent.op)
 
     async def finish(self):
         """Everybody's view, and what history has: what the invariants are about."""

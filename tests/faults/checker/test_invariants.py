@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import yaml
 from .clients import frame_of
 from .doors import REST, USERS_DOOR
 from .invariants import Violation, check_bound, check_levels
-from .levels import queues, slack
+from .levels import RSS_MB, RSS_SHARE, gauges, of_processes, slack
 from .story import ALSO, EXPECTED, T0, C, Story, joined
 
 
@@ -117,13 +119,34 @@ def test_bound():
 
 
 def test_levels():
-    before = {"gateway rss MB": 20, "gateway files": 30, "gateway parley_x_pending": 0}
-    assert check_levels(before, {"gateway rss MB": 58, "gateway files": 38, "gateway parley_x_pending": 0}, slack) == []
-    after = {"gateway rss MB": 59, "gateway files": 39, "gateway parley_x_pending": 1}
-    assert [v.invariant for v in check_levels(before, after, slack)] == ["B", "B", "B"]
-    text = "# TYPE parley_x_pending gauge\nparley_x_pending{a=\"1\"} 2\nparley_x_pending{a=\"2\"} 3\n# TYPE parley_y_pending_total counter\nparley_y_pending_total 9\n"
-    assert queues("gateway", text) == {"gateway parley_x_pending": 5}
-    assert queues("upload", "# TYPE parley_upload_pending gauge\nparley_upload_pending 9\n") == {}  # uploads that were begun may stay
+    before = {"gateway rss MB": 20, "gateway files": 30, "gateways parley_x_sessions": 11, "gateways parley_gateway_pending": 3}
+    limit = int(20 * RSS_SHARE + RSS_MB)
+    assert check_levels(before, {"gateway rss MB": limit, "gateway files": 38, "gateways parley_x_sessions": 11, "gateways parley_gateway_pending": 0}, slack) == []
+    after = {"gateway rss MB": limit + 1, "gateway files": 39, "gateways parley_x_sessions": 12, "gateways parley_gateway_pending": 1}
+    assert [v.invariant for v in check_levels(before, after, slack)] == ["B", "B", "B", "B"]
+
+
+def test_a_level_that_comes_or_vanishes_is_one_too():
+    assert check_levels({}, {"upload parley_x_reads": 1}, slack)[0].what.startswith("upload parley_x_reads was 0 and is 1")
+    assert check_levels({}, {"upload parley_x_reads": 0}, slack) == []
+    assert "nobody tells it" in check_levels({"upload parley_x_reads": 0}, {}, slack)[0].what
+
+
+def test_gauges_are_summed_over_their_labels():
+    text = ("# TYPE parley_x_queued gauge\nparley_x_queued{a=\"1\"} 2\nparley_x_queued{a=\"2\"} 3\n# TYPE parley_y_queued counter\nparley_y_queued 9\n"
+            "# TYPE parley_gateway_users gauge\nparley_gateway_users 4\n# TYPE parley_gateway_sessions gauge\nparley_gateway_sessions 7\n")
+    assert gauges("gateway", text) == {"gateway parley_x_queued": 5, "gateway parley_gateway_sessions": 7}  # of users a gateway keeps some who left
+    assert gauges("upload", "# TYPE parley_upload_pending gauge\nparley_upload_pending 9\n") == {}  # uploads that were begun may stay
+
+
+def test_a_family_of_processes_counts_what_each_has_for_itself():
+    child = subprocess.Popen([sys.executable, "-c", "x = bytearray(b'x' * (40 << 20)); print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        child.stdout.readline()
+        levels = of_processes("family", [child.pid, child.pid, 2 ** 22 + 1])
+        assert levels["family processes"] == 2 and 80 <= levels["family own MB"] < 160, levels
+    finally:
+        child.communicate(b"\n")
 
 
 def test_every_door_with_a_channel_is_tried():

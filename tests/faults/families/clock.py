@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+from checker.invariants import check_bound
 from fault import Fault, Skipped, fault
 
 HOUR = 3600
@@ -49,7 +50,14 @@ class ClockFault(Fault):
         run.show(f"the clock of {self.part} was set by {self.step:+d} s while it ran: what it says is {off:+.1f} s off")
         await run.load.traffic(5 * self.rate, 30)
         run.show(f"{5 * self.rate} more mutations were acked")
+        began = time.monotonic()
         await run.load.recovered(60)
+        self.took_s = time.monotonic() - began
+        run.show(f"everybody has spoken and heard {self.took_s:.1f} s later")
+
+    async def verify(self, run):
+        """The step there has the bound of the step back."""
+        return check_bound(self.took_s, self.bound_s)
 
     async def heal(self, run):
         """And back: for the gateway a step in the other direction."""

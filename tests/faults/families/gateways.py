@@ -23,6 +23,7 @@ class Drain(TwoGateways):
     async def inject(self, run):
         second = run.stack.gateways[1]
         there = [c for c in run.load.members if c.connected_to == second.ws_url]
+        run.mends_itself()
         code = await run.thread(second.stop)
         await run.load.traffic(50)
         hints = {e.client for e in run.record.of("reconnect")}
@@ -43,6 +44,7 @@ class KillOneOfTwo(TwoGateways):
         second = run.stack.gateways[1]
         there = [c for c in run.load.members if c.connected_to == second.ws_url]
         pid = second.process.pid
+        run.mends_itself()
         await run.thread(second.kill)
         await run.load.traffic(100)
         if not there or any(c.connected_to == second.ws_url for c in there):
@@ -66,6 +68,7 @@ class RollingRestart(TwoGateways):
             await run.load.traffic(30)
         second = run.stack.gateways[1]
         old = second.process.pid
+        run.mends_itself()
         code = await run.thread(second.stop)
         await run.thread(second.start)
         run.show(f"gateway 2 {old} ended with {code} and is now {second.process.pid}")
@@ -101,6 +104,7 @@ class OneUserOnBoth(TwoGateways):
             channel = run.random.choice([c for c in load.channels if first in load.in_channel[c]])
             id, text = str(uuid.uuid4()), load.text(channel)
             if i % 8 == 7:
+                run.mends_itself()
                 run.random.choice((first, second)).cut()
             acks = await asyncio.gather(first.send(channel, text, id), second.send(channel, text, id))
             twice += {a["duplicate"] for a in acks} == {False, True}
@@ -120,6 +124,7 @@ class CutConnections(Fault):
 
     async def inject(self, run):
         for _ in range(5):
+            run.mends_itself()
             for client in run.load.members:
                 client.cut()
             await run.load.traffic(60)

@@ -20,6 +20,7 @@ class RemovedInABurst(Fault):
             load.in_channel[channel].remove(client)  # he says nothing more by himself, but what is under way
             under_way = [asyncio.ensure_future(client.send(channel, load.text(channel))) for _ in range(20)]
             before = len(run.record.entries)
+            run.mends_itself()
             await load.remove(channel, client.user)
             refused = load.spawn(client.send(channel, load.text(channel)))
             await load.traffic(100)

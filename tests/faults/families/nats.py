@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import signal
+import time
 
 import nats
 
@@ -10,6 +11,7 @@ from fault import Fault, fault
 from support.stack import wait_until
 
 LOG = "CHAT_0"
+UPLOAD_KNOWS_S = 30
 MAX_PENDING = 64 << 20   # deploy/local/nats.conf.in
 
 
@@ -102,6 +104,7 @@ class Recreated(LogLost):
 
     async def inject(self, run):
         await self.pause_talk(run)
+        run.mends_itself()
         await delete_log(run)
         run.show(f"the stream was deleted; it had {self.before[2]} sequences")
         run.load.start()
@@ -168,18 +171,32 @@ class StoreLost(LogLost):
 
     async def inject(self, run):
         await self.pause_talk(run)
+        self.old = set(run.load.uploads.completed)
         await run.thread(run.stack.kill, "nats-server")
         await run.thread(shutil.rmtree, run.stack.run_dir / "nats")
         run.show("nats-server was killed and its store removed")
 
     def excuses(self, run, violation):
         """Whose a file is stands in a bucket alone (docs/operations.md): without it nobody is shown one."""
-        shut = violation.invariant == "Z" and violation.what.startswith("a member got 404 ") and "/files/{file}" in violation.what
-        return shut or violation.invariant == "L" and violation.what.startswith("the file ") and violation.what.endswith("is answered 404 for it")
+        old = violation.what.startswith("the file ") and violation.what.split()[2] in self.old
+        return violation.invariant == "L" and old and violation.what.endswith("is answered 404 for it")
 
     async def heal(self, run):
         await run.thread(run.stack.start, "nats-server")
         await super().heal(run)
+
+    async def recovered(self, run):
+        """The files of before are lost: whether doors of files are shut for outsiders alone is shown by new ones, which members may add as soon as upload knows them again."""
+        deadline = time.monotonic() + UPLOAD_KNOWS_S
+        for channel in run.load.channels:
+            while True:
+                try:
+                    await run.load.uploads.one(run.load.members[0], channel, cut=False, attach=False)
+                    break
+                except RuntimeError:
+                    if time.monotonic() > deadline:
+                        raise
+                    await asyncio.sleep(0.2)  # a poll with a deadline
 
     async def clean(self, run):
         await run.thread(run.stack.start, "nats-server")

@@ -1,9 +1,15 @@
 """Postgres away for long, slow, failing at commits, and begun anew with an empty disk."""
 
+import asyncio
+import json
+import re
 import time
 
+from families.nats import stream_info
 from fault import Fault, fault
 from inject import postgres
+
+BEGINS = "the database is empty and the log does not reach back to its beginning"
 
 
 class PostgresFault(Fault):
@@ -83,8 +89,10 @@ class Empty(PostgresFault):
     bound_s = 40
     shares_stack = False
 
-    async def inject(self, run):
+    async def prepare(self, run):
         self.members = await run.thread(members, run)
+
+    async def inject(self, run):
         await run.thread(postgres.wipe, run.stack)
         acked = await self.chat_goes_on(run, 3, 3 * self.rate * 0.5)
         run.show(f"the data of Postgres was removed; {acked} mutations were acked without it")
@@ -108,6 +116,72 @@ class Empty(PostgresFault):
     async def verify(self, run):
         after = await run.thread(members, run)
         return [] if after == self.members else [("L", f"the members were {self.members}, and are {after}")]
+
+
+@fault
+class EmptyAndTrimmed(Empty):
+    name = "postgres-empty-trimmed"
+    about = "the same behind a log that was trimmed: history comes back as far as it reaches, is whole from there on, and says where it begins"
+    settings = {"PARLEY_LOG_KEEP_S": 10}
+    TRIMMED = 100
+
+    async def inject(self, run):
+        """What the log has lost is read while history has it: with what comes back it has to be the whole."""
+        async with asyncio.timeout(60):
+            while (await stream_info(run))[1] <= self.TRIMMED:
+                await asyncio.sleep(0.1)  # a poll with a deadline
+        await run.load.stop()
+        for channel, seq in run.load.last_acked().items():
+            await run.thread(run.stack.wait_ingested, run.load.owner, channel, seq, 30)
+        self.known = {channel: await run.load.history.events(channel) for channel in run.load.channels}
+        end = (await stream_info(run))[2]
+        await run.thread(run.stack.kill, "history")  # it would go on trimming
+        self.reach = (await stream_info(run))[1]
+        assert self.TRIMMED < self.reach <= end + 1, f"the log begins at {self.reach}, and was read through {end}"
+        run.load.start()
+        await super().inject(run)
+
+    async def heal(self, run):
+        await super().heal(run)
+        await run.thread(run.stack.start, "history")
+
+    async def clean(self, run):
+        await super().clean(run)
+        await run.thread(run.stack.start, "history")
+
+    def history(self, run, history):
+        """With what was read before, for what is below the reach: who was a member stands there, and what else was acked."""
+        lost = back = 0
+        self.first = {channel: min((e["seq"] for e in kept["events"]), default=0) for channel, kept in history.items()}
+        for channel, kept in history.items():
+            old = [e for e in self.known[channel] if e["seq"] < self.reach]
+            lost, back = lost + len(old), back + len(kept["events"])
+            kept["events"] = old + kept["events"]
+        run.show(f"the log began at {self.reach}: {lost} events below it are lost, {back} are in history")
+        return history
+
+    def excuses(self, run, violation):
+        begins = [f"history's chain of {channel} breaks at {seq}: 0 is named " for channel, seq in self.first.items()]
+        if violation.what.startswith(tuple(begins)):
+            return True  # the first that there is follows nothing
+        about = {e.id for e in run.record.of("intend") if 0 < e.target < self.reach} | {e.asked for e in run.load.acked() if (e.seq or 0) < self.reach}
+        if re.search(" was answered not_found for |was given up without an answer", violation.what) and any(id in violation.what for id in about):
+            return True  # what it was about is lost; the log may still know the id, and nobody when it was
+        below = any(int(seq) < self.reach for seq in re.findall(r"[\w-]+/(\d+)", violation.what))
+        return below and ("on no page of messages" in violation.what or "which was deleted" in violation.what) or super().excuses(run, violation)
+
+    async def verify(self, run):
+        """How far it reaches is said to whoever operates it; who reads finds a channel that begins there, with no page before it."""
+        said = [x for x in run.stack.log_texts()["history.log"].splitlines() if BEGINS in x]
+        found = await super().verify(run)
+        if not any(json.loads(line)["first_seq"] == self.reach for line in said):
+            found.append(("L", f"history said {said} of a log that begins at {self.reach}"))
+        for channel in run.load.channels:
+            events, pages = await run.load.history.events(channel), await run.load.history.messages(channel)
+            if not events or events[0]["seq"] < self.reach or events[0]["prev"] != 0 or any(m["seq"] < self.reach for m in pages):
+                first = {k: events[0][k] for k in ("seq", "prev")} if events else None
+                found.append(("P", f"{channel} begins at {first}, and the log at {self.reach}"))
+        return found
 
 
 def members(run):

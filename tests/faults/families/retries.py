@@ -35,6 +35,8 @@ class LateRetry(Fault):
         assert log.duplicate_window * 1000 == WINDOW_MS, f"the log's window for equal ids is {log.duplicate_window} s"
         if self.history_away:
             await run.thread(run.stack.kill, "history")
+        if not self.history_away:
+            run.mends_itself()
         for age in (3 * WINDOW_MS + 1000, 0):
             for text, ack in acks:
                 await self.retry(run, client, channel, ack["id"], text, age, ack["seq"])

@@ -260,7 +260,7 @@ class ClusterStack(Stack):
     def parts(self, gateways=1):
         parts = super().parts(gateways)
         del parts["nats-server"]
-        return {**parts, **{f"nats-server {i}": (self.cluster.process[i].pid, None) for i in NODES}}
+        return {**parts, **{f"nats-server {i}": ([self.cluster.process[i].pid], None) for i in NODES}}
 
     def logs(self, lines=15):
         out = super().logs(lines)

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import threading
 import time
 import uuid
 
+import nats
 import websockets
 
 PLANTS = {}
@@ -24,7 +26,7 @@ class Plant:
     def __init__(self):
         self.armed, self.did = False, []
         self.victim = self.stranger = self.removed = self.owner = None    # users
-        self.proxy = None
+        self.proxy = self.stack = None
 
     def ready(self, session):
         return self.armed and not self.did and session.user == self.victim
@@ -144,13 +146,17 @@ class ChangeContent(Plant):
 
 @plant
 class ChangeOnPage(Plant):
-    name, about, expect = "change-on-page", "one message says something else on the pages of history", "P"
+    name, about, expect = "change-on-page", "one message says something else on the pages of history, whoever asks", "P"
+    changed = None
 
     def page(self, user, path, page):
         kept = [m for m in page.get("messages", []) if not m["deleted"]]
-        if self.armed and len(kept) > 1 and not self.did:
-            kept[0]["content"] += "!"
-            self.did.append(f"the content of {kept[0]['channelId']}/{kept[0]['seq']} was changed on a page")
+        if self.armed and kept and not self.changed:
+            self.changed = kept[0]["channelId"], kept[0]["seq"]
+            self.did.append(f"the content of {kept[0]['channelId']}/{kept[0]['seq']} was changed on pages")
+        for message in page.get("messages", []):
+            if (message["channelId"], message["seq"]) == self.changed:
+                message["content"] += "!"
         return page
 
 
@@ -196,15 +202,20 @@ class LoseOnPage(Plant):
 class Invent(Plant):
     name, about, expect = "invent", "the server says something in somebody's name", "P"
     REF = 4_000_000_000
+    asked = None     # the session on which it was said, until that was answered
 
     async def to_client(self, session, frame):
-        return [] if frame.get("ref") == self.REF else [frame]
+        if frame.get("ref") != self.REF:
+            return [frame]
+        self.asked = None  # refused for now: again with the next one
+        if frame["type"] == "ack":
+            self.did.append(f"{frame['id']} was sent for {session.user}, who knows nothing of it")
+        return []
 
     async def to_server(self, session, frame):
-        if self.ready(session) and frame["type"] == "send":
-            id = str(uuid.uuid4())
-            self.did.append(f"{id} was sent for {session.user}, who knows nothing of it")
-            return [frame, {**frame, "ref": self.REF, "message": {"id": id, "content": "never said"}}]
+        if self.ready(session) and frame["type"] == "send" and self.asked is not session:
+            self.asked = session
+            return [frame, {**frame, "ref": self.REF, "message": {"id": str(uuid.uuid4()), "content": "never said"}}]
         return [frame]
 
 
@@ -311,10 +322,11 @@ class HeadToStranger(LeakToStranger):
 
 @plant
 class ChangeTime(Plant):
-    name, about, expect = "change-time", "one live event has another time at one client", "O"
+    name, about, expect = "change-time", "live events have another time at one client", "O"
+    N = 20           # nothing is compared of those that somebody deletes then
 
     async def to_client(self, session, frame):
-        if self.ready(session) and is_message(frame):
+        if self.armed and len(self.did) < self.N and session.user == self.victim and is_message(frame):
             self.did.append(f"{frame['channelId']}/{frame['seq']} of {frame['createdAt']} was dated back")
             frame["createdAt"] = "2026-01-01T00:00:00.000Z"
         return [frame]
@@ -326,16 +338,24 @@ class OpenDoor(Plant):
     quick = True
     known = None
 
+    def __init__(self):
+        super().__init__()
+        self.request = threading.local()   # each is served by one thread
+
     def opens(self, path):
         return path.split("?")[0].endswith("/messages")
 
     def token(self, user, token, method, path):
         if user == self.owner:
             self.known = token
-        if self.armed and not self.did and user == self.stranger and method == "GET" and self.opens(path):
+        self.request.opened = self.armed and not self.did and user == self.stranger and method == "GET" and self.opens(path)
+        return self.known if self.request.opened else token
+
+    def page(self, user, path, page):
+        """It was answered, and not with trouble, which shows nothing."""
+        if self.request.opened:
             self.did.append(f"{user} got {path}")
-            return self.known
-        return token
+        return page
 
 
 @plant
@@ -422,3 +442,40 @@ class HoldFiles(Plant):
     async def done(self):
         for ws in self.open:
             await ws.close()
+
+
+@plant
+class HoldMemory(Plant):
+    name, about, expect = "hold-memory", "one of Postgres's processes keeps 120 MB", "B"
+    KEPT_MB = 120
+    held = None
+
+    async def arm(self):
+        self.held = await asyncio.to_thread(self.stack.postgres, autocommit=True)
+        await asyncio.to_thread(self.held.execute, "SELECT set_config('planted.memory', repeat('x', %s), false)", (self.KEPT_MB << 20,))
+        self.did.append(f"a session of Postgres keeps {self.KEPT_MB} MB")
+
+    async def done(self):
+        if self.held:
+            await asyncio.to_thread(self.held.close)
+
+
+@plant
+class HoldConsumers(Plant):
+    name, about, expect = "hold-consumers", "a reader of the log is gone, and JetStream keeps its place for ever", "B"
+    PLACE = "planted"
+
+    async def log(self, change):
+        nc = await nats.connect(self.stack.nats_url)
+        try:
+            await change(nc.jetstream())
+        finally:
+            await nc.close()
+
+    async def arm(self):
+        await self.log(lambda js: js.add_consumer("CHAT_0", durable_name=self.PLACE))
+        self.did.append("a consumer that nobody asks for anything was made")
+
+    async def done(self):
+        if self.did:
+            await self.log(lambda js: js.delete_consumer("CHAT_0", self.PLACE))

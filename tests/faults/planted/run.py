@@ -20,6 +20,8 @@ class Planted(Fault):
         plant, load = self.plant, run.load
         plant.victim, plant.owner = load.members[1].user, load.owner
         plant.stranger, plant.removed = (o.client.user for o in load.outsiders)
+        if plant.expect == "V":
+            run.mends_itself()  # however long the rest of this takes
         await plant.arm()
         await load.traffic(60)
 
@@ -30,6 +32,7 @@ class Planted(Fault):
 
 
 async def run_plant(plant, stack, seed):
+    plant.stack = stack
     proxy = plant.proxy = await Proxy(stack.base_url, stack.ws_url, plant).start()
     run = Run(Planted(plant), stack, seed, Doors(proxy.http_url, [proxy.ws_url], stack.token))
     # connections to the proxy are sessions at the gateway: what it saw of the owner's token it has from the first request on
