@@ -268,8 +268,9 @@ static void settle(struct provision *p)
                 log_error("the log was cut above what was ingested", LOG_S("stream", p->stream),
                           LOG_U("ingested", p->start.last_seq), LOG_U("first_seq", p->log.first_seq));
         if (verdict == PROVISION_BEGIN && p->start.last_seq > 0)
-                log_warn("the database is empty and the log does not reach back to its beginning: what was below is lost",
-                         LOG_S("stream", p->stream), LOG_U("first_seq", p->start.last_seq + 1));
+                log_warn(
+                        "the database is empty and the log does not reach back to its beginning: what was below is lost",
+                        LOG_S("stream", p->stream), LOG_U("first_seq", p->start.last_seq + 1));
         if (verdict != PROVISION_CONTINUE) {
                 log_info("ingest begins at the stream's first message", LOG_S("stream", p->stream),
                          LOG_U("epoch", p->start.epoch), LOG_U("after_seq", p->start.last_seq),
