@@ -22,6 +22,14 @@ uint64_t hold_first(uint64_t now_ms, uint64_t ttl_s)
         return now_ms + ttl_s * 1000;
 }
 
+bool hold_known(uint64_t *until_ms, uint64_t now_ms, uint64_t ttl_s)
+{
+        if (*until_ms)
+                return false;
+        *until_ms = hold_first(now_ms, ttl_s);
+        return true;
+}
+
 uint64_t hold_latest(uint64_t until_ms, uint64_t given_ms, uint64_t ttl_s)
 {
         uint64_t end_ms = given_ms + ttl_s * 1000;

@@ -111,7 +111,7 @@ static void on_record_collected(int error, const char *what, uint64_t held_until
 
 void mend_collect(struct mend *m, const char *id, uint64_t checked_at_ms, bool deleted)
 {
-        m->n_running += removal_release(m->env, id, checked_at_ms, deleted ? on_record_collected : on_collected, m) ==
+        m->n_running += removal_collect(m->env, id, checked_at_ms, deleted ? on_record_collected : on_collected, m) ==
                         0;
 }
 
@@ -168,7 +168,9 @@ static void on_shared(int error, ProtobufCMessage *message, uint64_t revision, v
         uint64_t ttl_s = c->mend->env->config->descriptor_ttl_s;
         int r = error;
 
-        if (r == 0 && hold_end(f->descriptor_until_ms, ttl_s) < c->now_ms && take_off(c, f) && f->n_channel_ids) {
+        if (r == 0 &&
+            (hold_known(&f->descriptor_until_ms, env_wall_ms(), ttl_s) ||
+             (hold_end(f->descriptor_until_ms, ttl_s) < c->now_ms && take_off(c, f) && f->n_channel_ids))) {
                 r = record_put_file(c->mend->env, f, revision, on_channels_put, c);
                 if (r == 0)
                         c = NULL;

@@ -28,6 +28,8 @@ struct removal {
         unsigned tries;
         uint64_t as_of_ms, held_until_ms;
         bool on_purpose;
+        bool collects; /* of released: a file that is kept is not released by it */
+        bool end_told; /* its record did not say how long descriptors of it are valid: it does now */
         removal_handler handler;
         release_handler released; /* instead: what may still be sent is kept */
         void *userdata;
@@ -147,13 +149,12 @@ static void on_held(int error, void *userdata)
         end(m, r, "NATS");
 }
 
-/* Whether descriptors of it may still be sent. Of a record from before there was a time in it that is not known: then for a whole one more. */
+/* Whether descriptors of it may still be sent */
 static bool sendable(struct removal *m)
 {
         uint64_t ttl_s = m->env->config->descriptor_ttl_s;
 
-        if (!m->file->descriptor_until_ms)
-                m->file->descriptor_until_ms = hold_first(env_wall_ms(), ttl_s);
+        m->end_told = hold_known(&m->file->descriptor_until_ms, env_wall_ms(), ttl_s);
         m->held_until_ms = hold_end(m->file->descriptor_until_ms, ttl_s);
         if (m->held_until_ms > m->as_of_ms)
                 return true;
@@ -164,8 +165,13 @@ static bool sendable(struct removal *m)
 /* Written also where it was released before: whoever restores it by an older answer of history finds another revision. */
 static int hold(struct removal *m)
 {
+        if (m->collects && !m->end_told) {
+                end(m, 0, NULL);
+                return 0;
+        }
         m->tries++;
-        m->file->released_at_ms = env_wall_ms();
+        if (!m->collects)
+                m->file->released_at_ms = env_wall_ms();
         return record_put_file(m->env, m->file, m->revision, on_held, m);
 }
 
@@ -244,7 +250,8 @@ int removal_delete(struct env *env, const char *id, removal_handler handler, voi
         return run(env, id, true, handler, userdata);
 }
 
-int removal_release(struct env *env, const char *id, uint64_t checked_at_ms, release_handler handler, void *userdata)
+static int run_unsent(struct env *env, const char *id, uint64_t checked_at_ms, bool collects, release_handler handler,
+                      void *userdata)
 {
         struct removal *m = calloc(1, sizeof(*m));
         uint64_t now_ms = env_wall_ms();
@@ -253,7 +260,18 @@ int removal_release(struct env *env, const char *id, uint64_t checked_at_ms, rel
                 return -ENOMEM;
         m->env = env;
         m->as_of_ms = checked_at_ms && checked_at_ms < now_ms ? checked_at_ms : now_ms;
+        m->collects = collects;
         m->released = handler;
         m->userdata = userdata;
         return start(m, id);
+}
+
+int removal_release(struct env *env, const char *id, uint64_t checked_at_ms, release_handler handler, void *userdata)
+{
+        return run_unsent(env, id, checked_at_ms, false, handler, userdata);
+}
+
+int removal_collect(struct env *env, const char *id, uint64_t checked_at_ms, release_handler handler, void *userdata)
+{
+        return run_unsent(env, id, checked_at_ms, true, handler, userdata);
 }

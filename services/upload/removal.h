@@ -18,3 +18,5 @@ typedef void (*release_handler)(int error, const char *what, uint64_t held_until
 /* The same of a file that no message carried at checked_at_ms (0: now). While descriptors of it may still be sent its bytes stay, and its record says that it
  * is released: it is read only where history says that a message carries it again. */
 int removal_release(struct env *env, const char *id, uint64_t checked_at_ms, release_handler handler, void *userdata);
+/* The same of a file that nobody ever sent: where descriptors may still be sent its record stays as it is, and whoever read it reads it */
+int removal_collect(struct env *env, const char *id, uint64_t checked_at_ms, release_handler handler, void *userdata);

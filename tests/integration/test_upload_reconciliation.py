@@ -1,19 +1,17 @@
 """The comparison of objects, records and messages: everything that has come apart is reported, what can be mended is, and nothing else is touched."""
 
-import os
 import time
 import uuid
 
 import nats
 import pytest
 from support.client import Client
+from support.comparison import compared, days_ago, gone_from, report, world
 from support.log import Log
 from support.schema import event_pb2, upload_pb2
 from support.stack import wait_until
 from support.stores import STORES, store_of
 from support.uploads import Uploader, problem
-
-HOURS_AGO = 3 * 3600
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -23,74 +21,6 @@ def stack(request, new_stack):
         yield stack.up()
     finally:
         stack.down()
-
-
-def report(stack):
-    with Uploader(stack, "root", admin=True) as root:
-        answer = root.rest.get("/api/uploads/reconciliation")
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
-def compared(stack):
-    """One comparison: {what: (ids, mended)} of what was found"""
-    with Uploader(stack, "root", admin=True) as root:
-        answer = root.rest.post("/api/uploads/reconciliation")
-        assert answer.status_code == 202 and answer.json()["running"], answer.text
-    wait_until(lambda: not report(stack)["running"], 60, "it is over", interval=0.1)
-    last = report(stack)
-    assert last["incomplete"] == "" and last["finishedAt"] >= last["startedAt"]
-    for finding in last["findings"]:
-        assert len(finding["ids"]) == finding["count"]
-    return {f["what"]: (sorted(f["ids"]), f["mended"]) for f in last["findings"] if f["count"]}
-
-
-class World:
-    """What is kept, behind the service's back"""
-
-    def __init__(self, stack, log, files, uploads):
-        self.stack, self.log, self.files, self.uploads = stack, log, files, uploads
-        self.folder = store_of(stack).folder
-
-    def object(self, name):
-        found = [p for p in (self.folder / "files").rglob(name)]
-        assert len(found) == 1, found
-        return found[0]
-
-    def objects(self):
-        return sorted(p.name for p in (self.folder / "files").rglob("*") if p.is_file())
-
-    def aged(self, path):
-        then = time.time() - HOURS_AGO
-        os.utime(path, (then, then))
-
-    async def record(self, id):
-        return upload_pb2.StoredFile.FromString((await self.files.get(f"file.{id}")).value)
-
-    async def put(self, id, **fields):
-        record = await self.record(id)
-        record.created_at_ms = int((time.time() - HOURS_AGO) * 1000)
-        for name, value in fields.items():
-            setattr(record, name, value)
-        await self.files.put(f"file.{id}", record.SerializeToString())
-
-    async def planted(self, user, sent, young=False):
-        """A whole file, hours old unless it is young; the message that carries it, where it is sent"""
-        channel = self.stack.channel(user)
-        with Uploader(self.stack, user) as uploader:
-            done = uploader.uploaded(channel, user.encode())
-        id = done["attachment"]["id"]
-        if sent:
-            async with Client(self.stack, user) as client:
-                await client.send(channel, "look", attachments=[done["descriptor"]])
-        if not young:
-            await self.put(id)
-            self.aged(self.object(id))
-        return id
-
-
-async def world(stack, log):
-    return World(stack, log, await log.js.key_value("FILES"), await log.js.key_value("UPLOADS"))
 
 
 async def test_everything_that_came_apart_is_found(stack):
@@ -152,19 +82,6 @@ async def test_everything_that_came_apart_is_found(stack):
         quota = upload_pb2.UserFiles.FromString((await w.files.get("user.old")).value)
         assert (quota.bytes, quota.files) == (len(b"old"), 1)
         assert set(w.objects()) == before - {removing}
-
-
-def days_ago(days):
-    return int((time.time() - days * 86400) * 1000)
-
-
-async def gone_from(w, id):
-    """Nothing of it is left, neither record nor object"""
-    try:
-        await w.files.get(f"file.{id}")
-        return False
-    except nats.js.errors.KeyNotFoundError:
-        return id not in w.objects()
 
 
 async def test_a_deletion_on_purpose_is_no_finding(stack):

@@ -52,6 +52,18 @@ static void test_the_bytes_go_after_the_last_one(void **state)
         assert_true(hold_end(now, 1) >= now + 5000); /* a message may be under way for so long */
 }
 
+static void test_an_end_that_no_record_says(void **state)
+{
+        uint64_t until = 0;
+
+        (void)state;
+        assert_true(hold_known(&until, now, TTL_S));
+        assert_int_equal(until, now + DAY_MS);
+        assert_true(hold_end(until, TTL_S) > now);
+        assert_false(hold_known(&until, now + DAY_MS, TTL_S));
+        assert_int_equal(until, now + DAY_MS);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -59,6 +71,7 @@ int main(void)
                 cmocka_unit_test(test_the_first_one_needs_no_more_writes),
                 cmocka_unit_test(test_a_record_is_written_once_a_day),
                 cmocka_unit_test(test_the_bytes_go_after_the_last_one),
+                cmocka_unit_test(test_an_end_that_no_record_says),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
