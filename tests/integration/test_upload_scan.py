@@ -144,33 +144,96 @@ async def test_the_example(held):
             assert await said(process, later) == "clean"
 
 
-async def test_the_example_with_clamd(held):
-    """A server that speaks clamd's INSTREAM as its manual has it"""
-    seen = []
-
+@contextlib.asynccontextmanager
+async def a_clamd(verdict):
+    """A server that speaks clamd's INSTREAM as its manual has it; verdict(body): what it says, or None as long as it has to read on"""
     async def serve(reader, writer):
         assert await reader.readexactly(10) == b"zINSTREAM\0"
-        body = b""
-        while n := int.from_bytes(await reader.readexactly(4), "big"):
+        body, said = b"", None
+        while not said:
+            n = int.from_bytes(await reader.readexactly(4), "big")
             body += await reader.readexactly(n)
-        seen.append(body)
-        if len(seen) == 1:
-            writer.write(b"INSTREAM size limit exceeded. ERROR\0")
-        else:
-            writer.write(b"stream: Win.Test.EICAR_HDB-1 FOUND\0" if EICAR in body else b"stream: OK\0")
+            said = verdict(body, n == 0)
+        writer.write(said + b"\0")
         await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    with Uploader(held, "ann") as ann:
-        async with example(held, CLAMD="127.0.0.1:%d" % server.sockets[0].getsockname()[1]) as process:
-            loop = asyncio.get_running_loop()
-            bad = (await loop.run_in_executor(None, ann.uploaded, "general", EICAR))["attachment"]["id"]
+    try:
+        yield "127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def test_the_example_with_clamd(held):
+    seen = []
+
+    def verdict(body, whole):
+        if not whole:
+            return None
+        seen.append(body)
+        if len(seen) == 1:
+            return b"Can't allocate memory. ERROR"
+        return b"stream: Win.Test.EICAR_HDB-1 FOUND" if EICAR in body else b"stream: OK"
+
+    async with a_clamd(verdict) as clamd, example(held, CLAMD=clamd, SCAN_RETRY_S="0.2") as process:
+        with Uploader(held, "ann") as ann:
+            bad = (await asyncio.to_thread(ann.uploaded, "general", EICAR))["attachment"]["id"]
             assert await said(process, bad) == "Win.Test.EICAR_HDB-1"
             data = b"x" * 200_000
-            clean = (await loop.run_in_executor(None, ann.uploaded, "general", data))["attachment"]["id"]
+            clean = (await asyncio.to_thread(ann.uploaded, "general", data))["attachment"]["id"]
             assert await said(process, clean) == "clean"
             problem(ann.locate(bad), 404, "not_found", "quarantined")
             wait_until(lambda: ann.locate(clean).status_code == 302, 5, "it is released")
         assert seen[0] == seen[1] == EICAR and data in seen
-    server.close()
+
+
+TOO_LARGE = b"INSTREAM size limit exceeded. ERROR"
+
+
+def not_every_file(body, whole):
+    """Some are too large, which it says in the middle; at some it fails, again and again"""
+    if body.startswith(b"large"):
+        return TOO_LARGE
+    if not whole:
+        return None
+    return b"Can't allocate memory. ERROR" if body.startswith(b"odd") else b"stream: OK"
+
+
+async def reason(stack, id):
+    nc = await nats.connect(stack.nats_url)
+    try:
+        return upload_pb2.StoredFile.FromString((await (await nc.jetstream().key_value("FILES")).get(f"file.{id}")).value).reason
+    finally:
+        await nc.close()
+
+
+async def test_a_file_that_clamd_does_not_take(held):
+    """Is nobody else's concern: others are looked at meanwhile, and it is quarantined with the reason"""
+    with Uploader(held, "ann") as ann:
+        async def uploaded(body):
+            return (await asyncio.to_thread(ann.uploaded, "general", body))["attachment"]["id"]
+
+        large, odd = await uploaded(b"large" * 600_000), await uploaded(b"odd")
+        async with a_clamd(not_every_file) as clamd:
+            async with example(held, CLAMD=clamd, SCAN_RETRY_S="0.1") as process:
+                answers = {}
+                while len(answers) < 2:  # readline ends this
+                    line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().rstrip()
+                    assert line, "the scanner ended"
+                    id, text = line.split(" ", 1)
+                    if id in (large, odd) and "again later" not in text:  # files of other tests may have waited for it, too
+                        answers[id] = text
+                assert answers == {large: f"could not be scanned: clamd says: {TOO_LARGE.decode()}",
+                                   odd: "could not be scanned: clamd says: Can't allocate memory. ERROR"}
+            for id in (large, odd):
+                problem(ann.locate(id), 404, "not_found", "quarantined")
+            assert await reason(held, large) == answers[large]
+            # one that is to come again in minutes, and one that is left alone, hold up no other
+            async with example(held, CLAMD=clamd, SCAN_RETRY_S="60", SCAN_GIVE_UP="leave") as process:
+                odd, large = await uploaded(b"odd"), await uploaded(b"large" * 600_000)
+                assert "could not be scanned" in await said(process, large)
+                clean = await uploaded(b"clean")
+                assert await said(process, clean) == "clean"
+            for id in (odd, large):
+                problem(ann.locate(id), 409, "conflict", "being checked")
