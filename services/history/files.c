@@ -12,15 +12,16 @@
 /* WAIT_MS: for ingest; CHANNELS_MAX: that are told of one file */
 enum { WAIT_MS = 2000, CHANNELS_MAX = 50 };
 
-/* $2: with the attachments, as any one message has them */
+/* $2: with the attachments, as any one message has them. Those that none carries are told where they wait for their release. */
 static const struct pg_stmt stmt_carried = {
         "files_carried",
         "SELECT w.id, array_to_string(ARRAY(SELECT DISTINCT f.channel_id FROM message_files f WHERE f.file_id = w.id "
         "LIMIT $3::bigint), ','), CASE WHEN $2::boolean THEN (SELECT m.attachments FROM message_files f JOIN messages m "
-        "USING (channel_id, seq) WHERE f.file_id = w.id LIMIT 1) END FROM unnest($1::text[]) AS w(id) "
-        "WHERE EXISTS (SELECT FROM message_files f WHERE f.file_id = w.id)"};
+        "USING (channel_id, seq) WHERE f.file_id = w.id LIMIT 1) END, w.carried FROM (SELECT id, EXISTS (SELECT FROM message_files f "
+        "WHERE f.file_id = id) AS carried FROM unnest($1::text[]) AS id) AS w "
+        "WHERE w.carried OR EXISTS (SELECT FROM file_releases r WHERE r.file_id = w.id)"};
 static const struct pg_stmt stmt_page = {"files_page",
-                                         "SELECT DISTINCT file_id, ''::text, NULL::bytea FROM message_files "
+                                         "SELECT DISTINCT file_id, ''::text, NULL::bytea, true FROM message_files "
                                          "WHERE file_id > $1::text ORDER BY file_id LIMIT $2::bigint"};
 
 struct asking {
@@ -123,20 +124,26 @@ static void tell(struct asking *a, const struct pg_results *r)
         unsigned n = pg_rows(r, 0);
         struct row *rows = calloc(n ? n : 1, sizeof(*rows));
         Parley__V1__CarriedFile **files = calloc(n ? n : 1, sizeof(Parley__V1__CarriedFile *));
-        int error = rows && files ? 0 : -ENOMEM;
+        char **releasing = calloc(n ? n : 1, sizeof(char *));
+        int error = rows && files && releasing ? 0 : -ENOMEM;
 
         for (unsigned i = 0; error == 0 && i < n; i++) {
+                if (!pg_bool(r, 0, i, 3)) {
+                        releasing[response.n_releasing++] = (char *)pg_text(r, 0, i, 0);
+                        continue;
+                }
                 error = read_row(&rows[i], r, i);
-                files[i] = &rows[i].file;
+                files[response.n_files++] = &rows[i].file;
         }
         response.files = files;
-        response.n_files = n;
+        response.releasing = releasing;
         response.caught_up = a->caught_up;
         response.more = a->limit && n == a->limit;
         over(a, error, error ? NULL : &response);
         if (rows)
                 rows_free(rows, n);
         free(files);
+        free(releasing);
 }
 
 /* --- asking --- */

@@ -53,7 +53,7 @@ static void on_removed(int error, void *userdata)
 {
         struct ending *e = userdata;
         const Parley__V1__PendingUpload *u = e->terms.upload;
-        struct quota_change change = {.kind = QUOTA_RELEASE, .id = u->id};
+        struct quota_change change = {.kind = QUOTA_RELEASE, .id = u->id, .leaves_mark = !e->terms.untold};
         int r;
 
         (void)FAILPOINT("upload.end_removed");

@@ -118,6 +118,8 @@ static int within(const Parley__V1__UserFiles *u, uint64_t size, const struct qu
                 return QUOTA_E_FILES;
         if (limits->max_bytes && (size > limits->max_bytes || bytes > limits->max_bytes - size))
                 return QUOTA_E_BYTES;
+        if (limits->max_ended && u->ended_until_ms > now_ms + QUOTA_ENDED_MS)
+                return QUOTA_E_ENDED;
         for (size_t i = 0; i < u->n_held; i++)
                 held += u->held[i]->bytes;
         return limits->max_held && held >= limits->max_held ? QUOTA_E_HELD : 0;
@@ -175,8 +177,19 @@ static int note_freed(Parley__V1__UserFiles *u, const char *id, uint64_t now_ms)
         return 0;
 }
 
+static void note_end(Parley__V1__UserFiles *u, const struct quota_change *change, const struct quota_limits *limits,
+                     uint64_t now_ms)
+{
+        if (!change->leaves_mark || !limits->max_ended)
+                return;
+        if (u->ended_until_ms < now_ms)
+                u->ended_until_ms = now_ms;
+        u->ended_until_ms += QUOTA_ENDED_MS / limits->max_ended;
+}
+
 /* i: its reservation. Where there is one it is not counted yet, and a commit that comes later finds nothing to count. */
-static int take_off(Parley__V1__UserFiles *u, const struct quota_change *change, size_t i, uint64_t now_ms)
+static int take_off(Parley__V1__UserFiles *u, const struct quota_change *change, size_t i,
+                    const struct quota_limits *limits, uint64_t now_ms)
 {
         int r;
 
@@ -185,6 +198,7 @@ static int take_off(Parley__V1__UserFiles *u, const struct quota_change *change,
         r = note_freed(u, change->id, now_ms);
         if (r < 0)
                 return r;
+        note_end(u, change, limits, now_ms);
         if (i < u->n_reservations) {
                 drop(u, i);
                 return 0;
@@ -218,11 +232,13 @@ int quota_apply(Parley__V1__UserFiles *u, const struct quota_change *change, con
                 return 0;
         case QUOTA_RELEASE:
                 r = i < u->n_reservations ? hold(u, change, now_ms) : 0;
-                if (r == 0 && i < u->n_reservations)
+                if (r == 0 && i < u->n_reservations) {
+                        note_end(u, change, limits, now_ms);
                         drop(u, i);
+                }
                 return r;
         case QUOTA_FREE:
-                return take_off(u, change, i, now_ms);
+                return take_off(u, change, i, limits, now_ms);
         }
         return -EINVAL;
 }

@@ -1,6 +1,7 @@
 /* What counts for one user: files that are there, and uploads that were begun. Pure; the value of the bucket FILES under user.<id>. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "parley/v1/upload.pb-c.h"
@@ -10,10 +11,12 @@ struct quota_limits {
         uint64_t max_files;   /* the same; 0: no limit */
         uint64_t max_held;    /* bytes that addresses of uploads that ended still take; 0: no limit */
         uint64_t max_pending; /* begun uploads; they stand in one value of a bucket */
+        uint64_t max_ended;   /* uploads given up and files deleted, in an hour; 0: no limit */
 };
 
-/* QUOTA_E_HELD: of uploads that have ended max_held can be sent again */
-enum quota_error { QUOTA_E_BYTES = 1, QUOTA_E_FILES, QUOTA_E_PENDING, QUOTA_E_HELD };
+/* QUOTA_E_HELD: of uploads that have ended max_held can be sent again. QUOTA_E_ENDED: more than max_ended have */
+enum quota_error { QUOTA_E_BYTES = 1, QUOTA_E_FILES, QUOTA_E_PENDING, QUOTA_E_HELD, QUOTA_E_ENDED };
+#define QUOTA_ENDED_MS UINT64_C(3600000)
 /* max_held where a quota is smaller: a few uploads in a row are no abuse */
 #define QUOTA_HELD_MIN (UINT64_C(256) << 20)
 /* What is held is counted by the minute, and at most so many of these; beyond, with the last */
@@ -37,6 +40,7 @@ struct quota_change {
         uint64_t size;
         uint64_t expires_at_ms;             /* RESERVE */
         uint64_t held_bytes, held_until_ms; /* COMMIT, RELEASE: what its addresses still take, and until when */
+        bool leaves_mark; /* RELEASE, FREE: in the bucket, for days; such ends are never refused, but what is begun after too many is */
 };
 
 /* Applies a change to u, from which it drops what need not be kept any longer. Everything of u is malloc'ed, as protobuf-c unpacks it.

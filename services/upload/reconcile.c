@@ -9,17 +9,18 @@
 #include "base/log.h"
 #include "bus/bus.h"
 #include "bus/subjects.h"
+#include "upload/marks_core.h"
 #include "upload/reconcile_run.h"
 #include "upload/upload_metrics.h"
 #include "wire/wire.h"
 
 /* RENEW_MS also is how often an instance looks whether it is its turn; TRIES_MAX: others write in between */
-enum { LEASE_MS = 60000, RENEW_MS = 2000, TRIES_MAX = 5, VALUE_MAX = 64 << 10, LINE_MAX_BYTES = 2000 };
+enum { LEASE_MS = 60000, RENEW_MS = 2000, TRIES_MAX = 5, VALUE_MAX = 64 << 10, LINE_MAX_BYTES = 1000, SAID_MAX = 1 };
 
 struct reconcile {
         struct env *env;
         char me[17];
-        bool busy, taking, stopping;
+        bool busy, taken, collect, stopping;
         uint64_t look_ms; /* of the loop: the next look */
         struct reconcile_run *run;
 };
@@ -116,10 +117,15 @@ static int change_run(const struct change *what)
 
 /* --- the report --- */
 
+static const char *line_text(struct buf *line)
+{
+        return line->len && buf_append(line, "", 1) == 0 ? (const char *)line->data : "";
+}
+
+/* How many of each kind, and the first of each, for log lines are short */
 static void say(const Parley__V1__Reconciliation *report)
 {
-        struct buf line = BUF_INIT(LINE_MAX_BYTES);
-        unsigned n_ids = 0;
+        struct buf counts = BUF_INIT(LINE_MAX_BYTES), ids = BUF_INIT(LINE_MAX_BYTES);
         char text[64];
 
         for (size_t i = 0; i < report->n_findings; i++) {
@@ -127,19 +133,21 @@ static void say(const Parley__V1__Reconciliation *report)
 
                 if (!f->count)
                         continue;
-                (void)snprintf(text, sizeof(text), "%s%s %llu:", line.len ? "; " : "", f->what,
+                (void)snprintf(text, sizeof(text), "%s%s %llu", counts.len ? ", " : "", f->what,
                                (unsigned long long)f->count);
-                (void)buf_append_str(&line, text);
-                for (size_t k = 0; k < f->n_ids && n_ids < FINDINGS_IDS_MAX; k++, n_ids++)
-                        if (buf_append_str(&line, " ") == 0)
-                                (void)buf_append_str(&line, f->ids[k]);
+                (void)buf_append_str(&counts, text);
+                (void)snprintf(text, sizeof(text), "%s%s:", ids.len ? "; " : "", f->what);
+                (void)buf_append_str(&ids, text);
+                for (size_t k = 0; k < f->n_ids && k < SAID_MAX; k++)
+                        if (buf_append_str(&ids, " ") == 0)
+                                (void)buf_append_str(&ids, f->ids[k]);
         }
-        if (buf_append(&line, "", 1) != 0)
-                line.len = 0;
-        log_at(line.len > 1 || *report->incomplete ? LOG_WARN : LOG_INFO,
+        log_at(counts.len || *report->incomplete ? LOG_WARN : LOG_INFO,
                "files, their records and messages were compared", LOG_U("files", report->files),
-               LOG_S("apart", line.len ? (const char *)line.data : ""), LOG_S("incomplete", report->incomplete));
-        buf_done(&line);
+               LOG_S("apart", line_text(&counts)), LOG_S("ids", line_text(&ids)),
+               LOG_S("incomplete", report->incomplete));
+        buf_done(&counts);
+        buf_done(&ids);
 }
 
 static void set_metrics(const Parley__V1__Reconciliation *last)
@@ -261,27 +269,37 @@ static bool due(const struct reconcile *r, const Parley__V1__ReconciliationState
         return s->requested || (every && s->started_at_ms && s->started_at_ms + every <= now);
 }
 
+static bool remember(const struct reconcile *r, Parley__V1__ReconciliationState *s, uint64_t now)
+{
+        return marks_remember(s, r->env->config->pending_ttl_s, UPLOAD_PENDING_TTL_MAX_S, now);
+}
+
 static bool take(Parley__V1__ReconciliationState *s, void *userdata)
 {
         struct reconcile *r = userdata;
         uint64_t now = env_wall_ms();
+        bool changed = remember(r, s, now);
         char *me;
 
+        r->taken = false;
         if (!due(r, s, now)) {
                 if (s->started_at_ms || !r->env->config->reconcile_s)
-                        return false;
+                        return changed;
                 s->started_at_ms = now; /* the first one comes after the first period */
                 return true;
         }
         me = strdup(r->me);
         if (!me)
-                return false;
+                return changed;
+        r->taken = true;
         if (s->runner != protobuf_c_empty_string)
                 free(s->runner);
         s->runner = me;
         s->lease_until_ms = now + LEASE_MS;
         s->started_at_ms = now;
         s->requested = false;
+        r->collect = s->collect;
+        s->collect = false;
         return true;
 }
 
@@ -289,18 +307,25 @@ static bool renew(Parley__V1__ReconciliationState *s, void *userdata)
 {
         const struct reconcile *r = userdata;
 
+        uint64_t now = env_wall_ms();
+
         if (strcmp(s->runner, r->me) != 0)
                 return false;
-        s->lease_until_ms = env_wall_ms() + LEASE_MS;
+        (void)remember(r, s, now);
+        s->lease_until_ms = now + LEASE_MS;
         return true;
 }
 
 static void start(struct reconcile *r, const Parley__V1__ReconciliationState *s, uint64_t revision)
 {
-        const struct reconcile_terms terms = {
-                .since_revision = revision, .before = s->last, .done = on_run_done, .userdata = r};
+        const struct reconcile_terms terms = {.since_revision = revision,
+                                              .pending_ttl_s = s->pending_ttl_s,
+                                              .collect = r->collect,
+                                              .before = s->last,
+                                              .done = on_run_done,
+                                              .userdata = r};
 
-        log_info("comparing files, their records and messages");
+        log_info("comparing files, their records and messages", LOG_S("collect", r->collect ? "all" : "never sent"));
         if (reconcile_run_start(&r->run, r->env, &terms) < 0)
                 log_warn("files, their records and messages cannot be compared", LOG_S("why", "out of memory"));
 }
@@ -318,7 +343,7 @@ static void on_looked(int error, const Parley__V1__ReconciliationState *s, uint6
                 set_metrics(s->last);
         if (r->run && !mine)
                 reconcile_run_stop(r->run, "another instance took over");
-        else if (r->taking && mine && revision && !r->stopping)
+        else if (!r->run && r->taken && mine && revision && !r->stopping)
                 start(r, s, revision);
 }
 
@@ -330,23 +355,26 @@ void reconcile_tick(struct reconcile *r)
         if (r->busy || r->stopping || now < r->look_ms || !r->env->buckets_there)
                 return;
         r->look_ms = now + RENEW_MS;
-        r->taking = !r->run;
+        r->taken = false;
         r->busy = change_run(&change) == 0;
 }
 
 /* --- administrators --- */
 
 struct asking {
+        bool collect;
         reconcile_handler handler;
         void *userdata;
 };
 
 static bool request_one(Parley__V1__ReconciliationState *s, void *userdata)
 {
-        (void)userdata;
-        if (s->requested)
+        const struct asking *a = userdata;
+
+        if (s->requested && (s->collect || !a->collect))
                 return false;
         s->requested = true;
+        s->collect = s->collect || a->collect;
         return true;
 }
 
@@ -359,7 +387,7 @@ static void on_asked(int error, const Parley__V1__ReconciliationState *s, uint64
         a.handler(error, s, a.userdata);
 }
 
-int reconcile_ask(struct env *env, bool request, reconcile_handler handler, void *userdata)
+int reconcile_ask(struct env *env, bool request, bool collect, reconcile_handler handler, void *userdata)
 {
         struct asking *a = malloc(sizeof(*a));
         const struct change change = {
@@ -367,7 +395,7 @@ int reconcile_ask(struct env *env, bool request, reconcile_handler handler, void
         int r = -ENOMEM;
 
         if (a) {
-                *a = (struct asking){handler, userdata};
+                *a = (struct asking){collect, handler, userdata};
                 r = change_run(&change);
         }
         if (r != 0)

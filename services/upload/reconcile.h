@@ -16,6 +16,7 @@ void reconcile_free(struct reconcile *r); /* NULL is fine */
 
 /* error: 0, BUS_E_*, -EBADMSG, -ENOMEM. state is NULL then, else borrowed; without one there is an empty one */
 typedef void (*reconcile_handler)(int error, const Parley__V1__ReconciliationState *state, void *userdata);
-/* How it stands; with `request` a comparison begins as soon as one that runs is over. 0: handler is called later, exactly once; or BUS_E_*,
+/* How it stands; with `request` a comparison begins as soon as one that runs is over, with `collect` one that removes what no message carries though that
+ * looks like a loss (findings_goes). 0: handler is called later, exactly once; or BUS_E_*,
  * negative errno */
-int reconcile_ask(struct env *env, bool request, reconcile_handler handler, void *userdata);
+int reconcile_ask(struct env *env, bool request, bool collect, reconcile_handler handler, void *userdata);

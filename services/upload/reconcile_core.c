@@ -8,19 +8,23 @@
 struct file {
         uint8_t id[16];
         uint16_t flags;
+        uint32_t owner; /* in `owners`; of a file that is DELETED nothing */
 };
 
 struct user {
         UT_hash_handle hh;
         uint64_t bytes, files;
         bool unsure; /* one of his files comes or goes */
+        bool due;    /* one of them is */
+        uint32_t index;
         char id[IDENT_MAX + 1];
 };
 
 struct findings {
         struct file *files;
-        size_t n, room, n_deleted;
-        struct user *users;
+        size_t n, room, n_deleted, n_due, n_due_owners;
+        struct user *users, **owners; /* the same, in the order in which they came */
+        size_t owners_room;
         struct found {
                 uint64_t count, mended;
                 unsigned n_ids;
@@ -54,6 +58,7 @@ void findings_free(struct findings *f)
                 HASH_DEL(f->users, u);
                 free(u);
         }
+        free(f->owners);
         free(f->files);
         free(f);
 }
@@ -108,6 +113,29 @@ static int compare(const void *a, const void *b)
 
 /* --- what is there --- */
 
+/* Still without his name */
+static struct user *owner_new(struct findings *f)
+{
+        unsigned n = HASH_COUNT(f->users);
+        struct user *u;
+
+        if (n == f->owners_room) {
+                size_t room = n ? 2 * (size_t)n : 64;
+                struct user **all = realloc(f->owners, room * sizeof(struct user *));
+
+                if (!all)
+                        return NULL;
+                f->owners = all;
+                f->owners_room = room;
+        }
+        u = calloc(1, sizeof(*u));
+        if (u) {
+                u->index = n;
+                f->owners[n] = u;
+        }
+        return u;
+}
+
 static struct user *user_get(struct findings *f, const char *user_id, int *ret_error)
 {
         struct user *u;
@@ -119,7 +147,7 @@ static struct user *user_get(struct findings *f, const char *user_id, int *ret_e
         *ret_error = strlen(user_id) > IDENT_MAX ? -EINVAL : HASH_COUNT(f->users) >= FINDINGS_USERS_MAX ? E2BIG : 0;
         if (*ret_error)
                 return NULL;
-        u = calloc(1, sizeof(*u));
+        u = owner_new(f);
         if (!u) {
                 *ret_error = -ENOMEM;
                 return NULL;
@@ -132,12 +160,15 @@ static struct user *user_get(struct findings *f, const char *user_id, int *ret_e
 int findings_add_file(struct findings *f, const char *id, unsigned flags, const char *user_id, uint64_t size, bool sure)
 {
         uint8_t packed[16];
+        uint32_t owner = 0;
         struct user *u;
         int r = pack(id, packed);
 
         if (r < 0)
                 return r;
-        if (f->n == FINDINGS_FILES_MAX)
+        if (flags & DELETED && f->n_deleted == FINDINGS_DELETED_MAX)
+                return 0;
+        if (!(flags & DELETED) && f->n - f->n_deleted == FINDINGS_FILES_MAX)
                 return E2BIG;
         if (f->n == f->room) {
                 size_t room = f->room ? f->room * 2 : 1024;
@@ -157,8 +188,10 @@ int findings_add_file(struct findings *f, const char *id, unsigned flags, const 
                 u->bytes += size;
                 u->files++;
                 u->unsure = u->unsure || !sure;
+                owner = u->index;
         }
         memcpy(f->files[f->n].id, packed, 16);
+        f->files[f->n].owner = owner;
         f->files[f->n++].flags = (uint16_t)flags;
         return 0;
 }
@@ -230,13 +263,23 @@ unsigned findings_file(const struct findings *f, size_t i, char ret_id[UUID_LEN 
         return f->files[i].flags;
 }
 
-bool findings_goes(const struct findings *f, unsigned flags, uint64_t n_unsent)
+void findings_due(struct findings *f, size_t i)
 {
-        bool lost = n_unsent > FINDINGS_UNSENT_MIN && n_unsent > (f->n - f->n_deleted) / FINDINGS_UNSENT_SHARE;
+        struct user *u = f->owners[f->files[i].owner];
+
+        f->n_due++;
+        f->n_due_owners += !u->due;
+        u->due = true;
+}
+
+bool findings_goes(const struct findings *f, unsigned flags, bool anyway)
+{
+        bool lost = f->n_due > FINDINGS_DUE_MIN && f->n_due_owners > 1 &&
+                    f->n_due_owners > HASH_COUNT(f->users) / FINDINGS_DUE_SHARE;
 
         if (flags & SEEN_MESSAGE || !(flags & UNSENDABLE))
                 return false;
-        return flags & DELETED || (flags & UNSENT_LONG && !lost);
+        return flags & DELETED || (flags & UNSENT_LONG && (anyway || !(lost || flags & SENT)));
 }
 
 /* --- what is apart --- */

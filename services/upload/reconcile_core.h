@@ -8,8 +8,9 @@
 #include "base/ident.h"
 #include "parley/v1/upload.pb-c.h"
 
-/* Files that one comparison can take in, 20 bytes each, and users; beyond it says that it is not complete */
+/* Files that one comparison can take in, 24 bytes each, and users; beyond it says that it is not complete */
 #define FINDINGS_FILES_MAX 1000000u
+#define FINDINGS_DELETED_MAX 1000000u /* records of files that were deleted; more of them wait for a later one */
 #define FINDINGS_USERS_MAX 200000u
 #define FINDINGS_IDS_MAX 20u /* that are named of one class */
 
@@ -23,7 +24,9 @@
         X(CHECKING_TOO_LONG, "checking_too_long")                                                                      \
         X(REMOVING_TOO_LONG, "removing_too_long")                                                                      \
         X(PENDING_WITHOUT_UPLOAD, "pending_without_upload")                                                            \
-        X(QUOTA_DIFFERS, "quota_differs")
+        X(QUOTA_DIFFERS, "quota_differs")                                                                              \
+        X(MESSAGE_LOST, "message_lost")                                                                                \
+        X(NOT_COLLECTED, "not_collected")
 
 enum finding {
 #define X(name, text) FINDING_##name,
@@ -44,6 +47,7 @@ enum {
         UNSENT_LONG = 64,  /* and so much older that it goes where it is in none */
         DELETED = 128,     /* on purpose: its record says so, and counts for nobody */
         IN_CHANNELS = 256, /* members of several channels may read it */
+        SENT = 512,        /* a message carried it at a comparison before, and nobody has released it since */
 };
 
 struct findings;
@@ -71,11 +75,14 @@ size_t findings_files(const struct findings *f);
 /* One of them, in the order of their ids */
 unsigned findings_file(const struct findings *f, size_t i, char ret_id[UUID_LEN + 1]);
 
-/* Whether a file of these flags is removed where history, asked again, knows of no message that carries it. n_unsent: files that are UNSENT_LONG without
- * one. Where they are more than FINDINGS_UNSENT_MIN, and more than one in FINDINGS_UNSENT_SHARE of all, rather what messages carry was lost: then none. */
-#define FINDINGS_UNSENT_MIN 100u
-#define FINDINGS_UNSENT_SHARE 10u
-bool findings_goes(const struct findings *f, unsigned flags, uint64_t n_unsent);
+/* What no message carries: the i-th file is due, that is UNSENT_LONG and never SENT. Each once, all before findings_goes. */
+void findings_due(struct findings *f, size_t i);
+/* Whether a file of these flags is removed where history, asked again, knows of no message that carries it. One that was SENT is not: what messages carry
+ * was lost. Nor is any that is due where these are more than FINDINGS_DUE_MIN and of more than one user, and more than one in FINDINGS_DUE_SHARE of all
+ * users has some: a loss is everybody's, drafts are one's own. anyway: an administrator says that there was none, and all go. */
+#define FINDINGS_DUE_MIN 100u
+#define FINDINGS_DUE_SHARE 10u
+bool findings_goes(const struct findings *f, unsigned flags, bool anyway);
 
 /* --- what is apart --- */
 void findings_note(struct findings *f, enum finding kind, const char *id);

@@ -4,26 +4,31 @@
 #include "upload/carried.h"
 #include "upload/reconcile_phases.h"
 
-/* JUDGED: files a page. COLLECTED: that history is asked for at a time */
-enum { JUDGED = 1000, COLLECTED = 100 };
+/* JUDGED: files a page, and SENT_MAX of them whose records are written. COLLECTED: that history is asked for at a time */
+enum { JUDGED = 1000, SENT_MAX = 100, COLLECTED = 100 };
 
 void run_judge(struct reconcile_run *run)
 {
-        size_t end = run->judged + JUDGED, n = findings_files(run->findings);
+        size_t n = findings_files(run->findings), n_sent = 0, i = 0;
         char id[UUID_LEN + 1];
 
-        run->last = end >= n;
-        for (; run->judged < (run->last ? n : end); run->judged++) {
+        for (; run->judged < n && i < JUDGED && n_sent < SENT_MAX; run->judged++, i++) {
                 unsigned flags = findings_file(run->findings, run->judged, id),
                          there = SEEN_OBJECT | (flags & HAS_THUMBNAIL ? SEEN_THUMBNAIL : 0);
 
                 if (flags & OLD && (flags & there) != there)
                         run_seems_missing(run, id);
-                if (flags & (SEEN_MESSAGE | DELETED) || !(flags & UNSENDABLE) || !run->messages_known)
+                if (flags & SEEN_MESSAGE && !(flags & (SENT | DELETED))) {
+                        mend_sent(&run->mend, id);
+                        n_sent++;
+                }
+                if (flags & (SEEN_MESSAGE | DELETED | SENT) || !(flags & UNSENDABLE) || !run->messages_known)
                         continue;
                 findings_note(run->findings, FINDING_RECORD_WITHOUT_MESSAGE, id);
-                run->n_unsent += flags & UNSENT_LONG ? 1 : 0;
+                if (flags & UNSENT_LONG)
+                        findings_due(run->findings, run->judged);
         }
+        run->last = run->judged == n;
         run_ask_next(run);
 }
 
@@ -37,6 +42,26 @@ static const Parley__V1__CarriedFile *carried_of(const Parley__V1__FilesResponse
         return NULL;
 }
 
+static bool releasing(const Parley__V1__FilesResponse *r, const char *id)
+{
+        for (size_t i = 0; i < r->n_releasing; i++)
+                if (strcmp(r->releasing[i], id) == 0)
+                        return true;
+        return false;
+}
+
+/* In no message, as history has just said; its flags are what it was before */
+static void not_carried(struct reconcile_run *run, const Parley__V1__FilesResponse *r, const char *id, unsigned flags)
+{
+        if (findings_goes(run->findings, flags, run->terms.collect))
+                mend_collect(&run->mend, id, run->now_ms,
+                             flags & DELETED ? COLLECT_RECORD
+                             : flags & SENT  ? COLLECT_LOST
+                                             : COLLECT_UNSENT);
+        else if (flags & SENT && !releasing(r, id))
+                mend_lost(&run->mend, id, flags & UNSENT_LONG);
+}
+
 static void on_carried(int error, const Parley__V1__FilesResponse *r, void *userdata)
 {
         struct reconcile_run *run = userdata;
@@ -48,8 +73,8 @@ static void on_carried(int error, const Parley__V1__FilesResponse *r, void *user
 
                 if (carried)
                         mend_channels(&run->mend, carried, run->now_ms);
-                else if (findings_goes(run->findings, flags, run->n_unsent))
-                        mend_collect(&run->mend, id, run->now_ms, flags & DELETED);
+                else
+                        not_carried(run, r, id, flags);
         }
         if (error)
                 run_lacks(run, "history cannot say which files messages carry", error);
@@ -80,9 +105,13 @@ void run_collect(struct reconcile_run *run)
 
         for (; run->collected < n && run->n_names < COLLECTED; run->collected++) {
                 unsigned flags = findings_file(run->findings, run->collected, id);
+                bool goes = findings_goes(run->findings, flags, run->terms.collect),
+                     lost = flags & SENT && !(flags & (SEEN_MESSAGE | DELETED));
 
-                if (findings_goes(run->findings, flags, run->n_unsent) || (flags & UNSENDABLE && flags & IN_CHANNELS))
+                if (goes || lost || (flags & UNSENDABLE && flags & IN_CHANNELS))
                         run_seems_missing(run, id);
+                if (!goes && !lost && flags & UNSENT_LONG && !(flags & SEEN_MESSAGE))
+                        findings_note(run->findings, FINDING_NOT_COLLECTED, id);
         }
         run->last = run->collected >= n;
         if (run->n_names)

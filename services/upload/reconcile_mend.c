@@ -8,14 +8,12 @@
 #include "bus/subjects.h"
 #include "upload/carried.h"
 #include "upload/hold_core.h"
+#include "upload/marks_core.h"
 #include "upload/records.h"
 #include "upload/removal.h"
 #include "wire/wire.h"
 
 enum { VALUE_MAX = 512 << 10 }; /* of quota.c */
-/* Of a mark: from the begin of its upload. No upload may take longer, whatever the setting was then; two hours more for clocks that differ, of which
- * rest_complete.c takes one */
-#define MARK_AGE_MS ((UPLOAD_PENDING_TTL_MAX_S + UINT64_C(7200)) * 1000)
 
 static void ended(struct mend *m)
 {
@@ -101,6 +99,17 @@ static void on_collected(int error, const char *what, uint64_t held_until_ms, vo
                 over(m, FINDING_RECORD_WITHOUT_MESSAGE, error);
 }
 
+static void on_lost_collected(int error, const char *what, uint64_t held_until_ms, void *userdata)
+{
+        struct mend *m = userdata;
+
+        (void)what;
+        if (held_until_ms)
+                ended(m);
+        else
+                over(m, FINDING_MESSAGE_LOST, error);
+}
+
 static void on_record_collected(int error, const char *what, uint64_t held_until_ms, void *userdata)
 {
         (void)held_until_ms;
@@ -109,10 +118,106 @@ static void on_record_collected(int error, const char *what, uint64_t held_until
         ended(userdata);
 }
 
-void mend_collect(struct mend *m, const char *id, uint64_t checked_at_ms, bool deleted)
+void mend_collect(struct mend *m, const char *id, uint64_t checked_at_ms, enum collect what)
 {
-        m->n_running += removal_collect(m->env, id, checked_at_ms, deleted ? on_record_collected : on_collected, m) ==
-                        0;
+        static const release_handler handlers[] = {
+                [COLLECT_UNSENT] = on_collected,
+                [COLLECT_LOST] = on_lost_collected,
+                [COLLECT_RECORD] = on_record_collected,
+        };
+
+        if (what == COLLECT_LOST)
+                findings_note(m->findings, FINDING_MESSAGE_LOST, id);
+        m->n_running += removal_collect(m->env, id, checked_at_ms, handlers[what], m) == 0;
+}
+
+/* --- what messages carry, from one comparison to the next --- */
+
+struct sent {
+        struct mend *mend;
+        bool due;
+        char id[UUID_LEN + 1];
+};
+
+static void sent_over(struct sent *s)
+{
+        ended(s->mend);
+        free(s);
+}
+
+static void on_sent_put(int error, void *userdata)
+{
+        struct sent *s = userdata;
+
+        if (error && error != BUS_E_CONFLICT) /* then the next comparison will do */
+                log_warn("that a message carries a file could not be written down", LOG_S("file", s->id),
+                         LOG_I("error", error));
+        sent_over(s);
+}
+
+static bool there(const Parley__V1__StoredFile *f)
+{
+        return f && f->attachment && f->state != PARLEY__V1__FILE_STATE__removing &&
+               f->state != PARLEY__V1__FILE_STATE__deleted;
+}
+
+static void on_carried(int error, ProtobufCMessage *message, uint64_t revision, void *userdata)
+{
+        struct sent *s = userdata;
+        Parley__V1__StoredFile *f = (Parley__V1__StoredFile *)message;
+        int r = error;
+
+        if (there(f) && !f->sent) {
+                f->sent = true;
+                r = record_put_file(s->mend->env, f, revision, on_sent_put, s);
+                if (r == 0)
+                        s = NULL;
+        }
+        if (f)
+                protobuf_c_message_free_unpacked(message, NULL);
+        if (s)
+                on_sent_put(r == BUS_E_NOT_FOUND ? 0 : r, s);
+}
+
+static void on_not_carried(int error, ProtobufCMessage *message, uint64_t revision, void *userdata)
+{
+        struct sent *s = userdata;
+        const Parley__V1__StoredFile *f = (const Parley__V1__StoredFile *)message;
+
+        (void)error;
+        (void)revision;
+        if (there(f) && f->sent && !f->released_at_ms) {
+                findings_note(s->mend->findings, FINDING_MESSAGE_LOST, s->id);
+                if (s->due)
+                        findings_note(s->mend->findings, FINDING_NOT_COLLECTED, s->id);
+        }
+        if (message)
+                protobuf_c_message_free_unpacked(message, NULL);
+        sent_over(s);
+}
+
+static void sent_look(struct mend *m, const char *id, bool due, record_handler then)
+{
+        struct sent *s = malloc(sizeof(*s));
+
+        if (!s)
+                return; /* the next comparison will do */
+        *s = (struct sent){.mend = m, .due = due};
+        memcpy(s->id, id, UUID_LEN + 1);
+        if (record_get_file(m->env, id, then, s) == 0)
+                m->n_running++;
+        else
+                free(s);
+}
+
+void mend_sent(struct mend *m, const char *id)
+{
+        sent_look(m, id, false, on_carried);
+}
+
+void mend_lost(struct mend *m, const char *id, bool due)
+{
+        sent_look(m, id, due, on_not_carried);
 }
 
 /* --- channels that a file is in no more --- */
@@ -168,9 +273,8 @@ static void on_shared(int error, ProtobufCMessage *message, uint64_t revision, v
         uint64_t ttl_s = c->mend->env->config->descriptor_ttl_s;
         int r = error;
 
-        if (r == 0 &&
-            (hold_known(&f->descriptor_until_ms, env_wall_ms(), ttl_s) ||
-             (hold_end(f->descriptor_until_ms, ttl_s) < c->now_ms && take_off(c, f) && f->n_channel_ids))) {
+        if (r == 0 && (hold_known(&f->descriptor_until_ms, env_wall_ms(), ttl_s) ||
+                       (hold_end(f->descriptor_until_ms, ttl_s) < c->now_ms && take_off(c, f) && f->n_channel_ids))) {
                 r = record_put_file(c->mend->env, f, revision, on_channels_put, c);
                 if (r == 0)
                         c = NULL;
@@ -238,12 +342,12 @@ static void on_upload(int error, ProtobufCMessage *upload, uint64_t revision, vo
         }
 }
 
-void mend_mark(struct mend *m, const char *id, uint64_t revision, uint64_t now_ms)
+void mend_mark(struct mend *m, const char *id, uint64_t revision, uint64_t ttl_s, uint64_t now_ms)
 {
         uint64_t begun_ms;
         struct mark *k;
 
-        if (!uuid_v7_time(id, &begun_ms) || begun_ms + MARK_AGE_MS > now_ms)
+        if (!uuid_v7_time(id, &begun_ms) || !marks_over(begun_ms, ttl_s, now_ms))
                 return;
         k = malloc(sizeof(*k));
         if (!k)

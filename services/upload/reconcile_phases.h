@@ -31,8 +31,8 @@ struct reconcile_run {
         bool stopping;
         uint64_t page_ms, now_ms; /* when the page began, of the loop; when all began, unix */
         char cursor[STORE_CURSOR_MAX + 1];
-        size_t judged, collected, n_unsent; /* files that were; that go as never sent */
-        char (*names)[STORE_NAME_MAX + 1];  /* of this page: what seems to be missing, or may go, and is asked for */
+        size_t judged, collected;          /* files that were */
+        char (*names)[STORE_NAME_MAX + 1]; /* of this page: what seems to be missing, or may go, and is asked for */
         size_t n_names, names_room, at;
         struct store_object body; /* that is dropped */
         struct objects objects;   /* of the file that is asked for */

@@ -40,6 +40,7 @@ static void take_file(struct reconcile_run *run, const char *id, const struct bu
         flags |= until < run->now_ms && !removing ? UNSENDABLE : 0;
         flags |= flags & UNSENDABLE && unsent_s && until + unsent_s * 1000 < run->now_ms ? UNSENT_LONG : 0;
         flags |= f->n_channel_ids > 1 ? IN_CHANNELS : 0;
+        flags |= f->sent && !f->released_at_ms && !removing && !gone ? SENT : 0;
         r = findings_add_file(run->findings, id, flags, f->user_id, objects_bytes(&o), !removing);
         if (r != 0)
                 run_lacks(run, r > 0 ? "there are more files or users than are compared" : "not every record was read",
@@ -79,7 +80,7 @@ static void on_entry(const struct bus_msg *msg, void *userdata)
 
         run->last = msg->pending == 0;
         if (msg->deleted && run->phase == FILES)
-                mend_mark(&run->mend, key, msg->seq, run->now_ms);
+                mend_mark(&run->mend, key, msg->seq, run->terms.pending_ttl_s, run->now_ms);
         if (msg->deleted)
                 return;
         if (wire_proto_decode(type, msg->data, msg->len, &wire_limits_internal, &m, &error) != 0) {

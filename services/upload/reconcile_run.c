@@ -4,8 +4,8 @@
  *   users     their quotas, against the sum of their files
  *   objects   published objects, against the records
  *   messages  the files that messages carry, against the records
- *   judge     records without an object, or without a message
- *   collect   of those without a message the ones that nobody ever sent go; of the others the channels that they are in no more
+ *   judge     records without an object, or without a message; those with one are marked as sent
+ *   collect   of those without a message the ones that nobody ever sent go; of the others the channels that they are in no more. What was sent stays
  *   pending   what is left of bodies whose upload is over
  *
  * What seems to be missing is asked for by itself before it counts. Nothing of what messages carry, or whose record may be what was lost, is ever removed
@@ -22,6 +22,8 @@
 
 /* REST: after a page of so many ms nine times as many without work */
 enum { REST = 9, REST_MAX_MS = 10000 };
+/* MENDS_MAX: that are under way before another page is read; then it is looked at again after so many ms */
+enum { MENDS_MAX = 100, MENDS_MS = 20 };
 
 /* --- the end --- */
 
@@ -100,6 +102,10 @@ static void step(void *userdata)
                 [PENDING] = run_read_store};
         struct reconcile_run *run = userdata;
 
+        if (run->mend.n_running >= MENDS_MAX) {
+                ticker_start(run->ticker, MENDS_MS, 0);
+                return;
+        }
         run->page_ms = env_now_ms(run->env);
         phases[run->phase](run);
 }

@@ -11,6 +11,8 @@ struct reconcile_run;
 
 struct reconcile_terms {
         uint64_t since_revision; /* of the bucket FILES: what is newer has changed meanwhile */
+        uint64_t pending_ttl_s;  /* of marks_over */
+        bool collect;            /* anyway: of findings_goes */
         const Parley__V1__Reconciliation
                 *before; /* the last report, or NULL: a quota is mended when it differs a second time. Copied */
         /* incomplete: why not everything was compared; "": it was. Both are valid during the call, the last one. */

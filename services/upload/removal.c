@@ -94,7 +94,7 @@ static void on_freed(int error, void *userdata)
 static void on_removed(int error, void *userdata)
 {
         struct removal *m = userdata;
-        struct quota_change change = {.kind = QUOTA_FREE, .id = m->id};
+        struct quota_change change = {.kind = QUOTA_FREE, .id = m->id, .leaves_mark = m->file->on_purpose};
         struct objects o;
         int r = error;
 

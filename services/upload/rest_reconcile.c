@@ -1,4 +1,6 @@
 /* What the comparison of objects, records and messages has found, for administrators. */
+#include <string.h>
+
 #include "upload/reconcile.h"
 #include "upload/rest.h"
 
@@ -29,6 +31,7 @@ static void on_requested(int error, const Parley__V1__ReconciliationState *s, vo
 static void ask(struct http_request *rq, void *userdata, bool request)
 {
         struct rest_call *c = rest_begin(rq, userdata);
+        const char *collect = request ? http_query(rq, "collect") : NULL;
         int r;
 
         if (!c)
@@ -37,7 +40,11 @@ static void ask(struct http_request *rq, void *userdata, bool request)
                 rest_problem(c, PARLEY_FORBIDDEN, "this is for administrators");
                 return;
         }
-        r = reconcile_ask(c->rest->env, request, request ? on_requested : on_state, c);
+        if (collect && strcmp(collect, "true") != 0 && strcmp(collect, "false") != 0) {
+                rest_problem(c, PARLEY_BAD_REQUEST, "collect must be true or false");
+                return;
+        }
+        r = reconcile_ask(c->rest->env, request, collect && *collect == 't', request ? on_requested : on_state, c);
         if (r != 0)
                 rest_unavailable(c, "NATS", r);
 }

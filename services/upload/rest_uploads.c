@@ -192,6 +192,11 @@ static void on_reserved(int error, void *userdata)
                 rest_problem(c, PARLEY_RATE_LIMITED,
                              "you have uploaded too much in a short time: wait until the addresses of it are over");
                 break;
+        case QUOTA_E_ENDED:
+                rest_problem(c, PARLEY_RATE_LIMITED,
+                             "you have given up or deleted more than %llu uploads in an hour: wait for some minutes",
+                             (unsigned long long)env->config->max_ended);
+                break;
         default: /* perhaps it was reserved all the same */
                 rest_give_back(c, false, "NATS", error);
         }

@@ -75,6 +75,8 @@ const struct config_item upload_config_items[] = {
         LIMIT("PARLEY_UPLOAD_QUOTA_FILES", quota_files, "10000", 1, 100000000, "files",
               "Files of one user, begun uploads with them."),
         NUMBER("PARLEY_UPLOAD_MAX_PENDING", max_pending, "100", 1, 1000, "uploads", "Uploads of one user that are begun."),
+        LIMIT("PARLEY_UPLOAD_MAX_ENDED", max_ended, "300", 1, 1000000, "uploads/h",
+              "Uploads of one user that were given up, refused or not completed in time, and files that were deleted by themselves, together; beyond, a new upload is answered 429. Each leaves a mark in the bucket FILES, for PARLEY_UPLOAD_PENDING_TTL_S or some days. A limit of rate."),
         NUMBER("PARLEY_UPLOAD_PENDING_TTL_S", pending_ttl_s, "86400", 10, UPLOAD_PENDING_TTL_MAX_S, "s",
                "How long an upload may take from its begin to its completion; then it is removed."),
         NUMBER("PARLEY_UPLOAD_URL_TTL_S", url_ttl_s, "900", 1, 604800, "s",
@@ -187,5 +189,6 @@ struct quota_limits upload_config_quota(const struct upload_config *config)
         return (struct quota_limits){.max_bytes = config->quota_bytes,
                                      .max_files = config->quota_files,
                                      .max_held = held,
-                                     .max_pending = config->max_pending};
+                                     .max_pending = config->max_pending,
+                                     .max_ended = config->rate_limits ? config->max_ended : 0};
 }

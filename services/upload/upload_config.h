@@ -35,7 +35,7 @@ struct upload_config {
         uint64_t max_file_bytes;
         char *types;
         bool require_scan;
-        uint64_t quota_bytes, quota_files, max_pending;
+        uint64_t quota_bytes, quota_files, max_pending, max_ended;
         uint64_t pending_ttl_s, url_ttl_s, download_ttl_s, descriptor_ttl_s;
         uint64_t max_transfers, max_user_transfers, min_rate, min_rate_window_s, max_reads, max_user_reads;
         uint64_t max_checks, max_user_checks;

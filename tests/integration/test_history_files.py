@@ -37,13 +37,16 @@ async def test_what_messages_carry(stack):
         seq = (await client.send(one, "look", attachments=[done["descriptor"]]))["seq"]
         # at once after its ack: the answer waits for ingest
         assert list((await carried(log, id, other))[id].channel_ids) == [one]
-        await client.send(two, "here too", attachments=[elsewhere])
+        last = (await client.send(two, "here too", attachments=[elsewhere]))["seq"]
         file = (await carried(log, id, other, with_attachments=True))[id]
         assert sorted(file.channel_ids) == sorted([one, two])
         assert (file.attachment.id, file.attachment.sha256) == (id, done["attachment"]["sha256"])
         assert file.attachment.thumbnail.id == done["attachment"]["thumbnail"]["id"]
         await client.request({"type": "delete", "channelId": one, "id": str(uuid.uuid4()), "targetSeq": seq})
         assert list((await carried(log, id))[id].channel_ids) == [two]
+        await client.request({"type": "delete", "channelId": two, "id": str(uuid.uuid4()), "targetSeq": last})
+        answer = await log.ask("files", Ask(file_ids=[id, other]))
+        assert answer.caught_up and not answer.files and list(answer.releasing) == [id]  # for as long as upload was not asked to
 
 
 async def test_page_by_page(stack):

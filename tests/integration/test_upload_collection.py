@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 from support.client import Client
-from support.comparison import StandIn, compared, days_ago, finished, world
+from support.comparison import StandIn, compared, days_ago, finished, gone_from, world
 from support.log import Log, database
 from support.schema import upload_pb2
 from support.stack import wait_until
@@ -178,3 +178,85 @@ async def test_the_collection_waits_for_ingest(stack):
                 stack.wait_ingested("behind", channel, ack["seq"])
             assert id not in compared(stack).get("record_without_message", ([],))[0]
             assert behind.read(id).content == b"hello"
+
+
+# --- when what messages carry was lost ---
+
+
+async def nothing_carried(ids):
+    """As a history that was put back from an older backup, or an empty one, says it"""
+    return {}
+
+
+async def test_what_was_in_a_message_is_no_draft(stack):
+    """However old it is, and for as long as nobody deletes the message: that history knows of none is a loss, and reported. Until somebody says go on."""
+    channel = stack.channel("sent")
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        with Uploader(stack, "sent") as sent:
+            done = sent.uploaded(channel, b"precious")
+            id = done["attachment"]["id"]
+            async with Client(stack, "sent") as client:
+                await client.send(channel, "look", attachments=[done["descriptor"]])
+            assert not (await w.record(id)).sent
+            assert id not in str(compared(stack))
+            assert (await w.record(id)).sent
+            await w.put(id, created_at_ms=days_ago(40), descriptor_until_ms=days_ago(40))
+            async with StandIn(stack, log, nothing_carried) as history:
+                for _ in range(2):  # nor tomorrow
+                    found = await in_thread(compared, stack)
+                    assert id in found["message_lost"][0] and id in found["not_collected"][0], found
+                    assert id not in found.get("record_without_message", ([],))[0] and id in w.objects()
+                assert (await in_thread(stack.metric, "upload", "parley_upload_apart")) >= 2
+                history.releasing = [id]  # its message was deleted: no loss
+                assert id not in str(await in_thread(compared, stack))
+            assert id not in str(compared(stack)) and sent.read(id).content == b"precious"  # history is there again
+            async with StandIn(stack, log, nothing_carried):
+                found = await in_thread(lambda: compared(stack, collect="true"))
+                assert id in found["message_lost"][0] and found["message_lost"][1] >= 1
+                assert await gone_from(w, id)
+
+
+async def drafts(w, n, n_users):
+    """Records of files that nobody ever sent, of so many users, and due"""
+    ids = [str(uuid.uuid4()) for _ in range(n)]
+    for i, id in enumerate(ids):
+        record = upload_pb2.StoredFile(user_id=f"hoarder-{i % n_users}", channel_ids=["general"], created_at_ms=days_ago(40), descriptor_until_ms=days_ago(40))
+        record.attachment.id, record.attachment.size = id, 1
+        await w.files.put(f"file.{id}", record.SerializeToString())
+    return ids
+
+
+async def left_of(w, ids):
+    return [id for id in ids if not await gone_from(w, id)]
+
+
+async def test_drafts_of_one_user_hold_up_nothing(stack):
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        ids = await drafts(w, 110, 1)
+        found = {f["what"]: f for f in (await in_thread(finished, stack))["findings"]}
+        assert found["record_without_message"]["mended"] >= 110 and found["not_collected"]["count"] == 0
+        assert await left_of(w, ids) == []
+
+
+async def test_drafts_of_many_users_at_once_stay(stack):
+    """And it is said so; until somebody who knows that nothing was lost says go on"""
+    async with Log(stack) as log:
+        w = await world(stack, log)
+        ids = await drafts(w, 110, 55)
+        for _ in range(2):
+            found = {f["what"]: f for f in (await in_thread(finished, stack))["findings"]}
+            assert found["not_collected"]["count"] == 110 and found["record_without_message"]["mended"] == 0
+            assert set(found["not_collected"]["ids"]) <= set(ids) and len(await left_of(w, ids)) == 110
+            assert "not_collected 110" in stack.log_texts()["upload.log"]
+            assert f"not_collected: {found['not_collected']['ids'][0]}" in stack.log_texts()["upload.log"]
+        with Uploader(stack, "root", admin=True) as root:
+            problem(root.rest.post("/api/uploads/reconciliation", params={"collect": "perhaps"}), 400, "bad_request", "collect")
+        found = {f["what"]: f for f in (await in_thread(lambda: finished(stack, collect="true")))["findings"]}
+        assert found["record_without_message"]["mended"] >= 110 and found["not_collected"]["count"] == 0
+        assert await left_of(w, ids) == []
+        ids = await drafts(w, 110, 55)  # it counts once
+        found = {f["what"]: f for f in (await in_thread(finished, stack))["findings"]}
+        assert found["not_collected"]["count"] == 110
+        await in_thread(lambda: finished(stack, collect="true"))

@@ -80,7 +80,10 @@ def test_story(api, stack):
     assert api.call("getReconciliation", user="ada").status_code == api.call("startReconciliation", user="ada").status_code == 403
     assert api.call("startReconciliation", token=root).json()["running"]
     wait_until(lambda: not api.call("getReconciliation", token=root).json()["running"], 60, "it is over", interval=0.2)
-    assert len(api.call("getReconciliation", token=root).json()["findings"]) == 9
+    assert len(api.call("getReconciliation", token=root).json()["findings"]) == 11
+    assert api.call("startReconciliation", token=root, query={"collect": "perhaps"}).status_code == 400
+    assert api.call("startReconciliation", token=root, query={"collect": "true"}).status_code == 202
+    wait_until(lambda: not api.call("getReconciliation", token=root).json()["running"], 60, "it is over", interval=0.2)
 
     large = api.call("createUpload", user="ada", body={**FILE, "size": (16 << 20) + 1}).json()
     path = {"id": large["id"]}

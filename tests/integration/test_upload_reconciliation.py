@@ -172,22 +172,26 @@ async def test_who_asks_again_for_a_scan(stack):
         await w.files.delete(f"file.{id}")
 
 
-def begun(days_ago):
+def begun(hours_ago):
     """The id of an upload that was begun then"""
-    digits = f"{int((time.time() - days_ago * 86400) * 1000):012x}7{uuid.uuid4().hex[13:]}"
+    digits = f"{int((time.time() - hours_ago * 3600) * 1000):012x}7{uuid.uuid4().hex[13:]}"
     return str(uuid.UUID(digits))
 
 
 async def test_marks_of_deleted_files_do_not_gather(stack):
-    """No upload may take 30 days: what is older than that, and has no record any more, cannot become a file"""
+    """What was begun longer ago than any upload may take, and two hours more, and has no record any more, cannot become a file"""
     async with Log(stack) as log:
         w = await world(stack, log)
-        old, young, unended = begun(31), begun(29), begun(31)
+        old, young, unended = begun(4), begun(2), begun(4)
         for id in (old, young, unended):
             await w.files.put(f"file.{id}", b"")
             await w.files.delete(f"file.{id}")
         await w.uploads.put(unended, upload_pb2.PendingUpload(id=unended, user_id="ann", expires_at_ms=2**50).SerializeToString())
-        compared(stack)
+
+        async def longest(seconds):
+            """As if an instance had just been there whose uploads may take so long; its own 3,000 s are no reason to forget that"""
+            now = int(time.time() * 1000)
+            await w.files.put("reconciliation", upload_pb2.ReconciliationState(started_at_ms=now, pending_ttl_s=seconds, pending_ttl_at_ms=now).SerializeToString())
 
         async def marked(id):
             try:
@@ -195,6 +199,11 @@ async def test_marks_of_deleted_files_do_not_gather(stack):
             except nats.js.errors.NotFoundError:
                 return False
 
+        await longest(3 * 3600)
+        compared(stack)
+        assert [await marked(id) for id in (old, young, unended)] == [True, True, True]
+        await longest(3000)
+        compared(stack)
         assert [await marked(id) for id in (old, young, unended)] == [False, True, True]
         await w.uploads.delete(unended)
         compared(stack)

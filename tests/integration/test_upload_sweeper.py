@@ -9,7 +9,7 @@ from support.log import Log
 from support.schema import upload_pb2
 from support.stack import wait_until
 from support.stores import STORES, store_of
-from support.uploads import Uploader, counted, recorded
+from support.uploads import Uploader, counted, problem, recorded
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -151,3 +151,21 @@ async def test_marks_of_ended_uploads_do_not_gather(stack):
                 assert asyncio.get_running_loop().time() < deadline, "the other marks stay"
                 await asyncio.sleep(0.1)
             assert ann.completed(sent(ann, ann.created("general", b"hello")))["state"] == "ready"
+
+
+async def test_nobody_leaves_marks_without_end(stack):
+    """PARLEY_UPLOAD_MAX_ENDED: who gives up and deletes one after the other begins no more for a while; what he has can be ended all the same"""
+    stack.stop("upload")
+    stack.start("upload", PARLEY_RATE_LIMITS="on", PARLEY_UPLOAD_MAX_ENDED=3)
+    try:
+        with Uploader(stack, "fickle") as fickle, Uploader(stack, "other") as other:
+            kept, last = fickle.uploaded("general", b"kept"), fickle.created("general", b"last")
+            for _ in range(3):
+                assert fickle.abort(fickle.created("general", b"hello")).status_code == 204
+            assert fickle.delete(kept["attachment"]["id"]).status_code == 204
+            problem(fickle.create("general", b"hello"), 429, "rate_limited", "more than 3 uploads in an hour")
+            assert fickle.abort(last).status_code == 204
+            other.uploaded("general", b"hello")
+    finally:
+        stack.stop("upload")
+        stack.start("upload")

@@ -102,16 +102,17 @@ async def gone_from(w, id):
 
 class StandIn:
     """In history's place for what messages carry: `async with StandIn(stack, log, asked)`. What it is asked for page by page no message carries; of the
-    files that it is asked for once more, right before they go, it says what `asked` returns: their channels by their ids. In asked there is time for what
-    happens in between. The test blocks its loop in nothing meanwhile."""
+    files that it is asked for once more, right before they go, it says what `asked` returns: their channels by their ids; and which wait for their release.
+    In asked there is time for what happens in between. The test blocks its loop in nothing meanwhile."""
 
     def __init__(self, stack, log, asked):
-        self.stack, self.log, self.asked = stack, log, asked
+        self.stack, self.log, self.asked, self.releasing = stack, log, asked, []
 
     async def __aenter__(self):
         self.stack.stop("history")
         self.sub = await self.log.nc.subscribe("rpc.history.files", cb=self._answer)
         await self.log.nc.flush()
+        return self
 
     async def __aexit__(self, *_):
         await self.sub.unsubscribe()
@@ -123,4 +124,5 @@ class StandIn:
         if request.file_ids:
             for id, channels in (await self.asked(list(request.file_ids))).items():
                 answer.files.add(file_id=id, channel_ids=channels)
+            answer.releasing.extend(id for id in self.releasing if id in request.file_ids)
         await msg.respond(answer.SerializeToString())

@@ -129,28 +129,74 @@ static void test_so_many_and_no_more(void **state)
         }
         assert_int_equal(r, E2BIG);
         assert_int_equal(findings_files(f), FINDINGS_FILES_MAX);
+        /* what was deleted takes nobody's place, and is bounded by itself */
+        for (unsigned i = 0; i <= FINDINGS_DELETED_MAX; i++) {
+                (void)snprintf(id, sizeof(id), "0190f5c0-0000-7000-8001-%012x", i);
+                assert_int_equal(findings_add_file(f, id, DELETED, "ann", 1, true), 0);
+        }
+        assert_int_equal(findings_files(f), FINDINGS_FILES_MAX + FINDINGS_DELETED_MAX);
+        assert_int_equal(findings_add_file(f, ID_A, OLD, "ann", 1, true), E2BIG);
         findings_free(f);
+}
+
+/* n users with a file each that stays, and n_due files of the first n_owners of them that are due */
+static struct findings *findings_of(unsigned n_users, unsigned n_due, unsigned n_owners)
+{
+        struct findings *f = findings_new();
+        char id[UUID_LEN + 1], user[16];
+
+        for (unsigned i = 0; i < n_users + n_due; i++) {
+                (void)snprintf(id, sizeof(id), "00000000-0000-7000-8000-%012x", i);
+                (void)snprintf(user, sizeof(user), "u%u", i < n_users ? i : i % n_owners);
+                assert_int_equal(findings_add_file(f, id, OLD, user, 1, true), 0);
+        }
+        findings_sort(f);
+        for (unsigned i = n_users; i < n_users + n_due; i++)
+                findings_due(f, i);
+        return f;
 }
 
 static void test_what_goes(void **state)
 {
         const unsigned unsent = OLD | UNSENDABLE | UNSENT_LONG;
-        struct findings *f = findings_new();
-        char id[UUID_LEN + 1];
+        struct findings *f = findings_of(100, 50, 1);
 
         (void)state;
-        for (unsigned i = 0; i < 2000; i++) {
-                (void)snprintf(id, sizeof(id), "00000000-0000-7000-8000-%012x", i);
-                assert_int_equal(findings_add_file(f, id, i < 1000 ? OLD : DELETED, "ann", 1, true), 0);
-        }
-        assert_true(findings_goes(f, unsent, 100));
-        assert_false(findings_goes(f, unsent, 101)); /* of 1000: what messages carry was lost */
-        assert_false(findings_goes(f, unsent | SEEN_MESSAGE, 1));
-        assert_false(findings_goes(f, OLD | UNSENDABLE, 1));
-        assert_true(findings_goes(f, DELETED | UNSENDABLE, 101));
-        assert_false(findings_goes(f, DELETED, 1));
-        assert_false(findings_goes(f, DELETED | UNSENDABLE | SEEN_MESSAGE, 1));
+        assert_true(findings_goes(f, unsent, false));
+        assert_false(findings_goes(f, unsent | SEEN_MESSAGE, false));
+        assert_false(findings_goes(f, unsent | SEEN_MESSAGE, true));
+        assert_false(findings_goes(f, OLD | UNSENDABLE, true));
+        assert_true(findings_goes(f, DELETED | UNSENDABLE, false));
+        assert_false(findings_goes(f, DELETED, true));
+        assert_false(findings_goes(f, DELETED | UNSENDABLE | SEEN_MESSAGE, true));
+        /* a message carried it: that was lost */
+        assert_false(findings_goes(f, unsent | SENT, false));
+        assert_true(findings_goes(f, unsent | SENT, true));
+        assert_false(findings_goes(f, unsent | SENT | SEEN_MESSAGE, true));
         findings_free(f);
+}
+
+/* What is lost is lost for many: as many files of a few users as one likes are drafts */
+static void test_one_user_keeps_nothing_from_going(void **state)
+{
+        static const struct {
+                unsigned n_users, n_due, n_owners;
+                bool goes;
+        } cases[] = {
+                {1, 5000, 1, true},    {2, 5000, 1, true},    {100, 5000, 1, true},   {100, 5000, 10, true},
+                {100, 101, 11, false}, {100, 100, 11, true},  {100, 5000, 11, false}, {2, 101, 2, false},
+                {5, 5000, 5, false},   {30, 5000, 30, false},
+        };
+
+        (void)state;
+        for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct findings *f = findings_of(cases[i].n_users, cases[i].n_due, cases[i].n_owners);
+
+                assert_int_equal(findings_goes(f, OLD | UNSENDABLE | UNSENT_LONG, false), cases[i].goes);
+                assert_true(findings_goes(f, OLD | UNSENDABLE | UNSENT_LONG, true));
+                assert_true(findings_goes(f, DELETED | UNSENDABLE, false));
+                findings_free(f);
+        }
 }
 
 static void test_deleted_files_count_for_nobody(void **state)
@@ -174,6 +220,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_what_goes),
+                cmocka_unit_test(test_one_user_keeps_nothing_from_going),
                 cmocka_unit_test(test_deleted_files_count_for_nobody),
                 cmocka_unit_test(test_names),
                 cmocka_unit_test(test_files_are_found),
