@@ -10,14 +10,17 @@
 
 struct change {
         uint64_t at_ms, seq, version;
-        bool joined; /* by the event itself; else it is not told from another role */
+        uint64_t number; /* of all there ever were */
+        bool joined;     /* by the event itself; else it is not told from another role */
+        bool settled;    /* no removal, or presence has heard of it, or another change has come after it */
         Parley__V1__Role role;
         char user_id[IDENT_MAX + 1];
         char channel_id[IDENT_MAX + 1];
 };
 
 struct change_log {
-        unsigned n, next; /* a ring */
+        unsigned n, next;       /* a ring */
+        uint64_t last, settled; /* numbers: of the newest; all through this one are settled, or too old */
         struct change ring[CHANGES_MAX];
 };
 
@@ -62,12 +65,41 @@ static void change_to_user(struct user *u, const struct change *change)
         channel_unref(c);
 }
 
-static void change_keep(struct core *core, const struct change *change)
+static struct change *change_back(struct change_log *log, unsigned i)
+{
+        return &log->ring[(log->next + CHANGES_MAX - 1 - i) % CHANGES_MAX];
+}
+
+static bool is_of(const struct change *change, const char *user_id, const char *channel_id)
+{
+        return strcmp(change->user_id, user_id) == 0 && strcmp(change->channel_id, channel_id) == 0;
+}
+
+/* What is older of the same membership does not count any more; one change is heard of in several ways */
+static void change_supersede(struct change_log *log, struct change *change)
+{
+        for (unsigned i = 0; i < log->n; i++) {
+                struct change *was = change_back(log, i);
+
+                if (change->at_ms - was->at_ms > CHANGES_KEEP_MS)
+                        return;
+                if (!is_of(was, change->user_id, change->channel_id))
+                        continue;
+                if (was->version > change->version || (was->version == change->version && was->settled))
+                        change->settled = true;
+                else
+                        was->settled = true;
+        }
+}
+
+static void change_keep(struct core *core, struct change *change)
 {
         if (!core->changes)
                 core->changes = calloc(1, sizeof(*core->changes));
         if (!core->changes)
                 return;
+        change_supersede(core->changes, change);
+        change->number = ++core->changes->last;
         core->changes->ring[core->changes->next] = *change;
         core->changes->next = (core->changes->next + 1) % CHANGES_MAX;
         if (core->changes->n < CHANGES_MAX)
@@ -80,6 +112,7 @@ static void changes_take(struct core *core, const Parley__V1__MembershipChange *
                                 .seq = message->seq,
                                 .version = message->version,
                                 .joined = joined,
+                                .settled = message->role != PARLEY__V1__ROLE__none,
                                 .role = message->role};
         struct user *u;
 
@@ -123,14 +156,14 @@ void changes_replay(struct core *core, struct user *u)
 
 bool changes_removed(const struct core *core, const char *user_id, const char *channel_id)
 {
-        const struct change_log *log = core->changes;
+        struct change_log *log = core->changes;
 
         for (unsigned i = 0; log && i < log->n; i++) {
-                const struct change *change = &log->ring[(log->next + CHANGES_MAX - 1 - i) % CHANGES_MAX];
+                const struct change *change = change_back(log, i);
 
                 if (core->now_ms - change->at_ms > CHANGES_LATE_MS)
                         return false;
-                if (strcmp(change->user_id, user_id) == 0 && strcmp(change->channel_id, channel_id) == 0)
+                if (is_of(change, user_id, channel_id))
                         return change->role == PARLEY__V1__ROLE__none;
         }
         return false;
@@ -139,16 +172,43 @@ bool changes_removed(const struct core *core, const char *user_id, const char *c
 void changes_left(const struct core *core, uint64_t within_ms,
                   void (*found)(void *userdata, const char *user_id, const char *channel_id), void *userdata)
 {
-        const struct change_log *log = core->changes;
+        struct change_log *log = core->changes;
 
         for (unsigned i = 0; log && i < log->n; i++) {
-                const struct change *change = &log->ring[(log->next + CHANGES_MAX - 1 - i) % CHANGES_MAX];
+                const struct change *change = change_back(log, i);
 
                 if (core->now_ms - change->at_ms > within_ms)
                         return;
                 if (change->role == PARLEY__V1__ROLE__none)
                         found(userdata, change->user_id, change->channel_id);
         }
+}
+
+void changes_unsettled(struct core *core, changes_func found, void *userdata)
+{
+        struct change_log *log = core->changes;
+        uint64_t settled = log ? log->last : 0;
+
+        for (unsigned i = 0; log && i < log->n; i++) {
+                const struct change *change = change_back(log, i);
+
+                if (change->number <= log->settled || core->now_ms - change->at_ms > CHANGES_KEEP_MS)
+                        break;
+                if (change->settled)
+                        continue;
+                settled = change->number - 1;
+                found(userdata, change->number, change->user_id, change->channel_id);
+        }
+        if (log)
+                log->settled = settled;
+}
+
+void changes_settle(struct core *core, uint64_t number)
+{
+        struct change *change = &core->changes->ring[(number - 1) % CHANGES_MAX];
+
+        if (change->number == number)
+                change->settled = true;
 }
 
 void changes_free(struct change_log *log)

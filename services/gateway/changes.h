@@ -22,4 +22,10 @@ bool changes_removed(const struct core *core, const char *user_id, const char *c
 /* Calls for each removal from a channel within this time, the newest first; he may be a member again */
 void changes_left(const struct core *core, uint64_t within_ms,
                   void (*found)(void *userdata, const char *user_id, const char *channel_id), void *userdata);
+/* Removals that presence is not known to have heard of, of at most CHANGES_KEEP_MS ago, the newest first; not of who is back as far as is
+ * known. number: for changes_settle. */
+typedef void (*changes_func)(void *userdata, uint64_t number, const char *user_id, const char *channel_id);
+void changes_unsettled(struct core *core, changes_func found, void *userdata);
+/* Presence has heard of it */
+void changes_settle(struct core *core, uint64_t number);
 void changes_free(struct change_log *log);

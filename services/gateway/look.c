@@ -172,12 +172,13 @@ struct fresh_edges {
 };
 
 /* Presence may not have heard of it yet */
-static void on_left(void *userdata, const char *user_id, const char *channel_id)
+static void on_left(void *userdata, uint64_t number, const char *user_id, const char *channel_id)
 {
         struct fresh_edges *fresh = userdata;
         struct looks *all = fresh->look->session->core->looks;
         const struct seen *who = seen_find(all, user_id);
 
+        (void)number;
         (void)channel_id;
         if (strcmp(user_id, fresh->look->session->user->id) == 0) {
                 for (uint32_t i = 0; i < fresh->n; i++)
@@ -195,7 +196,7 @@ static void edges_keep(struct look *l, struct watch_edge *edges, uint32_t n)
 
         for (uint32_t i = 0; i < n; i++)
                 edges[i].flags = EDGE_ASK;
-        changes_left(l->session->core, LOOK_LATER_MS, on_left, &fresh);
+        changes_unsettled(l->session->core, on_left, &fresh);
         for (uint32_t i = 0; i < l->n_edges; i++) {
                 const struct watch_edge *was = &l->edges[i];
                 struct watch_edge *e = was->seen->mark == mark ? &edges[was->seen->slot] : NULL;

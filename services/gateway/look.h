@@ -125,7 +125,7 @@ struct place {
 
 enum sight { SIGHT_UNKNOWN, SIGHT_HIDDEN, SIGHT_VISIBLE };
 
-/* For a change of membership to have reached presence */
+/* For a change of membership to have reached presence, as it mostly has; else it is asked again after as long */
 enum { LOOK_LATER_MS = 1500 };
 
 enum {

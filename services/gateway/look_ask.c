@@ -6,20 +6,41 @@
 
 #include "base/log.h"
 #include "bus/subjects.h"
+#include "gateway/changes.h"
 #include "gateway/look.h"
 #include "gateway/session.h"
 #include "gateway/stats.h"
 #include "gateway/user.h"
 
-/* ASK_PAIRS, ASK_USERS: in one question; what presence takes. */
-enum { ASK_PAIRS = 4096, ASK_USERS = 500, RETRY_MS = 1000, LATER_TICK_MS = 500, MESSAGE_MAX = 1000 << 10 };
+/* ASK_PAIRS, ASK_USERS, ASK_LEFT: in one question; what presence takes. */
+enum {
+        ASK_PAIRS = 4096,
+        ASK_USERS = 500,
+        ASK_LEFT = 256,
+        RETRY_MS = 1000,
+        LATER_TICK_MS = 500,
+        MESSAGE_MAX = 1000 << 10
+};
 
 struct ask_pair {
         uint64_t session;
         uint32_t generation, index; /* of the edge */
 };
 
+/* Who left a channel, of which presence may not have heard */
+struct ask_left {
+        uint64_t number; /* in the log of changes */
+        Parley__V1__Left message;
+        char user_id[IDENT_MAX + 1], channel_id[IDENT_MAX + 1];
+        bool behind; /* it has not */
+};
+
 struct ask {
+        struct looks *all;
+        struct ask_left left[ASK_LEFT];
+        Parley__V1__Left *left_list[ASK_LEFT];
+        uint32_t n_left;
+        bool more_left; /* there was no room for all */
         struct ask_pair pairs[ASK_PAIRS];
         char *ids[ASK_PAIRS];
         char *users[ASK_USERS];
@@ -79,9 +100,32 @@ static bool ask_add(struct ask *a, struct look *l)
         return whole;
 }
 
+static void on_unsettled(void *userdata, uint64_t number, const char *user_id, const char *channel_id)
+{
+        struct ask *a = userdata;
+        struct ask_left *left = &a->left[a->n_left];
+
+        if (!seen_find(a->all, user_id) && !user_find(a->all->core, user_id))
+                return;
+        if (a->n_left == ASK_LEFT) {
+                a->more_left = true;
+                return;
+        }
+        left->number = number;
+        left->behind = true;
+        memcpy(left->user_id, user_id, strlen(user_id) + 1);
+        memcpy(left->channel_id, channel_id, strlen(channel_id) + 1);
+        parley__v1__left__init(&left->message);
+        left->message.user_id = left->user_id;
+        left->message.channel_id = left->channel_id;
+        a->left_list[a->n_left++] = &left->message;
+}
+
 static void ask_collect(struct looks *all, struct ask *a)
 {
-        a->n_pairs = a->n_users = a->n_sights = 0;
+        a->all = all;
+        a->more_left = false;
+        a->n_left = a->n_pairs = a->n_users = a->n_sights = 0;
         a->mark = ++all->mark;
         while (all->queue.next != &all->queue && a->n_pairs < ASK_PAIRS) {
                 struct look *l = RING_OWNER(all->queue.next, struct look, asking);
@@ -151,6 +195,9 @@ static void ask_send(struct looks *all, struct ask *a)
         q.n_user_ids = a->n_users;
         q.sights = a->list;
         q.n_sights = a->n_sights;
+        changes_unsettled(all->core, on_unsettled, a);
+        q.left = a->left_list;
+        q.n_left = a->n_left;
         n = look_query(all->core, &q);
         all->asking = a;
         if (n)
@@ -179,13 +226,31 @@ void look_ask_go(struct looks *all)
 
 /* --- the answer --- */
 
-static void edge_answer(struct look *l, struct watch_edge *e, bool visible)
+/* What is answered of a pair is from before one of them left */
+static bool is_behind(const struct ask *a, const struct look *l, const struct watch_edge *e)
+{
+        for (uint32_t i = 0; i < a->n_left; i++) {
+                const struct ask_left *left = &a->left[i];
+
+                if (left->behind &&
+                    (strcmp(left->user_id, e->seen->id) == 0 || strcmp(left->user_id, l->session->user->id) == 0))
+                        return true;
+        }
+        return a->more_left && edge_doubted(e);
+}
+
+static void edge_answer(const struct ask *a, struct look *l, struct watch_edge *e, bool visible)
 {
         uint8_t was = e->sight;
 
         e->flags &= (uint8_t)~EDGE_ASKED;
         if (e->flags & (EDGE_ASK | EDGE_LATER))
                 return; /* something has changed since it was asked */
+        if (is_behind(a, l, e)) {
+                e->flags |= EDGE_DOUBT | EDGE_LATER;
+                look_ask_later(l);
+                return;
+        }
         e->flags &= (uint8_t)~EDGE_DOUBT;
         e->sight = visible && e->seen->generation ? SIGHT_VISIBLE : SIGHT_HIDDEN;
         if (was == SIGHT_UNKNOWN)
@@ -196,8 +261,24 @@ static void edge_answer(struct look *l, struct watch_edge *e, bool visible)
                 look_soon(l);
 }
 
-static void sights_take(struct looks *all, const struct ask *a, const Parley__V1__PresenceAnswer *answer)
+/* Those that it does not name have reached presence */
+static void left_take(struct looks *all, struct ask *a, const Parley__V1__PresenceAnswer *answer)
 {
+        for (uint32_t i = 0; i < a->n_left; i++)
+                a->left[i].behind = false;
+        for (size_t i = 0; i < answer->n_behind; i++) {
+                if (answer->behind[i] < a->n_left)
+                        a->left[answer->behind[i]].behind = true;
+        }
+        for (uint32_t i = 0; i < a->n_left; i++) {
+                if (!a->left[i].behind)
+                        changes_settle(all->core, a->left[i].number);
+        }
+}
+
+static void sights_take(struct looks *all, struct ask *a, const Parley__V1__PresenceAnswer *answer)
+{
+        left_take(all, a, answer);
         if (looks_source(all, answer->source, answer->counter, false))
                 looks_resync(all);
         for (size_t i = 0; i < answer->n_users; i++)
@@ -206,7 +287,7 @@ static void sights_take(struct looks *all, const struct ask *a, const Parley__V1
                 struct look *l = pair_look(all, &a->pairs[i]);
 
                 if (l)
-                        edge_answer(l, &l->edges[a->pairs[i].index], answer->visible[i]);
+                        edge_answer(a, l, &l->edges[a->pairs[i].index], answer->visible[i]);
         }
 }
 

@@ -117,6 +117,7 @@ void roster_discard(struct roster *r);
 
 #define ROSTER_QUERY_MAX 500
 #define ROSTER_SIGHTS_MAX 4096 /* users of all sights */
+#define ROSTER_LEFT_MAX 256
 
 struct answer {
         Parley__V1__PresenceAnswer message; /* source and counter are the caller's */
@@ -124,6 +125,7 @@ struct answer {
         Parley__V1__PresenceChange **users;
         char **hidden;
         protobuf_c_boolean *visible;
+        uint32_t *behind;
 };
 
 /* PARLEY_OK with an answer that is to be done with; its hidden ids are those of the query. Else what is wrong, in words. */
@@ -138,6 +140,9 @@ struct sights_at {
 /* Goes through at most max pairs of them, from *at on, into ret[at->n…]. True: these were the last. */
 bool roster_sights(const struct roster *r, const Parley__V1__PresenceQuery *q, struct sights_at *at,
                    protobuf_c_boolean *ret, size_t max);
+/* Which of the leavings that a question names are not in what the buckets gave so far, as places in q->left: to be asked for before the sights,
+ * which may take some turns. Returns their number; ret: room for all of them. */
+size_t roster_behind(const struct roster *r, const Parley__V1__PresenceQuery *q, uint32_t *ret);
 /* How many pairs a question asks for; what is wrong with them, or NULL */
 const char *roster_sights_check(const Parley__V1__PresenceQuery *q, size_t *ret_n);
 

@@ -209,6 +209,7 @@ void answer_done(struct answer *a)
         free((void *)a->users);
         free((void *)a->hidden);
         free(a->visible);
+        free(a->behind);
         *a = (struct answer){0};
 }
 
@@ -252,7 +253,25 @@ const char *roster_sights_check(const Parley__V1__PresenceQuery *q, size_t *ret_
                         return "the viewer of a sight is not a user's id";
                 *ret_n += q->sights[i]->n_user_ids;
         }
+        for (size_t i = 0; i < q->n_left; i++) {
+                if (!ident_valid(q->left[i]->user_id) || !ident_valid(q->left[i]->channel_id))
+                        return "who left, or what, is not an id";
+        }
+        if (q->n_left > ROSTER_LEFT_MAX)
+                return "at most 256 who left";
         return *ret_n > ROSTER_SIGHTS_MAX ? "at most 4096 users in all sights" : NULL;
+}
+
+size_t roster_behind(const struct roster *r, const Parley__V1__PresenceQuery *q, uint32_t *ret)
+{
+        size_t n = 0;
+
+        for (uint32_t i = 0; i < q->n_left; i++) {
+                if (people_is_member(people_find(&r->people, q->left[i]->user_id),
+                                     people_place(&r->people, q->left[i]->channel_id)))
+                        ret[n++] = i;
+        }
+        return n;
 }
 
 static enum parley_code query_channel(const struct roster *r, const Parley__V1__PresenceQuery *q, struct answer *ret,
@@ -301,11 +320,13 @@ enum parley_code roster_query(struct roster *r, const Parley__V1__PresenceQuery 
         if (answer_init(ret, q->n_user_ids) < 0)
                 return wrong(ret_why, PARLEY_UNAVAILABLE, "out of memory");
         ret->visible = ret->message.visible = calloc(n_sights + 1, sizeof(*ret->visible));
-        if (!ret->visible) {
+        ret->behind = ret->message.behind = calloc(q->n_left + 1, sizeof(*ret->behind));
+        if (!ret->visible || !ret->behind) {
                 answer_done(ret);
                 return wrong(ret_why, PARLEY_UNAVAILABLE, "out of memory");
         }
         query_users(r, q, ret);
+        ret->message.n_behind = roster_behind(r, q, ret->behind);
         (void)roster_sights(r, q, &at, ret->visible, n_sights);
         ret->message.n_visible = at.n;
         return PARLEY_OK;

@@ -33,9 +33,17 @@ static void fail_query(struct voice *v, const char *reply, int code, const char 
         (void)voice_publish(v, reply, &m.base);
 }
 
-/* visible: of sights that were answered before, with n_visible; NULL: none were */
+/* What was answered of a question in earlier turns */
+struct part {
+        protobuf_c_boolean *visible;
+        size_t n_visible;
+        uint32_t *behind;
+        size_t n_behind;
+};
+
+/* part: NULL: nothing was */
 static void answer_query(struct voice *v, const char *reply, const Parley__V1__PresenceQuery *q, uint64_t counter,
-                         protobuf_c_boolean *visible, size_t n_visible)
+                         const struct part *part)
 {
         struct answer answer;
         const char *why = NULL;
@@ -44,9 +52,11 @@ static void answer_query(struct voice *v, const char *reply, const Parley__V1__P
         if (code == PARLEY_OK) {
                 answer.message.source = v->leader.id;
                 answer.message.counter = counter;
-                if (visible) {
-                        answer.message.visible = visible;
-                        answer.message.n_visible = n_visible;
+                if (part) {
+                        answer.message.visible = part->visible;
+                        answer.message.n_visible = part->n_visible;
+                        answer.message.behind = part->behind;
+                        answer.message.n_behind = part->n_behind;
                 }
                 (void)voice_publish(v, reply, &answer.message.base);
         } else {
@@ -62,7 +72,7 @@ static void answer_query(struct voice *v, const char *reply, const Parley__V1__P
 struct question {
         struct question *next;
         Parley__V1__PresenceQuery *query;
-        protobuf_c_boolean *visible;
+        struct part part;
         struct sights_at at;
         uint64_t counter;
         char reply[SUBJECT_MAX];
@@ -71,7 +81,8 @@ struct question {
 static void question_free(struct question *a)
 {
         parley__v1__presence_query__free_unpacked(a->query, NULL);
-        free(a->visible);
+        free(a->part.visible);
+        free(a->part.behind);
         free(a);
 }
 
@@ -103,15 +114,20 @@ static void question_add(struct voice *v, const char *reply, Parley__V1__Presenc
         struct question *a = v->n_questions < QUESTIONS_MAX && strlen(reply) < SUBJECT_MAX ? calloc(1, sizeof(*a))
                                                                                            : NULL;
 
-        if (a)
-                a->visible = calloc(n, sizeof(*a->visible));
-        if (!a || !a->visible) {
+        if (a) {
+                a->part.visible = calloc(n, sizeof(*a->part.visible));
+                a->part.behind = calloc(q->n_left + 1, sizeof(*a->part.behind));
+        }
+        if (!a || !a->part.visible || !a->part.behind) {
                 fail_query(v, reply, PARLEY_UNAVAILABLE, a ? "out of memory" : "too many questions at once");
                 parley__v1__presence_query__free_unpacked(q, NULL);
+                free(a ? a->part.visible : NULL);
+                free(a ? a->part.behind : NULL);
                 free(a);
                 return;
         }
         a->query = q;
+        a->part.n_behind = roster_behind(v->options.roster, q, a->part.behind);
         a->counter = v->counter;
         memcpy(a->reply, reply, strlen(reply) + 1);
         question_append(v, a);
@@ -126,11 +142,12 @@ bool voice_answer_some(struct voice *v)
         a = question_take(v);
         if (!a)
                 return false;
-        if (roster_sights(v->options.roster, a->query, &a->at, a->visible, PAIRS_A_TURN)) {
+        if (roster_sights(v->options.roster, a->query, &a->at, a->part.visible, PAIRS_A_TURN)) {
                 size_t n_sights = a->query->n_sights;
 
                 a->query->n_sights = 0;
-                answer_query(v, a->reply, a->query, a->counter, a->visible, a->at.n);
+                a->part.n_visible = a->at.n;
+                answer_query(v, a->reply, a->query, a->counter, &a->part);
                 a->query->n_sights = n_sights;
                 question_free(a);
         } else {
@@ -161,7 +178,7 @@ static void on_query(const struct bus_msg *msg, void *userdata)
                 question_add(v, msg->reply, q, n);
                 return;
         }
-        answer_query(v, msg->reply, q, v->counter, NULL, 0);
+        answer_query(v, msg->reply, q, v->counter, NULL);
         protobuf_c_message_free_unpacked(m, NULL);
 }
 

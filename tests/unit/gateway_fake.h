@@ -159,7 +159,9 @@ struct fake_presence {
         uint32_t counted, online; /* instead of a list */
         char source[16];
         uint64_t counter, version;
-        unsigned n_queries, n_pairs;
+        unsigned n_queries, n_pairs, n_left; /* n_left: of the last question */
+        const char *behind;  /* it has not heard yet that this user left a channel; NULL: of all it has */
+        bool behind_all;
         const char *refused; /* it knows of nobody in this channel; NULL: none */
         bool down;
         bool hold; /* answers are under way until fake_presence_release: they say what was true when they were asked for */

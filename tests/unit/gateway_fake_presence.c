@@ -211,6 +211,7 @@ void fake_presence_query(struct fake *f, const void *data, size_t len, bus_reply
         Parley__V1__PresenceAnswer a = PARLEY__V1__PRESENCE_ANSWER__INIT;
         Parley__V1__RpcError error = PARLEY__V1__RPC_ERROR__INIT;
         struct told *told = calloc(1200, sizeof(*told));
+        uint32_t behind[256];
         uint8_t *packed;
 
         if (!p || p->down) {
@@ -236,6 +237,12 @@ void fake_presence_query(struct fake *f, const void *data, size_t len, bus_reply
                 for (size_t k = 0; k < q->sights[i]->n_user_ids; k++)
                         a.visible[a.n_visible++] = may_see(p, q->sights[i]->viewer_id, q->sights[i]->user_ids[k]);
         assert_in_range(a.n_visible, 0, 4096);
+        assert_in_range(q->n_left, 0, 256);
+        a.behind = behind;
+        for (uint32_t i = 0; i < q->n_left; i++)
+                if (p->behind_all || (p->behind && strcmp(q->left[i]->user_id, p->behind) == 0))
+                        behind[a.n_behind++] = i;
+        p->n_left = (unsigned)q->n_left;
         p->n_pairs += (unsigned)a.n_visible;
         packed = malloc(parley__v1__presence_answer__get_packed_size(&a) + 1);
         answer(p, handler, userdata, packed, parley__v1__presence_answer__pack(&a, packed));

@@ -150,6 +150,104 @@ static void test_doubt_is_not_washed_off(void **state)
         }
 }
 
+/* Presence is behind by far more than it mostly is: nothing is told of him to those who watch him, watch him anew, or come, until it is there */
+static void test_doubt_waits_for_presence(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *watches = fake_connect(f, "ada", ENCODING_PROTO), *comes;
+
+        (void)state;
+        watch(watches, "bob");
+        fake_advance(f, 1100);
+        p->behind = "bob";
+        fake_left(f, "general", "bob", 2);
+        fake_run(f);
+        fake_presence_set(p, "bob", AWAY, true);
+        fake_advance(f, 6000);
+        assert_int_equal(p->n_left, 1);
+        comes = fake_connect(f, "dora", ENCODING_PROTO);
+        watch(comes, "bob");
+        fake_presence_speak(p, "bob"); /* something else of him has changed */
+        fake_advance(f, 6000);
+        assert_int_equal(fake_count(watches, PRESENCE), 1);
+        assert_int_equal(fake_count(comes, PRESENCE), 0);
+        fake_presence_hide(p, "ada", "bob");
+        p->behind = NULL;
+        fake_advance(f, 2100);
+        assert_int_equal(fake_count(watches, PRESENCE), 2);
+        assert_true(hides_alone(watches, "bob"));
+        assert_int_equal(told(comes)->users[0]->availability, AWAY);
+        fake_presence_speak(p, "bob");
+        fake_advance(f, 1100);
+        assert_int_equal(p->n_left, 0); /* it is known to have heard */
+        end(f);
+}
+
+/* He is back before presence has heard that he was gone, or is told of in another order: there is nothing to wait for */
+static void test_doubt_ends_with_return(void **state)
+{
+        for (unsigned way = 0; way < 2; way++) {
+                struct fake_presence *p;
+                struct fake *f = world(&p);
+                struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+                (void)state;
+                watch(c, "bob");
+                fake_advance(f, 1100);
+                p->behind = "bob";
+                if (way)
+                        fake_joined(f, "general", "bob", 3);
+                fake_left(f, "general", "bob", 2);
+                fake_run(f);
+                fake_presence_set(p, "bob", AWAY, true);
+                if (!way) {
+                        fake_advance(f, 6000);
+                        assert_int_equal(fake_count(c, PRESENCE), 1);
+                        fake_joined(f, "general", "bob", 3);
+                }
+                fake_advance(f, 3100);
+                assert_int_equal(p->n_left, 0);
+                assert_int_equal(told(c)->users[0]->availability, AWAY);
+                end(f);
+        }
+}
+
+/* More have left than one question may name: of those whom it does not nothing is believed either */
+static void test_many_in_doubt(void **state)
+{
+        static char ids[400][IDENT_MAX + 1];
+        const char *list[400];
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        for (unsigned i = 0; i < 400; i++) {
+                snprintf(ids[i], sizeof(ids[i]), "m%u", i);
+                fake_presence_set(p, ids[i], ONLINE, false);
+                list[i] = ids[i];
+        }
+        watch_list(c, list, 400);
+        fake_advance(f, 1100);
+        for (unsigned i = 0; i < 400; i++)
+                fake_left(f, "general", ids[i], 2);
+        p->behind_all = true;
+        fake_run(f);
+        for (unsigned i = 0; i < 400; i += 40)
+                fake_presence_set(p, ids[i], AWAY, true);
+        fake_advance(f, 6000);
+        assert_int_equal(p->n_left, 256);
+        assert_int_equal(fake_count(c, PRESENCE), 1);
+        p->behind_all = false;
+        fake_advance(f, 6000);
+        assert_in_range(fake_count(c, PRESENCE), 2, 10);
+        fake_presence_speak(p, "m0");
+        fake_advance(f, 1100);
+        assert_int_equal(p->n_left, 0);
+        end(f);
+}
+
 /* Presence answers with a list that is older than the removal */
 static void test_removed_stays_out_of_place(void **state)
 {
@@ -386,6 +484,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_snapshot_waits_for_doubt),
                 cmocka_unit_test(test_doubt_is_not_washed_off),
+                cmocka_unit_test(test_doubt_waits_for_presence),
+                cmocka_unit_test(test_doubt_ends_with_return),
+                cmocka_unit_test(test_many_in_doubt),
                 cmocka_unit_test(test_removed_stays_out_of_place),
                 cmocka_unit_test(test_unknown_channel),
                 cmocka_unit_test(test_answer_lost),

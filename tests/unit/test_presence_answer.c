@@ -107,11 +107,16 @@ static void ask(const char *reply, size_t n)
         static char bob[] = "bob", eve[] = "eve", *const users[] = {bob, eve};
         Parley__V1__PresenceQuery q = PARLEY__V1__PRESENCE_QUERY__INIT;
         Parley__V1__Sight sights[2], *list[2] = {&sights[0], &sights[1]};
+        Parley__V1__Left bob_left = PARLEY__V1__LEFT__INIT, eve_left = PARLEY__V1__LEFT__INIT,
+                         *left[] = {&bob_left, &eve_left};
         char **ids = calloc(n, sizeof(*ids));
         struct bus_msg msg = {.reply = reply};
         uint8_t *data;
 
         assert_non_null(ids);
+        bob_left.user_id = bob;
+        eve_left.user_id = eve;
+        bob_left.channel_id = eve_left.channel_id = (char *)"y"; /* where only she is still */
         for (size_t i = 0; i < n; i++)
                 ids[i] = users[i % 2];
         for (unsigned i = 0; i < 2; i++) {
@@ -124,6 +129,8 @@ static void ask(const char *reply, size_t n)
         q.n_sights = 2;
         q.user_ids = ids;
         q.n_user_ids = 1;
+        q.left = left;
+        q.n_left = sizeof(left) / sizeof(*left);
         msg.data = data = malloc(parley__v1__presence_query__get_packed_size(&q));
         assert_non_null(data);
         msg.len = parley__v1__presence_query__pack(&q, data);
@@ -147,6 +154,8 @@ static void check(unsigned index, const char *reply, size_t n)
         assert_int_equal(a->n_users, 1);
         assert_string_equal(a->users[0]->user->user_id, "bob");
         assert_int_equal(a->counter, 5);
+        assert_int_equal(a->n_behind, 1);
+        assert_int_equal(a->behind[0], 1);
 }
 
 static void test_few_at_once(void **state)
@@ -173,6 +182,42 @@ static void test_many_in_parts(void **state)
                 turns++;
         assert_int_equal(turns, 4096 / 512);
         check(1, "many", 2048);
+}
+
+/* What is answered of her is from before it, in a part at least */
+static void test_left_meanwhile(void **state)
+{
+        (void)state;
+        ask("many", 2048);
+        assert_true(voice_answer_some(&voice));
+        world_member(&world, "eve", "-y");
+        while (voice_answer_some(&voice))
+                ;
+        check(0, "many", 2048);
+        ask("few", 2);
+        assert_int_equal(told.answer[1]->n_behind, 0);
+}
+
+static void test_bad_left(void **state)
+{
+        Parley__V1__PresenceQuery q = PARLEY__V1__PRESENCE_QUERY__INIT;
+        Parley__V1__Left left = PARLEY__V1__LEFT__INIT, *many[257];
+        size_t n;
+
+        (void)state;
+        for (unsigned i = 0; i < 257; i++)
+                many[i] = &left;
+        q.left = many;
+        q.n_left = 257;
+        left.user_id = left.channel_id = (char *)"x";
+        assert_string_equal(roster_sights_check(&q, &n), "at most 256 who left");
+        q.n_left = 256;
+        assert_null(roster_sights_check(&q, &n));
+        left.channel_id = (char *)"a b";
+        assert_string_equal(roster_sights_check(&q, &n), "who left, or what, is not an id");
+        left.channel_id = (char *)"x";
+        left.user_id = (char *)"";
+        assert_string_equal(roster_sights_check(&q, &n), "who left, or what, is not an id");
 }
 
 static void test_in_turn(void **state)
@@ -208,6 +253,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_few_at_once, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_many_in_parts, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_left_meanwhile, setup, teardown),
+                cmocka_unit_test(test_bad_left),
                 cmocka_unit_test_setup_teardown(test_in_turn, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
         };
