@@ -9,8 +9,10 @@
 #include "gateway/user.h"
 #include "parley/v1/presence.pb-c.h"
 
-/* USERS_MAX: in one message, which then stays below 200 KB. SNAPSHOT_MS: not more often than this. */
+/* USERS_MAX: in one message, which then stays below 200 KB. SNAPSHOT_MS: not more often than this. ACTIVITY_MS, ACTIVITY_BURST: that a user is
+ * active, or is it no longer, in the long run and at once: each costs all who look at him a frame, and him nothing. */
 enum { TELL_MS = 1000, HEARTBEAT_MS = 10000, SNAPSHOT_MS = 1000, USERS_MAX = 2000, MESSAGE_MAX = 1000 << 10 };
+enum { ACTIVITY_MS = 10000, ACTIVITY_BURST = 3 };
 
 #define ACTIVE 0x80 /* beside the bits of the devices */
 
@@ -45,7 +47,7 @@ static struct here_message *message_new(struct core *core, bool snapshot)
         struct here_message *h = malloc(sizeof(*h));
 
         if (!h)
-                return NULL; /* a jump of the counter tells it: see message_send */
+                return NULL; /* it is tried again at the next tick */
         h->core = core;
         parley__v1__gateway_presence__init(&h->m);
         h->m.gateway_id = core->id;
@@ -122,27 +124,35 @@ static void here_clean(struct user *u)
         u->here_dirty = false;
 }
 
-/* True: it was not told yet */
-static bool here_news(struct user *u, uint8_t *ret_bits)
+/* It is told later, if it is still so */
+static bool here_waits(struct user *u, uint8_t bits)
 {
-        *ret_bits = here_of(u);
-        if (*ret_bits == u->here_told)
+        uint64_t now_ms = u->core->now_ms;
+
+        if ((bits ^ u->here_told) != ACTIVE)
                 return false;
-        u->here_told = *ret_bits;
-        return true;
+        if (u->activity_ms > now_ms + (ACTIVITY_BURST - 1) * ACTIVITY_MS)
+                return true;
+        u->activity_ms = (u->activity_ms > now_ms ? u->activity_ms : now_ms) + ACTIVITY_MS;
+        return false;
 }
 
 static void here_tell_changes(struct core *core)
 {
         struct here_message *h = core->here.dirty ? message_new(core, false) : NULL;
-        uint8_t bits;
+        struct user *u, *next;
 
-        while (h && core->here.dirty) {
-                struct user *u = core->here.dirty;
+        for (u = h ? core->here.dirty : NULL; u; u = next) {
+                uint8_t bits = here_of(u);
 
+                next = u->here_next;
+                if (here_waits(u, bits))
+                        continue;
                 here_clean(u);
-                if (here_news(u, &bits))
-                        message_add(h, u, bits);
+                if (bits == u->here_told)
+                        continue;
+                u->here_told = bits;
+                message_add(h, u, bits);
         }
         if (h && h->m.n_users)
                 message_send(h);
@@ -155,8 +165,13 @@ void here_forget(struct user *u)
 
         if (u->here_dirty)
                 here_clean(u);
-        if (!u->here_told || !u->core->here.sub || !(h = message_new(u->core, false)))
+        if (!u->here_told || !u->core->here.sub)
                 return;
+        h = message_new(u->core, false);
+        if (!h) {
+                u->core->here.wanted = true; /* he is not in it */
+                return;
+        }
         message_add(h, u, 0);
         message_send(h);
         free(h);

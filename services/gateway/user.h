@@ -35,6 +35,7 @@ struct user {
         struct wheel_timer retry;           /* to be read again */
         struct user *here_prev, *here_next; /* in core->here.dirty */
         struct typed *typed;                /* where he writes; NULL: nowhere so far */
+        uint64_t activity_ms;               /* so often was he told of as active or not that this would be the time */
         uint8_t here_told;                  /* what presence knows of him */
         bool here_dirty;
         bool loaded;

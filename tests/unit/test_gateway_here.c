@@ -130,6 +130,50 @@ static void test_one_message_a_second(void **state)
         fake_free(f);
 }
 
+/* Who says twenty times a second that he is idle, and that he is not, is told of three times at once and then every ten seconds, as he is then */
+static void test_idle_is_damped(void **state)
+{
+        struct ear e;
+        struct fake *f = world(&e);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO), *bot;
+        unsigned told = 0;
+
+        (void)state;
+        pass(f, 1100);
+        for (unsigned i = 0; i < 600; i++) {
+                say_idle(c, (i + i / 20) % 2 == 0); /* another thing each time that it could be told */
+                fake_advance(f, 50);
+        }
+        for (unsigned i = 2; i < e.n; i++)
+                told += (unsigned)e.heard[i]->n_users;
+        assert_in_range(told, 5, 6);
+        say_idle(c, true);
+        pass(f, 11100);
+        say_idle(c, false);
+        pass(f, 40000); /* as he is then */
+        for (unsigned i = 0; i < 3; i++) { /* and as often as before, as he has been quiet */
+                say_idle(c, i % 2 == 0);
+                pass(f, 1100);
+                assert_int_equal(last_user(&e)->active, i % 2);
+        }
+        told = e.n;
+        say_idle(c, false);
+        pass(f, 1100);
+        assert_int_equal(e.n, told);
+        bot = fake_connect(f, "bob", ENCODING_PROTO); /* somebody else does not wait for it */
+        pass(f, 1100);
+        assert_string_equal(last_user(&e)->user_id, "bob");
+        say_idle(bot, true);
+        pass(f, 1100);
+        assert_string_equal(last_user(&e)->user_id, "bob");
+        fake_client_drop(c); /* nor does he, to go */
+        pass(f, 1100);
+        assert_string_equal(last_user(&e)->user_id, "ada");
+        assert_int_equal(last_user(&e)->n_devices, 0);
+        ear_close(&e, f);
+        fake_free(f);
+}
+
 static void test_snapshot_and_heartbeat(void **state)
 {
         struct ear e;
@@ -198,6 +242,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_changes),
                 cmocka_unit_test(test_one_message_a_second),
+                cmocka_unit_test(test_idle_is_damped),
                 cmocka_unit_test(test_snapshot_and_heartbeat),
                 cmocka_unit_test(test_not_before_ready),
                 cmocka_unit_test(test_drained),
