@@ -150,7 +150,7 @@ static void test_idle_is_damped(void **state)
         say_idle(c, true);
         pass(f, 11100);
         say_idle(c, false);
-        pass(f, 40000); /* as he is then */
+        pass(f, 40000);                    /* as he is then */
         for (unsigned i = 0; i < 3; i++) { /* and as often as before, as he has been quiet */
                 say_idle(c, i % 2 == 0);
                 pass(f, 1100);
@@ -240,12 +240,9 @@ static void test_drained(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_changes),
-                cmocka_unit_test(test_one_message_a_second),
-                cmocka_unit_test(test_idle_is_damped),
-                cmocka_unit_test(test_snapshot_and_heartbeat),
-                cmocka_unit_test(test_not_before_ready),
-                cmocka_unit_test(test_drained),
+                cmocka_unit_test(test_changes),          cmocka_unit_test(test_one_message_a_second),
+                cmocka_unit_test(test_idle_is_damped),   cmocka_unit_test(test_snapshot_and_heartbeat),
+                cmocka_unit_test(test_not_before_ready), cmocka_unit_test(test_drained),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
