@@ -160,7 +160,7 @@ struct fake_presence {
         char source[16];
         uint64_t counter, version;
         unsigned n_queries, n_pairs, n_left; /* n_left: of the last question */
-        const char *behind;  /* it has not heard yet that this user left a channel; NULL: of all it has */
+        const char *behind; /* it has not heard yet that this user left a channel; NULL: of all it has */
         bool behind_all;
         const char *refused; /* it knows of nobody in this channel; NULL: none */
         bool down;
