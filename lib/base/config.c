@@ -191,6 +191,19 @@ static int load_secret_file(const struct load *l, const struct config_item *item
         return read_file(l, variable, path, ret_text);
 }
 
+char *config_secret_again(const char *name, const char *loaded)
+{
+        const struct config_item item = {.name = name, .type = CONFIG_SECRET};
+        char unused[256];
+        struct load l = {.get = get_env, .error = unused, .n_error = sizeof(unused)};
+        char *text = NULL;
+
+        if (load_secret_file(&l, &item, false, &text) == 0 && text && utf8_valid(text, strlen(text)))
+                return text;
+        free(text);
+        return loaded ? strdup(loaded) : NULL;
+}
+
 static int load_item(const struct load *l, const struct config_item *item)
 {
         _cleanup_free_ char *from_file = NULL;

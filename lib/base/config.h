@@ -36,6 +36,10 @@ struct config_item {
  * A PARLEY_* variable that no table knows is not an error: other services share the environment. */
 int config_load(const struct config_item *items, size_t n_items, void *conf,
                 const char *(*get)(const char *name, void *userdata), void *userdata, char *ret_error, size_t n_error);
+/* The secret `name` as its NAME_FILE in the environment has it by now, for what asks again while it runs; a copy of `loaded` where there is no
+ * such file, or it cannot be read at the moment. loaded may be NULL. From any thread, as long as nobody changes the environment. NULL: out of
+ * memory, or neither. The caller frees it. */
+char *config_secret_again(const char *name, const char *loaded);
 void config_done(const struct config_item *items, size_t n_items, void *conf);
 /* NAME=value lines; secrets as "(set)" or "(unset)", and what stands before the @ of an address as "(hidden)" */
 void config_print(const struct config_item *items, size_t n_items, const void *conf, FILE *out);

@@ -55,11 +55,13 @@ struct bus_msg {
 
 struct bus_options {
         uv_loop_t *loop;
-        const char *url;             /* "nats://host:port[,nats://…]", at most 16 */
-        const char *name;            /* of the connection, for the server's lists */
-        const char *user, *password; /* NULL: none. Answers go to "_INBOX.<user>.>", the user as one token (names.c) */
-        const char *tls_ca;          /* path; NULL: no TLS */
-        size_t max_send_bytes;       /* what may wait for a stalled server, 0: 8 MiB; beyond it BUS_E_FULL */
+        const char *url;  /* "nats://host:port[,nats://…]", at most 16 */
+        const char *name; /* of the connection, for the server's lists */
+        /* NULL: none. Answers go to "_INBOX.<user>.>", the user as one token (names.c). Where the environment names a file with the password
+         * (bus_config.h) it is read again for each connection. */
+        const char *user, *password;
+        const char *tls_ca;    /* path; NULL: no TLS */
+        size_t max_send_bytes; /* what may wait for a stalled server, 0: 8 MiB; beyond it BUS_E_FULL */
         size_t max_inbox_bytes; /* what may wait for the loop, 0: 64 MiB; beyond it messages are dropped and on_loss is called */
         uint32_t request_timeout_ms; /* 0: 5000; also how long a stream publish waits for its ack */
         /* All may be NULL. Called on the loop. */

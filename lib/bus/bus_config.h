@@ -12,6 +12,8 @@ struct bus_config {
         uint64_t send_bytes, receive_bytes; /* max_send_bytes and max_inbox_bytes of struct bus_options */
 };
 
+#define BUS_PASSWORD_SETTING "PARLEY_NATS_PASSWORD"
+
 /* Its rows in the service's table. type: the struct; member: of it */
 // clang-format off
 #define BUS_CONFIG_ITEMS(type_, member_)                                                                               \
@@ -19,8 +21,8 @@ struct bus_config {
          .def = "nats://127.0.0.1:4222", .help = "Servers of NATS, separated by commas."},                             \
         {.name = "PARLEY_NATS_USER", .type = CONFIG_STRING, .offset = offsetof(type_, member_.user),                   \
          .help = "User for NATS."},                                                                                    \
-        {.name = "PARLEY_NATS_PASSWORD", .type = CONFIG_SECRET, .offset = offsetof(type_, member_.password),           \
-         .help = "Password for NATS."},                                                                                \
+        {.name = BUS_PASSWORD_SETTING, .type = CONFIG_SECRET, .offset = offsetof(type_, member_.password),             \
+         .help = "Password for NATS. Its file is read again at each try to connect."},                                 \
         {.name = "PARLEY_NATS_TLS_CA", .type = CONFIG_STRING, .offset = offsetof(type_, member_.tls_ca),               \
          .help = "File with the certificates that NATS is checked against; switches TLS on."},                         \
         {.name = "PARLEY_NATS_SEND_BYTES", .type = CONFIG_U64, .offset = offsetof(type_, member_.send_bytes),          \

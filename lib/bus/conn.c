@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/config.h"
+#include "bus/bus_config.h"
 #include "bus/conn_impl.h"
 
 #define CONNECT_TIMEOUT_MS 2000 /* of each address: TCP, TLS, the server's greeting, our login */
@@ -90,6 +92,18 @@ static natsStatus set_tls(natsOptions *o, const char *ca)
         return s;
 }
 
+/* A password that was changed meanwhile is the one to show: whoever still has the old one is refused */
+static natsStatus set_user(natsOptions *o, const char *user, const char *password)
+{
+        char *now = config_secret_again(BUS_PASSWORD_SETTING, password);
+        natsStatus s = natsOptions_SetUserInfo(o, user, now != NULL ? now : "");
+
+        if (now != NULL)
+                explicit_bzero(now, strlen(now));
+        free(now);
+        return s;
+}
+
 static natsStatus build_options(struct conn *c, natsOptions *o, char *urls)
 {
         const struct conn_options *co = &c->options;
@@ -98,7 +112,7 @@ static natsStatus build_options(struct conn *c, natsOptions *o, char *urls)
         if (s == NATS_OK && co->name != NULL)
                 s = natsOptions_SetName(o, co->name);
         if (s == NATS_OK && co->user != NULL)
-                s = natsOptions_SetUserInfo(o, co->user, co->password != NULL ? co->password : "");
+                s = set_user(o, co->user, co->password);
         if (s == NATS_OK && co->tls_ca != NULL)
                 s = set_tls(o, co->tls_ca);
         if (s == NATS_OK)

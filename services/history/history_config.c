@@ -8,11 +8,11 @@
 
 const struct config_item history_config_items[] = {
         BUS_CONFIG_ITEMS(struct history_config, nats),
-        {.name = "PARLEY_PG_URL",
+        {.name = PG_URL_SETTING,
          .type = CONFIG_SECRET,
          .offset = AT(pg_url),
          .required = true,
-         .help = "Where Postgres is: a libpq URI or keywords."},
+         .help = "Where Postgres is: a libpq URI or keywords. Its file is read again for each connection."},
         {.name = "PARLEY_PG_POOL",
          .type = CONFIG_U64,
          .offset = AT(pg_pool),

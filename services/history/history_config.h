@@ -10,6 +10,8 @@
 #include "bus/bus_config.h"
 #include "policy/message.h"
 
+#define PG_URL_SETTING "PARLEY_PG_URL"
+
 struct history_config {
         struct bus_config nats;
         char *pg_url;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config.h"
+#include "history/history_config.h"
 #include "history/pg_internal.h"
 
 struct attempt {
@@ -20,19 +22,27 @@ struct attempt {
  * page anew, for it counts the partitions that the one plan prunes only when it runs; that was a third of a page's processor time. */
 PGconn *pg_connect_blocking(const char *conninfo, const char *application, uint32_t statement_timeout_ms)
 {
+        /* as it is by now: its password may have been changed since the start */
+        char *now = config_secret_again(PG_URL_SETTING, conninfo);
         char options[200];
+        PGconn *pq;
         /* the last ones win over what the conninfo says */
         const char *const keys[] = {
                 "dbname",           "application_name", "connect_timeout", "keepalives_idle", "keepalives_interval",
                 "keepalives_count", "tcp_user_timeout", "client_encoding", "options",         NULL};
-        const char *const values[] = {conninfo, application, "5", "5", "2", "3", "10000", "UTF8", options, NULL};
+        const char *const values[] = {
+                now ? now : conninfo, application, "5", "5", "2", "3", "10000", "UTF8", options, NULL};
 
         (void)snprintf(
                 options, sizeof(options),
                 "-c statement_timeout=%u -c idle_in_transaction_session_timeout=5000 -c lock_timeout=%u -c jit=off "
                 "-c client_min_messages=error -c plan_cache_mode=force_generic_plan",
                 statement_timeout_ms, statement_timeout_ms);
-        return PQconnectdbParams(keys, values, 1);
+        pq = PQconnectdbParams(keys, values, 1);
+        if (now)
+                explicit_bzero(now, strlen(now));
+        free(now);
+        return pq;
 }
 
 static void connect_work(uv_work_t *work)

@@ -107,7 +107,9 @@ class Release:
         wait_until(lambda: self.ready("gateway", "history", "presence", "upload", "web", "nats", "postgresql"), timeout, "all pods are ready", 1)
 
     def wait_gone(self, component, timeout=120):
-        """Until those that were told to end have ended: helm does not wait for them"""
+        """Until the old pods have ended: helm waits for them neither to be told so, which the last one is some seconds after its successor is ready, nor to go"""
+        self.kubectl("rollout", "status", f"deployment/{self.name}-{component}", f"--timeout={timeout}s")
+
         def going():
             return [p for p in self.get("pods", f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}")
                     if "deletionTimestamp" in p["metadata"]]

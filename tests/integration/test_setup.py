@@ -104,6 +104,17 @@ def test_what_cannot_be_reached_is_named(stack, mode, setting, value, why):
     assert status == 1 and why in out and "PARLEY_SETUP_TIMEOUT_S" in out, out
 
 
+def test_an_address_that_is_changed_is_used_at_the_next_try(own_stack):
+    stack = own_stack()
+    file = stack.run_dir / "pg-url"
+    file.write_text("host=127.0.0.1 port=1 dbname=parley")
+    process = Setup(stack).start("--migrate", PARLEY_PG_URL="", PARLEY_PG_URL_FILE=file)
+    assert "port 1 failed" in process.stdout.readline()
+    file.write_text(stack.postgres_url() + "\n")
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0 and "the schema is at version" in out, out
+
+
 async def test_limits_are_changed_by_provisioning_alone(own_stack):
     stack = own_stack()
     setup = Setup(stack)

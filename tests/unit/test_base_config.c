@@ -323,6 +323,48 @@ static void test_secret_file_missing(void **state)
 }
 
 /* Only secrets have a file */
+static void expect_again(const char *loaded, const char *expected)
+{
+        char *text = config_secret_again("PARLEY_T_SECRET", loaded);
+
+        if (expected)
+                assert_string_equal(text, expected);
+        else
+                assert_null(text);
+        free(text);
+}
+
+static void write_text(const char *path, const char *text)
+{
+        FILE *f = fopen(path, "w");
+
+        assert_non_null(f);
+        assert_int_equal(fputs(text, f) < 0, 0);
+        assert_int_equal(fclose(f), 0);
+}
+
+static void test_secret_again(void **state)
+{
+        char path[] = "/tmp/parley-test-XXXXXX";
+        int fd = mkstemp(path);
+
+        (void)state;
+        assert_true(fd >= 0);
+        (void)close(fd);
+        expect_again("loaded", "loaded");
+        expect_again(NULL, NULL);
+        assert_int_equal(setenv("PARLEY_T_SECRET_FILE", path, 1), 0);
+        write_text(path, "first\n");
+        expect_again("loaded", "first");
+        write_text(path, "second");
+        expect_again("loaded", "second");
+        write_text(path, ""); /* in the middle of a change */
+        expect_again("loaded", "loaded");
+        assert_int_equal(unlink(path), 0);
+        expect_again("loaded", "loaded");
+        assert_int_equal(unsetenv("PARLEY_T_SECRET_FILE"), 0);
+}
+
 static void test_no_file_for_others(void **state)
 {
         struct conf conf;
@@ -440,6 +482,7 @@ int main(void)
                 cmocka_unit_test(test_secret_file_missing),
                 cmocka_unit_test(test_no_file_for_others),
                 cmocka_unit_test(test_print),
+                cmocka_unit_test(test_secret_again),
                 cmocka_unit_test(test_print_no_password),
                 cmocka_unit_test(test_print_docs),
                 cmocka_unit_test(test_bad_default),
