@@ -4,7 +4,8 @@ import math
 import re
 
 import pytest
-from support_chart import CHART, MATRIX, SERVICES, Refused, container, env, render, values
+import yaml
+from support_chart import CHART, MATRIX, SERVICES, Refused, container, env, helm, render, values
 
 
 def template(objects, name):
@@ -109,6 +110,9 @@ def test_setup_and_history_agree_on_the_streams():
 def test_an_autoscaler_owns_the_number_of_pods():
     objects = render(*MATRIX["scaled"])
     assert "replicas" not in objects["Deployment", "parley-gateway"]["spec"]
+    # by which an upgrade knows that Helm never had the field: where it had, leaving it out would make it 1 (tried by scripts/test-helm)
+    assert objects["Deployment", "parley-gateway"]["metadata"]["annotations"]["parley/counted-by"] == "autoscaler"
+    assert "annotations" not in render(*values())["Deployment", "parley-gateway"]["metadata"]
     metrics = objects["HorizontalPodAutoscaler", "parley-gateway"]["spec"]["metrics"]
     assert [m["type"] for m in metrics] == ["Pods", "Resource"]
     assert metrics[0]["pods"]["metric"]["name"] == "parley_gateway_connections"
@@ -118,11 +122,6 @@ def test_an_autoscaler_owns_the_number_of_pods():
 def test_two_releases_of_one_name_make_two_classes():
     both = [{name for kind, name in render(*MATRIX["scaled"], "--set", "priorityClasses.create=true", "--namespace", namespace) if kind == "PriorityClass"} for namespace in ("live", "staging")]
     assert both == [{f"{namespace}-parley-{part}" for part in ("core", "side")} for namespace in ("live", "staging")]
-
-
-def test_servers_of_nats_find_each_other_when_the_other_policies_are_left_out():
-    policy = render(*MATRIX["trial"], "--set", "networkPolicy.enabled=false")["NetworkPolicy", "parley-nats"]
-    assert {(53, "UDP"), (53, "TCP")} <= {(p["port"], p.get("protocol")) for rule in policy["spec"]["egress"] for p in rule["ports"]}
 
 
 def test_the_metric_of_the_autoscaler_is_one_of_the_gateway():
@@ -183,6 +182,48 @@ def test_each_service_reaches_what_it_needs():
     assert next(r for r in ingress if r["ports"] == [{"port": 8082}])["from"], "history is for the edge alone"
 
 
+def test_policies_let_through_the_ports_that_the_addresses_have():
+    objects = render(*MATRIX["s3"], "--set", r"bus.url=tls://a:4223\,nats://b\,c:4224,auth.jwksUrl=http://idp.auth:8080/keys?x=1,objectStore.endpoint=http://minio.minio:9000,"
+                     "networkPolicy.databasePorts={6432}")
+    nats = {4222, 4223, 4224}
+    assert {name: egress(objects, name) for name in ("gateway", "history", "presence", "upload", "setup-hook")} == {
+        "gateway": nats | {8080}, "history": nats | {8080, 6432}, "presence": nats | {8080}, "upload": nats | {8080, 9000}, "setup-hook": nats | {6432}}
+    # what was named counts alone: a Service may lead to another port
+    objects = render(*MATRIX["s3"], "--set", "objectStore.endpoint=http://minio.minio,networkPolicy.httpsPorts={9000},networkPolicy.natsPorts={14222}")
+    assert egress(objects, "upload") == {14222, 9000}
+
+
+def test_one_switch_for_all_policies():
+    assert {n for k, n in render(*MATRIX["trial"]) if k == "NetworkPolicy"} > {"parley-deny", "parley-nats", "parley-postgresql"}
+    assert not [n for k, n in render(*MATRIX["trial"], "--set", "global.networkPolicy.enabled=false") if k == "NetworkPolicy"]
+
+
+def test_servers_of_nats_ask_for_names_by_their_own_policy():
+    policy = render(*MATRIX["trial"])["NetworkPolicy", "parley-nats"]
+    assert {(53, "UDP"), (53, "TCP")} <= {(p["port"], p.get("protocol")) for rule in policy["spec"]["egress"] for p in rule["ports"]}
+
+
+def test_jobs_before_an_upgrade_have_policies_of_the_same_version():
+    """Under those of the version before they could not reach what has moved"""
+    objects = render(*values(secrets__generate=True))
+    for name in ("setup", "make-secrets"):
+        about, job = (objects[key]["metadata"]["annotations"] for key in (("NetworkPolicy", f"parley-{name}-hook"), ("Job", f"parley-{name}")))
+        assert about["helm.sh/hook"] == job["helm.sh/hook"] and int(about["helm.sh/hook-weight"]) < int(job["helm.sh/hook-weight"])
+    # with servers of its own the first setup is no hook, and neither is its policy
+    assert "annotations" not in render(*MATRIX["trial"])["NetworkPolicy", "parley-setup"]["metadata"]
+
+
+# --- helm test ---
+
+
+def test_helm_test_takes_tokens_that_somebody_else_signed():
+    pod = render(*MATRIX["production"], "--set", "tests.tokensSecret=two-tokens")["Pod", "parley-test"]["spec"]
+    folder = {e["name"]: e["value"] for e in pod["containers"][0]["env"]}["PARLEY_TOKENS_DIR"]
+    volume = {v["name"]: v for v in pod["volumes"]}[{m["mountPath"]: m["name"] for m in pod["containers"][0]["volumeMounts"]}[folder]]["secret"]
+    assert volume["secretName"] == "two-tokens" and [i["path"] for i in volume["items"]] == ["first", "second"]
+    assert "PARLEY_TOKENS_DIR" not in {e["name"] for e in render(*values())["Pod", "parley-test"]["spec"]["containers"][0]["env"]}
+
+
 # --- TLS ---
 
 
@@ -218,9 +259,37 @@ def test_the_object_store_is_reached_with_its_own_keys():
     (values(nonsense=1), "nonsense"),
     (values(gateway__config__NOT_OURS="1"), "NOT_OURS"),
     ([*MATRIX["trial"], "--set", "bus.replicas=5"], "servers of NATS"),
+    (values(bus__replicas=2), "bus/replicas"),
+    (values(image__digests={"gateway": "0.1.0"}), "digests/gateway"),
+    (values(objectStore__endpoint="https://s3.example.com/"), "objectStore/endpoint"),
+    (values(networkPolicy__enabled=False), "networkPolicy"),
+    (values(fullnameOverride="x" * 41), "longer than 40 letters"),
     ([*MATRIX["trial"], "--set", "secrets.existing=mine"], "existingSecret"),
 ])
 def test_a_wrong_value_is_named(flags, why):
     with pytest.raises(Refused) as error:
         render(*flags)
     assert re.search(why, str(error.value)), error.value
+
+
+@pytest.mark.parametrize("name, flags, ok", [
+    ("x" * 41, [*MATRIX["trial"], "--set", "fullnameOverride=chat"], True),
+    ("x" * 42, [*MATRIX["trial"], "--set", "fullnameOverride=chat"], False),
+    ("x" * 33, values(), True),
+    ("x" * 34, values(), False),  # with -parley it is 41
+])
+def test_names_that_would_be_too_long_are_refused(name, flags, ok):
+    try:
+        objects = [o for o in yaml.safe_load_all(helm("template", name, CHART, *flags)) if o]
+    except Refused as error:
+        assert not ok and "letters" in str(error)
+        return
+    assert ok and max(len(o["metadata"]["name"]) for o in objects) <= 63
+    assert all(len(o["metadata"]["name"]) + len("-0123456789") <= 63 for o in objects if o["kind"] == "StatefulSet"), "the label of a revision"
+
+
+def test_images_can_be_pinned():
+    digest = "sha256:" + "a" * 64
+    objects = render(*values(image__tag="0.2.0", image__digests={"gateway": digest}))
+    assert container(objects, "gateway")["image"] == f"parley-gateway:0.2.0@{digest}"
+    assert container(objects, "history")["image"] == "parley-history:0.2.0"

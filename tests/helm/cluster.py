@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -172,6 +173,28 @@ def pod_of(release, name, labels, **container):
                      "containers": [{"name": name, "image": f"{release.prefix}-check:{release.tag}",
                                      "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}},
                                      "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}, **container}]}}
+
+
+class Fewest:
+    """Watches how few pods of a component are ready: n"""
+
+    def __init__(self, release, component):
+        self.release, self.component, self.n = release, component, None
+        self.over, self.thread = threading.Event(), threading.Thread(target=self._watch)
+
+    def _watch(self):
+        while not self.over.wait(0.5):
+            ready = sum(self.release.is_ready(pod) for pod in self.release.pods(self.component))
+            self.n = ready if self.n is None else min(self.n, ready)
+
+    def __enter__(self):
+        self.thread.start()
+        wait_until(lambda: self.n is not None or not self.thread.is_alive(), 30, "the pods are counted")
+        return self
+
+    def __exit__(self, *exc):
+        self.over.set()
+        self.thread.join()
 
 
 class Load:

@@ -60,7 +60,7 @@ class Outside(Release):
     def values(self, tag):
         sets = ["bus.url=nats://outside-nats:4222", "bus.tls.enabled=true,bus.tls.caSecret=outside-nats-ca", "database.tls.enabled=true",
                 "database.tls.caSecret=outside-postgresql-ca", "objectStore.tls.caSecret=outside-s3-ca", "upload.store=s3", "secrets.existing=outside-secrets",
-                "objectStore.endpoint=https://outside-s3:7070,objectStore.bucket=files", "networkPolicy.httpsPorts={7070}", "bus.logMaxBytes=104857600",
+                "objectStore.endpoint=https://outside-s3:7070,objectStore.bucket=files", "bus.logMaxBytes=104857600",
                 ",".join(f"{name}.replicas=1" for name in ("gateway", "history", "presence", "upload", "web"))]
         return ["--set", f"image.prefix={self.prefix},image.tag={tag}", *(flag for s in sets for flag in ("--set", s))]
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import os
 import re
 import secrets
@@ -18,7 +19,7 @@ import jwt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from cluster import ROOT, Failed, Load, Release, load_images, pod_of, run, wait_until  # noqa: E402
+from cluster import ROOT, Failed, Fewest, Load, Release, load_images, pod_of, run, wait_until  # noqa: E402
 import rights  # noqa: E402
 import schema  # noqa: E402
 import wss  # noqa: E402
@@ -134,8 +135,11 @@ def step_policies(r):
 def step_scale(r):
     """An autoscaler owns the number of gateways, and clients stay; an Ingress leads to Services that have pods"""
     with Load(r) as load:
-        r.upgrade(r.tag, "--set", "gateway.autoscaling.enabled=true,gateway.autoscaling.minReplicas=3,ingress.enabled=true")
-        wait_until(lambda: len(r.pods("gateway")) == 3 and r.ready("gateway"), 120, "the autoscaler has brought a third gateway", 1)
+        with Fewest(r, "gateway") as fewest:
+            r.upgrade(r.tag, "--set", "gateway.autoscaling.enabled=true,gateway.autoscaling.minReplicas=3,ingress.enabled=true")
+            wait_until(lambda: len(r.pods("gateway")) == 3 and r.ready("gateway"), 120, "there is a third gateway", 1)
+        if fewest.n < 2:
+            raise Failed(f"while the autoscaler was switched on there were only {fewest.n} gateways")
         behind = {s["name"] for rule in r.get("ingress")[0]["spec"]["rules"] for path in rule["http"]["paths"] for s in [path["backend"]["service"]]}
         empty = [name for name in behind if not any(e.get("endpoints") for e in r.get("endpointslices", f"kubernetes.io/service-name={name}"))]
         if empty:
@@ -144,7 +148,7 @@ def step_scale(r):
         wait_until(lambda: len(r.pods("gateway")) == 2, 60, "two gateways are left", 1)
         r.wait_gone("gateway")
         result = load.stop()
-    return f"2, 3 and 2 gateways, Ingress to {len(behind)} Services; {judged(result, 'scale')}"
+    return f"2, 3 and 2 gateways, never fewer; Ingress to {len(behind)} Services; {judged(result, 'scale')}"
 
 
 def step_upgrade(r):
@@ -257,16 +261,23 @@ def step_migration(r):
 
 
 def step_rotate(r):
+    """A password of NATS under load, and the secret of tokens"""
+    def rotate(key, value):
+        r.kubectl("patch", "secret", f"{r.name}-parley-secrets", "--type=merge", "-p", json.dumps({"stringData": {key: value}}))
+        r.upgrade(r.tag)
+    with Load(r) as load:
+        rotate("nats-gateway-password", "p" + secrets.token_hex(24))
+        r.wait_gone("gateway")
+        talked = judged(load.stop(), "rotate")
     old, new = r.secret("token-secret"), secrets.token_hex(32)
-    r.kubectl("patch", "secret", f"{r.name}-parley-secrets", "--type=merge", "-p", f'{{"stringData":{{"token-secret":"{new}"}}}}')
-    r.upgrade(r.tag)
+    rotate("token-secret", new)
     with r.forward(f"service/{r.name}-web", 80) as address:
         def status(key):
             return httpx.get(f"http://{address}/api/channels", headers={"Authorization": f"Bearer {token(r, 'ada', key)}"}).status_code
         if (status(old), status(new)) != (401, 200):
             raise Failed(f"with the old secret {status(old)}, with the new one {status(new)}")
     r.test()
-    return "old tokens 401, new ones 200"
+    return f"a password of NATS: {talked}; tokens: old ones 401, new ones 200"
 
 
 def step_wss(r):

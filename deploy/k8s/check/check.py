@@ -5,7 +5,8 @@ usage: check.py message          sends a message through and reads it back, live
        check.py load             talks until /tmp/stop exists, then tells in one line of JSON what came of it
        check.py make-secrets     fills in what is missing in the Secret SECRET_NAME
 
-The address and the secret are in PARLEY_WS_URL, PARLEY_BASE_URL and PARLEY_TOKEN_SECRET_FILE.
+The address and the secret are in PARLEY_WS_URL, PARLEY_BASE_URL and PARLEY_TOKEN_SECRET_FILE. `message` takes two ready tokens instead, from the
+files first and second in PARLEY_TOKENS_DIR, and then speaks in a direct channel of those two users, not in one that everybody reads.
 """
 
 import asyncio
@@ -36,10 +37,14 @@ class Target:
 
     def __init__(self):
         self.ws_url, self.base_url = os.environ["PARLEY_WS_URL"], os.environ["PARLEY_BASE_URL"]
-        path = Path(os.environ["PARLEY_TOKEN_SECRET_FILE"])
-        if not path.exists():
-            raise SystemExit(f"there is no {path}: without the shared secret no token can be signed here; try with one of your issuer")
-        self.secret = path.read_text().strip()
+        path, folder = Path(os.environ["PARLEY_TOKEN_SECRET_FILE"]), Path(os.environ.get("PARLEY_TOKENS_DIR", "/nonexistent"))
+        self.given = [(folder / name).read_text().strip() for name in ("first", "second") if (folder / name).exists()]
+        self.secret = path.read_text().strip() if path.exists() else None
+        if len(self.given) != 2 and not self.secret:
+            raise SystemExit(f"there is no {path}: without the shared secret no token can be signed here; name a Secret with two of your issuer (tests.tokensSecret)")
+
+    def two_tokens(self, run):
+        return self.given if len(self.given) == 2 else [self.token(f"test-{run}-{who}") for who in "ab"]
 
     def token(self, user, ttl=3600):
         now = int(time.time())
@@ -47,12 +52,15 @@ class Target:
                   "aud": os.environ.get("PARLEY_TOKEN_AUDIENCE")}
         return jwt.encode({k: v for k, v in claims.items() if v}, self.secret, algorithm="HS256")
 
-    def history(self, user, after):
+    def rest(self, token):
+        return httpx.Client(base_url=self.base_url, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+
+    def history(self, token, channel, after):
         """Every event of the channel behind `after`, as history serves it"""
         events = []
-        with httpx.Client(base_url=self.base_url, headers={"Authorization": f"Bearer {self.token(user)}"}, timeout=20) as rest:
+        with self.rest(token) as rest:
             while True:
-                answer = rest.get(f"/api/channels/{CHANNEL}/events", params={"after": after, "limit": 500})
+                answer = rest.get(f"/api/channels/{channel}/events", params={"after": after, "limit": 500})
                 if answer.status_code != 200:
                     raise ConnectionError(f"history answers {answer.status_code}: {answer.text}")
                 page = answer.json()
@@ -62,11 +70,11 @@ class Target:
                     return events, after
 
 
-def history_through(target, user, after, seq, timeout=60):
+def history_through(target, token, channel, after, seq, timeout=60):
     deadline = time.monotonic() + timeout
     while True:
         try:
-            events, through = target.history(user, after)
+            events, through = target.history(token, channel, after)
             if through >= seq:
                 return events
             why = f"it is complete through {through}"
@@ -80,16 +88,32 @@ def history_through(target, user, after, seq, timeout=60):
 # --- message ---
 
 
+async def direct_channel(target, token, clients):
+    """That of the two alone: the same for each test of theirs"""
+    users = sorted(client.ready["userId"] for client in clients)
+    channel = f"helm-test-{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(users)).hex}"
+    if channel not in clients[0].channels:
+        with target.rest(token) as rest:
+            answer = rest.post("/api/channels", json={"id": channel, "name": "helm test", "kind": "direct", "members": [clients[1].ready["userId"]]})
+        if answer.status_code not in (201, 202):
+            raise SystemExit(f"a direct channel of {' and '.join(users)} is answered {answer.status_code}: {answer.text}")
+    for client in clients:
+        await client.wait(lambda client=client: channel in client.channels, 20, "the direct channel is there")
+    return channel
+
+
 async def message():
     target, run = Target(), uuid.uuid4().hex[:8]
-    async with Client(target, f"test-{run}-a") as ada, Client(target, f"test-{run}-b") as bob:
-        ack = await ada.send(CHANNEL, f"helm test {run}")
-        await bob.wait(lambda: any(m["id"] == ack["id"] for m in bob.messages(CHANNEL)), 20, "the other one sees the message")
-        events = history_through(target, f"test-{run}-b", ack["seq"] - 1, ack["seq"])
+    first, second = target.two_tokens(run)
+    async with Client(target, "first", token=first) as ada, Client(target, "second", token=second) as bob:
+        channel = await direct_channel(target, first, (ada, bob)) if target.given else CHANNEL
+        ack = await ada.send(channel, f"helm test {run}")
+        await bob.wait(lambda: any(m["id"] == ack["id"] for m in bob.messages(channel)), 20, "the other one sees the message")
+        events = history_through(target, second, channel, ack["seq"] - 1, ack["seq"])
         stored = [e["message"]["content"] for e in events if e.get("message", {}).get("id") == ack["id"]]
         if stored != [f"helm test {run}"]:
             raise SystemExit(f"history has {stored} under the id of the message")
-    print(f"sent, seen live and read back from history: seq {ack['seq']}")
+    print(f"sent, seen live and read back from history: seq {ack['seq']} of {channel}")
 
 
 # --- load ---
@@ -160,7 +184,7 @@ async def load():
             await client.wait_seq(CHANNEL, last, 60)
         except (AssertionError, ProtocolViolation) as error:
             violations.append(repr(error))
-    events = await asyncio.to_thread(history_through, target, clients[0].user, start, last)
+    events = await asyncio.to_thread(history_through, target, target.token(clients[0].user), CHANNEL, start, last)
     lost, doubled = judge(sent, events, clients)
     print(json.dumps({"acked": len(sent), "unanswered": len(unsent), "lost": lost, "doubled": doubled, "violations": violations[:5],
                       "ended": sorted(t for c in clients for t in c.ended), "back": sorted(t for c in clients for t in c.back),

@@ -1,3 +1,18 @@
+{{/* How many pods, or nothing where an autoscaler counts them from the beginning. A field that Helm had set and leaves out becomes 1, so where the
+     autoscaler was switched on later the number stays in, as it is at the moment. dict root, name */}}
+{{- define "parley.replicas" -}}
+{{- $v := .root.Values -}}
+{{- $own := index $v .name -}}
+{{- if $own.autoscaling.enabled -}}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace (printf "%s-%s" (include "parley.fullname" .root) .name) -}}
+{{- if and $live (ne "autoscaler" (dig "metadata" "annotations" "parley/counted-by" "" $live)) -}}
+{{- min (max (dig "spec" "replicas" 1 $live | int) (int $own.autoscaling.minReplicas)) (int $own.autoscaling.maxReplicas) -}}
+{{- end -}}
+{{- else if and (eq .name "upload") (eq $v.upload.store "volume") -}}1
+{{- else -}}{{ int $own.replicas }}
+{{- end -}}
+{{- end -}}
+
 {{/* One service: dict root, name */}}
 {{- define "parley.deployment" -}}
 {{- $v := .root.Values -}}
@@ -13,12 +28,15 @@ kind: Deployment
 metadata:
   name: {{ include "parley.fullname" .root }}-{{ .name }}
   labels: {{- include "parley.labels" . | nindent 4 }}
-  {{- with $v.secrets.reloadAnnotations }}
+  {{- $counted := include "parley.replicas" . }}
+  {{- $about := deepCopy $v.secrets.reloadAnnotations }}
+  {{- if not $counted }}{{ $_ := set $about "parley/counted-by" "autoscaler" }}{{ end }}
+  {{- with $about }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  {{- if not $own.autoscaling.enabled }}
-  replicas: {{ ternary 1 (int $own.replicas) $volume }}
+  {{- with $counted }}
+  replicas: {{ . }}
   {{- end }}
   revisionHistoryLimit: 5
   {{- if $volume }}

@@ -1,11 +1,9 @@
-{{/* Names. 40 bytes leave room for what is appended. */}}
+{{/* Names. 40 bytes leave room for what is appended; longer ones are refused (parley.check), for two that are cut could be one. */}}
 {{- define "parley.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{- else -}}{{ printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" }}{{- end -}}
-{{- end -}}
+{{- if .Values.fullnameOverride -}}{{ .Values.fullnameOverride }}
+{{- else if contains $name .Release.Name -}}{{ .Release.Name }}
+{{- else -}}{{ printf "%s-%s" .Release.Name $name }}{{- end -}}
 {{- end -}}
 
 {{/* dict root, name */}}
@@ -28,6 +26,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- $tag := default .root.Chart.AppVersion .root.Values.image.tag -}}
 {{- if eq $tag "latest" -}}{{- fail "image.tag is latest: name a version, so that an upgrade and a rollback mean something" -}}{{- end -}}
 {{- printf "%s-%s:%s" .root.Values.image.prefix .name $tag -}}
+{{- with get .root.Values.image.digests .name }}@{{ . }}{{ end -}}
 {{- end -}}
 
 {{/* The same name in the subcharts, which do not see the parent's values */}}
@@ -50,8 +49,22 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{/* A list of addresses -> their ports, as JSON: what a NetworkPolicy has to let through */}}
+{{- define "parley.portsOf" -}}
+{{- $ports := list -}}
+{{- range . -}}
+{{- $scheme := regexFind "^[a-z+]+://" . -}}
+{{- $host := regexReplaceAll "[/?#].*$" (trimPrefix $scheme .) "" -}}
+{{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" -}}
+{{- $ports = append $ports (int (default (get (dict "http://" "80" "https://" "443") $scheme | default "4222") $port)) -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end -}}
+
 {{/* What a release cannot do without, said before anything is made */}}
 {{- define "parley.check" -}}
+{{- if gt (len (include "parley.fullname" .)) 40 -}}{{- fail (printf "the name %s is longer than 40 letters: set fullnameOverride" (include "parley.fullname" .)) -}}{{- end -}}
+{{- if and (or .Values.nats.enabled .Values.postgresql.enabled) (gt (len .Release.Name) 41) -}}{{- fail (printf "the release name %s is longer than 41 letters, and what NATS and PostgreSQL of the trial are called would be too long" .Release.Name) -}}{{- end -}}
 {{- if not (or .Values.auth.tokenSecret .Values.auth.jwksUrl) -}}{{- fail "nobody could sign in: set auth.tokenSecret or auth.jwksUrl" -}}{{- end -}}
 {{- if and .Values.bus.tls.enabled (not .Values.bus.tls.caSecret) -}}{{- fail "bus.tls.enabled needs bus.tls.caSecret" -}}{{- end -}}
 {{- if and .Values.database.tls.enabled (not .Values.database.tls.caSecret) -}}{{- fail "database.tls.enabled needs database.tls.caSecret" -}}{{- end -}}
@@ -100,4 +113,14 @@ imagePullSecrets: {{- range . }}
 {{- else if .root.Values.priorityClasses.create -}}
 {{ include "parley.className" (dict "root" .root "class" (ternary "core" "side" (has .name (list "gateway" "history")))) }}
 {{- end -}}
+{{- end -}}
+
+{{/* Servers of its own that are not there yet are part of what a hook would keep waiting: then it is a Job among the rest, and the services
+     wait for it. Also when a first installation failed half way. */}}
+{{- define "parley.setupIsHook" -}}
+{{- $hook := "yes" }}
+{{- range $sub := list "nats" "postgresql" -}}
+{{- if and (index $.Values $sub).enabled (not (lookup "apps/v1" "StatefulSet" $.Release.Namespace (printf "%s-%s" $.Release.Name $sub))) -}}{{- $hook = "" -}}{{- end -}}
+{{- end -}}
+{{- $hook -}}
 {{- end -}}
