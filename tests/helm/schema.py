@@ -26,7 +26,7 @@ def build_next(r, tag):
     """The image of a history that has one migration more, built as any other"""
     with tempfile.TemporaryDirectory(prefix="parley-next-") as folder:
         names = run("git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "CMakeLists.txt", "CMakePresets.json",
-                    ".dockerignore", "cmake", "proto", "lib", "services", "scripts", "deploy").split("\0")
+                    ".dockerignore", "cmake", "proto", "lib", "services", "scripts", "deploy", "tests/layers").split("\0")
         run("cp", "--parents", "--target-directory", folder, *(name for name in names if name and (ROOT / name).exists()), cwd=ROOT)
         (Path(folder) / MIGRATIONS / f"{newest() + 1:04d}_planted.sql").write_text(PLANTED.format(before=newest()))
         run(Path(folder) / "scripts/images", "history", env={**os.environ, "PARLEY_IMAGE_TAG": tag, "PARLEY_IMAGE_PREFIX": r.prefix}, timeout=1200)

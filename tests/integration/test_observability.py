@@ -21,7 +21,7 @@ def dashboard_queries():
     """(title of the panel, query) of every panel, with the variables as Grafana would fill them in"""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", ()):
-            yield panel["title"], target["expr"].replace("$__rate_interval", "30s").replace("$instance", ".*")
+            yield panel["title"], target["expr"].replace("$__rate_interval", "30s").replace("$instance", ".*").replace("$namespace", ".*")
 
 
 def alerts():
@@ -92,6 +92,14 @@ async def test_no_query_of_the_dashboard_is_empty(stack):
             await loading
         assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
         assert not [rule["name"] for rule in prometheus.rules() if rule["state"] == "firing"]
+
+
+def test_every_query_of_the_dashboard_is_of_the_installation_that_was_chosen():
+    """Two of them under one Prometheus are two; where nobody gives a namespace, "All" is all"""
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            for selector in re.findall(r"\b(?:parley|process)_\w+({[^}]*})?", target["expr"]):
+                assert 'namespace=~"$namespace"' in selector and 'instance=~"$instance"' in selector, (panel["title"], target["expr"])
 
 
 def test_no_query_has_an_invented_name(stack):
