@@ -92,19 +92,7 @@ static natsStatus set_tls(natsOptions *o, const char *ca)
         return s;
 }
 
-/* A password that was changed meanwhile is the one to show: whoever still has the old one is refused */
-static natsStatus set_user(natsOptions *o, const char *user, const char *password)
-{
-        char *now = config_secret_again(BUS_PASSWORD_SETTING, password);
-        natsStatus s = natsOptions_SetUserInfo(o, user, now != NULL ? now : "");
-
-        if (now != NULL)
-                explicit_bzero(now, strlen(now));
-        free(now);
-        return s;
-}
-
-static natsStatus build_options(struct conn *c, natsOptions *o, char *urls)
+static natsStatus build_options(struct conn *c, natsOptions *o, char *urls, const char *password)
 {
         const struct conn_options *co = &c->options;
         natsStatus s = set_addresses(o, urls, co->first);
@@ -112,7 +100,7 @@ static natsStatus build_options(struct conn *c, natsOptions *o, char *urls)
         if (s == NATS_OK && co->name != NULL)
                 s = natsOptions_SetName(o, co->name);
         if (s == NATS_OK && co->user != NULL)
-                s = set_user(o, co->user, co->password);
+                s = natsOptions_SetUserInfo(o, co->user, password != NULL ? password : "");
         if (s == NATS_OK && co->tls_ca != NULL)
                 s = set_tls(o, co->tls_ca);
         if (s == NATS_OK)
@@ -152,10 +140,8 @@ static natsStatus open_library(void)
         return s;
 }
 
-/* On a worker */
-static void connect_work(uv_work_t *work)
+static natsStatus connect_with(struct conn *c, const char *password)
 {
-        struct conn *c = work->data;
         natsOptions *o = NULL;
         _cleanup_free_ char *urls = strdup(c->options.url);
         natsStatus s = urls != NULL ? open_library() : NATS_NO_MEMORY;
@@ -163,9 +149,34 @@ static void connect_work(uv_work_t *work)
         if (s == NATS_OK)
                 s = natsOptions_Create(&o);
         if (s == NATS_OK)
-                s = build_options(c, o, urls);
+                s = build_options(c, o, urls, password);
         if (s == NATS_OK)
                 s = natsConnection_Connect(&c->nc, o);
+        natsOptions_Destroy(o);
+        return s;
+}
+
+/* With the password as it is by now, then with the one of the start: while a password is changed some servers take the one, some the other */
+static natsStatus connect_once(struct conn *c)
+{
+        const char *first = c->options.password;
+        char *now = config_secret_again(BUS_PASSWORD_SETTING, first);
+        natsStatus s = connect_with(c, now);
+
+        if (s == NATS_CONNECTION_AUTH_FAILED && now != NULL && first != NULL && strcmp(now, first) != 0)
+                s = connect_with(c, first);
+        if (now != NULL)
+                explicit_bzero(now, strlen(now));
+        free(now);
+        return s;
+}
+
+/* On a worker */
+static void connect_work(uv_work_t *work)
+{
+        struct conn *c = work->data;
+        natsStatus s = connect_once(c);
+
         if (s != NATS_OK) {
                 const char *text = nats_GetLastError(NULL);
 
@@ -173,7 +184,6 @@ static void connect_work(uv_work_t *work)
                 snprintf(c->text, sizeof(c->text), "%s", text != NULL && *text != '\0' ? text : natsStatus_GetText(s));
                 c->nc = NULL;
         }
-        natsOptions_Destroy(o);
         nats_ReleaseThreadMemory();
 }
 

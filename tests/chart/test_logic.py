@@ -233,7 +233,7 @@ def test_own_authorities_reach_who_checks_them():
     assert env(objects, "history")["PGSSLMODE"] == "verify-full" and "PGSSLMODE" not in env(objects, "gateway")
     sources = {name: [s["secret"]["name"] for v in template(objects, name)["spec"]["volumes"] if v["name"] == "ca" for s in v["projected"]["sources"]]
                for name in ("gateway", "history", "web")}
-    assert sources == {"gateway": ["nats-ca"], "history": ["nats-ca", "parley-db-ca"], "web": []}
+    assert sources == {"gateway": ["nats-ca"], "history": ["nats-ca", "pg-ca"], "web": []}
 
 
 def test_the_object_store_is_reached_with_its_own_keys():

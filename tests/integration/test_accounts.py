@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import uuid
@@ -17,11 +16,11 @@ from support.uploads import Uploader
 USERS = ("gateway", "history", "presence", "upload", "setup", "scanner", "integration", "operator", "system", "routes")
 
 
-def accounts(passwords=None):
+def accounts():
     """As the chart renders them; tests/chart compares the file with the templates"""
     for document in yaml.safe_load_all((ROOT / "tests/chart/golden/trial.yaml").read_text()):
         if document and document["metadata"]["name"].endswith("nats-accounts"):
-            return re.sub(r"\$NATS_(\w+)_PASSWORD", lambda m: passwords[m[1].lower()] if passwords else m[0], document["data"]["accounts.conf"])
+            return document["data"]["accounts.conf"]
     raise AssertionError("no accounts")
 
 
@@ -31,45 +30,63 @@ def free_port():
         return s.getsockname()[1]
 
 
+class Server:
+    """A nats-server with the chart's accounts, at one port and with one store through all its restarts"""
+
+    def __init__(self, folder):
+        self.folder, self.log, port = folder, folder / "log", free_port()
+        self.url = f"nats://127.0.0.1:{port}"
+        (folder / "accounts.conf").write_text(accounts())
+        (folder / "nats.conf").write_text(f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder}/data" }}\nping_interval: "2s"\ninclude "accounts.conf"\n')
+        self.log.touch()
+        self.start({user: f"p{user}" for user in USERS})
+
+    def start(self, passwords):
+        env = {**os.environ, **{f"NATS_{user.upper()}_PASSWORD": password for user, password in passwords.items()}}
+        before = self.log.read_text().count("Server is ready")
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen([ROOT / ".deps/prefix/bin/nats-server", "-c", self.folder / "nats.conf"], env=env, stdout=log, stderr=log)
+        wait_until(lambda: self.log.read_text().count("Server is ready") > before, 20, "nats-server is ready")
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 @pytest.fixture
 def bus(tmp_path):
-    port = free_port()
-    (tmp_path / "accounts.conf").write_text(accounts())
-    (tmp_path / "nats.conf").write_text(f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{tmp_path}/data" }}\nping_interval: "2s"\ninclude "accounts.conf"\n')
-    env = {**os.environ, **{f"NATS_{user.upper()}_PASSWORD": f"p{user}" for user in USERS}}
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen([ROOT / ".deps/prefix/bin/nats-server", "-c", tmp_path / "nats.conf"], env=env, stdout=log, stderr=log)
-    wait_until(lambda: "Server is ready" in (tmp_path / "log").read_text(), 20, "nats-server is ready")
-    yield f"nats://127.0.0.1:{port}", tmp_path / "log", process
-    process.terminate()
-    process.wait()
+    server = Server(tmp_path)
+    yield server
+    server.stop()
 
 
 async def test_services_need_no_more_than_the_accounts_give(own_stack, bus):
-    stack, (url, log, _) = own_stack(), bus
-    move(stack, url)
+    stack = own_stack()
+    move(stack, bus.url)
     await use(stack)
-    refused = re.findall(r"Violation.*", log.read_text())
+    refused = re.findall(r"Violation.*", bus.log.read_text())
     assert not refused, refused
 
 
 async def test_a_changed_password_is_shown_at_the_next_connection(own_stack, bus):
-    """Rotation without a restart: nats-server takes the new ones, and closes what came with the old ones"""
-    stack, (url, log, server) = own_stack(), bus
+    """Rotation without a restart of a service, whether its file or the server is the first to be changed"""
+    stack = own_stack()
     files = {service: stack.run_dir / f"{service}-password" for service in SERVICES}
-    for service, file in files.items():
-        file.write_text(f"p{service}\n")
-    move(stack, url, files)
-    await use(stack)
-    pids, before = {service: stack.pid(service) for service in SERVICES}, connections(stack)
-
     changed = {user: f"changed{user}" for user in USERS}
     for service, file in files.items():
+        file.write_text(f"p{service}\n")
+    move(stack, bus.url, files)
+    await use(stack)
+    pids = {service: stack.pid(service) for service in SERVICES}
+
+    for service, file in files.items():
         file.write_text(changed[service] + "\n")
-    (log.parent / "accounts.conf").write_text(accounts(changed))
-    server.send_signal(signal.SIGHUP)
-    wait_until(lambda: all(connections(stack)[service] > before[service] for service in SERVICES), 30, "all are connected anew")
-    wait_until(lambda: all(httpx.get(f"{stack.admin_url(service)}/readyz", timeout=5).status_code == 200 for service in SERVICES), 30, "all are ready")
+    for passwords in ({user: f"p{user}" for user in USERS}, changed):  # the file has another one already; both have it
+        before = connections(stack)
+        bus.stop()
+        bus.start(passwords)
+        wait_until(lambda before=before: all(connections(stack)[service] > before[service] for service in SERVICES), 30, "all are connected anew")
+        wait_until(lambda: all(httpx.get(f"{stack.admin_url(service)}/readyz", timeout=5).status_code == 200 for service in SERVICES), 30, "all are ready")
     await use(stack)
     assert {service: stack.pid(service) for service in SERVICES} == pids
 
