@@ -80,8 +80,8 @@ export function sent(channelId: string): void {
 }
 
 export function forget(upload: UnfinishedUpload): void {
-  void client.value?.files.forget(upload.id);
-  refresh(upload.channelId);
+  unfinished.value = unfinished.value.filter(({ id }) => id !== upload.id);
+  void client.value?.files.forget(upload.id).finally(() => refresh(upload.channelId));
 }
 
 async function run(draft: Draft): Promise<void> {

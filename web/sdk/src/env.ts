@@ -66,6 +66,11 @@ export interface FileEnv {
   sha256?: (data: ArrayBuffer) => Promise<string>;
   /** Looks at an image. Undefined: it is none that can be shown. */
   picture?: (file: Blob) => Promise<Picture | undefined>;
+  /**
+   * Takes what has this name for this page, until it is let go of or the page ends. Undefined: another page of this origin has it. Absent where the platform
+   * cannot say.
+   */
+  claim?: (name: string) => Promise<(() => Promise<void>) | undefined>;
 }
 
 export interface Env {

@@ -6,7 +6,8 @@ export function platformFiles(): FileEnv | undefined {
   if (typeof XMLHttpRequest === 'undefined') return undefined;
   const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined; // not there on pages without https
   const paints = typeof createImageBitmap === 'function' && typeof document !== 'undefined';
-  return { transfer, ...(subtle ? { sha256: (data) => hashWith(subtle, data) } : {}), ...(paints ? { picture } : {}) };
+  const locks = globalThis.navigator?.locks as LockManager | undefined; // as subtle
+  return { transfer, ...(locks ? { claim: (name) => claimWith(locks, name) } : {}), ...(subtle ? { sha256: (data) => hashWith(subtle, data) } : {}), ...(paints ? { picture } : {}) };
 }
 
 /** `fetch` does not tell how much was sent. */
@@ -33,6 +34,19 @@ function transfer({ method, url, headers, body, signal, onProgress }: Transfer):
 async function hashWith(subtle: SubtleCrypto, data: ArrayBuffer): Promise<string> {
   const hash = new Uint8Array(await subtle.digest('SHA-256', data));
   return Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function claimWith(locks: LockManager, name: string): Promise<(() => Promise<void>) | undefined> {
+  return new Promise((resolve, reject) => {
+    const held = locks.request(name, { ifAvailable: true }, (lock) => {
+      if (!lock) return resolve(undefined);
+      return new Promise<void>((letGo) => resolve(() => {
+        letGo();
+        return held.then(() => undefined);
+      }));
+    });
+    held.catch(reject);
+  });
 }
 
 /** Of the server: docs/openapi.yaml, ThumbnailRequest. */

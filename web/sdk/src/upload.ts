@@ -51,6 +51,8 @@ export class Files {
   readonly #env: Env;
   readonly #rest: Rest;
   readonly #memory: UploadMemory;
+  /** Uploads that are on their way from here. */
+  readonly #running = new Set<string>();
 
   /** `user` names who is signed in; uploads are remembered by him. */
   constructor(env: Env, rest: Rest, storage: KeyValueStorage | undefined, user: () => string) {
@@ -64,7 +66,13 @@ export class Files {
     const { files } = this.#env;
     if (!files) throw new ParleyError('bad_request', 'files cannot be sent from here');
     if (file.size === 0) throw new ParleyError('bad_request', 'the file is empty');
-    const job = new Job(this.#env, files, this.#rest, this.#memory, channelId, file, options);
+    const claimed: (() => Promise<void>)[] = [];
+    const claim = async (id: string): Promise<boolean> => {
+      const letGo = await this.#claim(id);
+      if (letGo) claimed.push(letGo);
+      return letGo !== undefined;
+    };
+    const job = new Job(this.#env, files, this.#rest, this.#memory, claim, channelId, file, options);
     try {
       return await job.run();
     } catch (thrown) {
@@ -72,17 +80,21 @@ export class Files {
       if (options.signal?.aborted) await this.#abandon(job.plan?.id);
       else if (!isTemporary(error) && job.plan) this.#memory.forget(job.plan.id);
       throw options.signal?.aborted ? new ParleyError('aborted', 'the upload was given up') : error;
+    } finally {
+      await Promise.all(claimed.map((letGo) => letGo()));
     }
   }
 
-  /** Uploads to a channel that were begun and not completed: the same file, chosen again, goes on where it was. */
+  /** Uploads to a channel that were begun, not completed, and are not on their way from here: the same file, chosen again, goes on where it was. */
   unfinished(channelId: string): readonly UnfinishedUpload[] {
-    return this.#memory.list(channelId);
+    return this.#memory.list(channelId).filter(({ id }) => !this.#running.has(id));
   }
 
-  /** Gives an unfinished upload up. */
-  forget(uploadId: string): Promise<void> {
-    return this.#abandon(uploadId);
+  /** Gives an unfinished upload up. One that is on its way, here or in another tab, goes on: abort it there. */
+  async forget(uploadId: string): Promise<void> {
+    const letGo = await this.#claim(uploadId);
+    if (!letGo) return;
+    await this.#abandon(uploadId).finally(letGo);
   }
 
   /** The bytes of a file, or of its thumbnail. Rejects with `conflict` and a `retryMs` while it is being checked, `not_found` when it is gone. */
@@ -99,12 +111,29 @@ export class Files {
     return response.url;
   }
 
+  /** Takes an upload for one attempt, so that nobody else goes on with it. Undefined: somebody does, here or in another tab. */
+  async #claim(id: string): Promise<(() => Promise<void>) | undefined> {
+    if (this.#running.has(id)) return undefined;
+    this.#running.add(id);
+    const claim = this.#env.files?.claim ?? (() => Promise.resolve(() => Promise.resolve()));
+    const letGo = await claim(`parley.upload.${id}`).catch(() => () => Promise.resolve());
+    if (!letGo) this.#running.delete(id);
+    return letGo && (() => letGo().finally(() => this.#running.delete(id)));
+  }
+
   /** What the server does not hear of is removed by itself when its time is over. */
   async #abandon(uploadId: string | undefined): Promise<void> {
     if (!uploadId) return;
     this.#memory.forget(uploadId);
     await this.#rest.abortUpload(uploadId).catch(() => {});
   }
+}
+
+/** What an earlier attempt has left. */
+interface Begun {
+  readonly plan?: UploadPlan;
+  /** It is completed. */
+  readonly done?: FileDescriptor;
 }
 
 /** One upload from its first request to its descriptor. */
@@ -119,6 +148,8 @@ class Job {
     readonly files: FileEnv,
     readonly rest: Rest,
     readonly memory: UploadMemory,
+    /** False: somebody else is at this upload. */
+    readonly claim: (id: string) => Promise<boolean>,
     readonly channelId: string,
     readonly file: File,
     readonly options: UploadOptions,
@@ -132,9 +163,11 @@ class Job {
       this.#check();
       this.#tell('preparing');
       const picture = await this.files.picture?.(this.file).catch(() => undefined);
-      this.plan = (await this.#resumed(picture)) ?? (await this.#created(picture));
+      const begun = await this.#resumed(picture);
+      if (begun?.done) return begun.done;
+      this.plan = begun?.plan ?? (await this.#created(picture));
       this.#check();
-      const done = await this.#sendAndComplete(this.plan, picture);
+      const done = await this.#sendAndComplete(this.plan, picture).catch((error: unknown) => this.#completedElsewhere(error));
       this.memory.forget(this.plan.id);
       return done;
     } finally {
@@ -143,18 +176,27 @@ class Job {
     }
   }
 
-  /** The plan of an earlier attempt. The thumbnail has to be the one that was announced then. */
-  async #resumed(picture: Picture | undefined): Promise<UploadPlan | undefined> {
-    const id = this.memory.find(this.channelId, this.file);
-    if (!id) return undefined;
-    const plan = await this.#again(() => this.rest.upload(id)).catch((thrown: unknown) => {
-      const error = asError(thrown);
-      if (isTemporary(error) || error.code === 'aborted') throw error;
-      return undefined; // it is over
-    });
-    const fits = plan?.size === this.file.size && (!plan.thumbnail || plan.thumbnail.size === picture?.thumbnail?.blob.size);
-    if (!fits) this.memory.forget(id);
-    return fits ? plan : undefined;
+  /** An earlier attempt that nobody is at: its plan, or what it has become without anybody hearing of it. */
+  async #resumed(picture: Picture | undefined): Promise<Begun | undefined> {
+    for (const id of this.memory.find(this.channelId, this.file)) {
+      if (!(await this.claim(id))) continue;
+      const plan = await this.#again(() => this.rest.upload(id)).catch(unlessOver);
+      if (plan && this.#fits(plan, picture)) return { plan };
+      // The server goes on with a completion whose answer nobody waits for: then it is a file, and completing it again tells which
+      const done = plan ? undefined : await this.#again(() => this.rest.completeUpload(id)).catch(unlessOver);
+      this.memory.forget(id);
+      if (done && this.#isMine(done)) return { done };
+    }
+    return undefined;
+  }
+
+  /** The thumbnail has to be the one that was announced then. */
+  #fits(plan: UploadPlan, picture: Picture | undefined): boolean {
+    return plan.size === this.file.size && (!plan.thumbnail || plan.thumbnail.size === picture?.thumbnail?.blob.size);
+  }
+
+  #isMine({ attachment, channelId }: FileDescriptor): boolean {
+    return attachment.size === this.file.size && channelId === this.channelId;
   }
 
   async #created(picture: Picture | undefined): Promise<UploadPlan> {
@@ -167,8 +209,17 @@ class Job {
       if (error.code !== 'bad_request' || !/thumbnail|width|height/.test(error.message)) throw error;
       return this.rest.createUpload(head); // a server that takes no thumbnails
     });
+    await this.claim(plan.id); // it is new: nobody else can be at it
     this.memory.remember(plan.id, channelId, file);
     return plan;
+  }
+
+  /** It is no upload any more: where pages cannot claim it, another one may have sent the rest, and completed it. */
+  async #completedElsewhere(error: unknown): Promise<FileDescriptor> {
+    if (asError(error).code !== 'not_found' || !this.plan || this.options.signal?.aborted) throw error;
+    const done = await this.rest.completeUpload(this.plan.id).catch(() => undefined);
+    if (!done || !this.#isMine(done)) throw error;
+    return done;
   }
 
   /** Where not all of it is there at the end, what is missing is sent, and nothing else. */
@@ -192,11 +243,16 @@ class Job {
   async #sendAll(plan: UploadPlan, picture: Picture | undefined): Promise<void> {
     this.#there = 0;
     if (plan.thumbnail && picture?.thumbnail) {
-      await this.#send(plan.thumbnail, picture.thumbnail.blob, async () => (await this.rest.upload(plan.id)).thumbnail);
+      // where it is sealed already, completing goes on; where it is not there, completing says so
+      await this.#send(plan.thumbnail, picture.thumbnail.blob, async (taken) => (taken ? undefined : (await this.rest.upload(plan.id)).thumbnail));
     }
     if (plan.partCount === 1) {
       if (plan.partsThere.includes(1)) return;
-      await this.#send(plan.put, this.file, async () => (await this.rest.upload(plan.id)).put, 1);
+      const sign = async () => {
+        const now = await this.rest.upload(plan.id);
+        return now.partsThere.includes(1) ? undefined : now.put;
+      };
+      await this.#send(plan.put, this.file, sign, 1);
       return;
     }
     if (!this.files.sha256) throw new ParleyError('bad_request', 'files of this size can be sent from a page with https alone');
@@ -221,7 +277,11 @@ class Job {
         const part = mine;
         next = hashed();
         next.catch(() => {}); // it is heard of when its turn comes
-        await this.#send(undefined, sliceOf(part.number), async () => (await this.rest.signParts(plan.id, [part]))[0], part.number);
+        const sign = async (taken: boolean) => {
+          if (taken && (await this.rest.upload(plan.id)).partsThere.includes(part.number)) return undefined;
+          return (await this.rest.signParts(plan.id, [part]))[0];
+        };
+        await this.#send(undefined, sliceOf(part.number), sign, part.number);
       }
     };
     const atOnce = Math.min(Math.max(1, Math.trunc(this.options.atOnce || 1)), AT_ONCE_MAX);
@@ -235,19 +295,24 @@ class Job {
     if (first) throw first;
   }
 
-  /** One body. `sign` gets a fresh request where there is none, or it was refused. `number` 0: not part of the file. */
-  async #send(signed: SignedRequest | undefined, body: Blob, sign: () => Promise<SignedRequest | undefined>, number = 0): Promise<void> {
+  /**
+   * One body. `sign` gets a fresh request where there is none, or it was refused; undefined: it is there. `taken`: the store said that somebody else sends the
+   * same, or that it is complete. `number` 0: not part of the file.
+   */
+  async #send(signed: SignedRequest | undefined, body: Blob, sign: (taken: boolean) => Promise<SignedRequest | undefined>, number = 0): Promise<void> {
     let request = signed;
     let refused = 0;
+    let taken = false;
     await this.#again(async () => {
-      request ??= await sign();
-      if (!request) return; // it is there
+      request ??= await sign(taken);
+      if (!request) return;
       const { method, url, headers } = request;
       const target = { method, url: this.rest.absolute(url), headers: headers.map((each) => [each.name, each.value] as const), body };
       const onProgress = (sent: number) => this.#sent(number, Math.min(sent, body.size));
       const answer = await this.files.transfer({ ...target, signal: this.#stop.signal, onProgress });
       if (answer.status >= 200 && answer.status < 300) return;
       request = undefined;
+      taken = answer.status === 409;
       this.#sent(number, 0);
       const again = answer.status === 403 && ++refused <= MAX_SIGNED;
       throw storeError(again ? 503 : answer.status, answer.text);
@@ -316,11 +381,18 @@ function pictureOf(picture: Picture | undefined): object {
   return { ...size, thumbnail: { size: blob.size, contentType: blob.type, width: thumbnail.width, height: thumbnail.height } };
 }
 
-/** A store answers with XML or with a problem document; the status says what to do. */
+/** What is over for good is undefined; what may come yet, or was aborted, is thrown. */
+function unlessOver(thrown: unknown): undefined {
+  const error = asError(thrown);
+  if (isTemporary(error) || error.code === 'aborted') throw error;
+  return undefined;
+}
+
+/** A store answers with XML or with a problem document; the status says what to do. 409: another request for the same came in between. */
 function storeError(status: number, text: string): ParleyError {
-  const later = status === 0 || status === 408 || status === 429 || status >= 500;
+  const later = status === 0 || status === 408 || status === 409 || status === 429 || status >= 500;
   const detail = /"detail":"([^"]{1,300})"/.exec(text)?.[1] ?? `the store of files answered ${status}`;
-  return new ParleyError(later ? 'unavailable' : 'bad_request', detail, 0, status);
+  return new ParleyError(later ? 'unavailable' : status === 404 ? 'not_found' : 'bad_request', detail, 0, status);
 }
 
 /** A file that was changed or removed on the disk cannot be read again. */

@@ -28,10 +28,11 @@ export class UploadMemory {
     this.#clock = clock;
   }
 
-  find(channelId: string, file: File): string | undefined {
+  /** The ids of all that are of this file, the oldest first. */
+  find(channelId: string, file: File): readonly string[] {
     const fits = (entry: Entry) =>
       entry.channelId === channelId && entry.name === file.name && entry.size === file.size && entry.lastModified === file.lastModified;
-    return this.#read().find(fits)?.id;
+    return this.#read().filter(fits).map(({ id }) => id);
   }
 
   list(channelId: string): readonly UnfinishedUpload[] {
