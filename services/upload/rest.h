@@ -92,6 +92,8 @@ void rest_file(struct rest_call *c, rest_then then, rest_then absent);
 /* Of POST /api/uploads: whether the body was refused (and answered); c->upload, with a new id; hexadecimal digits in lower case */
 bool rest_plan_refuse(struct rest_call *c, const Parley__V1__CreateUploadRequest *b);
 int rest_plan_make(struct rest_call *c); /* 0, -ENOMEM */
+/* Of POST /api/uploads/{id}/parts: whether the body was refused (and answered), for c->upload */
+bool rest_plan_parts_refuse(struct rest_call *c, const Parley__V1__UploadPartsRequest *b);
 void rest_plan_lower(char *s);
 /* Takes the thumbnail of c->upload, if it has one, out of the clients' reach, looks at it, and writes down in c->file what it is; then goes on
  * with `then`; or answers, or refuses the upload */

@@ -88,6 +88,29 @@ bool rest_plan_refuse(struct rest_call *c, const Parley__V1__CreateUploadRequest
         return true;
 }
 
+bool rest_plan_parts_refuse(struct rest_call *c, const Parley__V1__UploadPartsRequest *b)
+{
+        uint8_t sha256[MAC_LEN];
+
+        if (c->upload->part_count == 1)
+                rest_problem(c, PARLEY_BAD_REQUEST, "this upload has one part: its address came with it");
+        else if (b->n_parts == 0 || b->n_parts > PLAN_BATCH_MAX)
+                rest_problem(c, PARLEY_BAD_REQUEST, "parts must have 1 to %d entries", PLAN_BATCH_MAX);
+        else {
+                for (size_t i = 0; i < b->n_parts; i++) {
+                        if (b->parts[i]->number >= 1 && b->parts[i]->number <= c->upload->part_count &&
+                            mac_unhex(b->parts[i]->sha256, sha256) == 0)
+                                continue;
+                        rest_problem(c, PARLEY_BAD_REQUEST,
+                                     "parts[%zu] must have a number from 1 to %u, and the sha256 of its bytes in hex",
+                                     i, c->upload->part_count);
+                        return true;
+                }
+                return false;
+        }
+        return true;
+}
+
 void rest_plan_lower(char *s)
 {
         for (; *s; s++)

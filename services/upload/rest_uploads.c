@@ -15,7 +15,7 @@
 #include "upload/upload_metrics.h"
 
 /* A reservation outlives its upload: whoever completes one in time still finds it. */
-enum { RESERVATION_MORE_MS = 3600 * 1000, BATCH_MAX = 100, SIGNED_MAX = 100 };
+enum { RESERVATION_MORE_MS = 3600 * 1000, SIGNED_MAX = 100 };
 
 /* --- the plan, as the client sees it --- */
 
@@ -269,40 +269,17 @@ void rest_get_upload(struct http_request *rq, void *userdata)
 
 /* --- addresses for parts --- */
 
-static bool parts_wrong(struct rest_call *c, const Parley__V1__UploadPartsRequest *b)
-{
-        uint8_t sha256[MAC_LEN];
-
-        if (c->upload->part_count == 1)
-                rest_problem(c, PARLEY_BAD_REQUEST, "this upload has one part: its address came with it");
-        else if (b->n_parts == 0 || b->n_parts > BATCH_MAX)
-                rest_problem(c, PARLEY_BAD_REQUEST, "parts must have 1 to %d entries", BATCH_MAX);
-        else {
-                for (size_t i = 0; i < b->n_parts; i++) {
-                        if (b->parts[i]->number >= 1 && b->parts[i]->number <= c->upload->part_count &&
-                            mac_unhex(b->parts[i]->sha256, sha256) == 0)
-                                continue;
-                        rest_problem(c, PARLEY_BAD_REQUEST,
-                                     "parts[%zu] must have a number from 1 to %u, and the sha256 of its bytes in hex",
-                                     i, c->upload->part_count);
-                        return true;
-                }
-                return false;
-        }
-        return true;
-}
-
 static void sign_parts(struct rest_call *c)
 {
         const Parley__V1__UploadPartsRequest *b = (const Parley__V1__UploadPartsRequest *)c->body;
         Parley__V1__UploadParts answer = PARLEY__V1__UPLOAD_PARTS__INIT;
         const struct store_object o = record_object(c->upload);
-        Parley__V1__SignedRequest *list[BATCH_MAX];
+        Parley__V1__SignedRequest *list[PLAN_BATCH_MAX];
         struct signed_request *all;
         size_t n = 0;
         int r = 0;
 
-        if (parts_wrong(c, b))
+        if (rest_plan_parts_refuse(c, b))
                 return;
         all = calloc(b->n_parts, sizeof(*all));
         for (; all && r == 0 && n < b->n_parts; n++) {

@@ -1,0 +1,77 @@
+/* Bodies of presence's REST requests: read as its handler does; a status that is taken is kept whole, ends when it says, and is told as it is kept. */
+#include "base/text.h"
+#include "fuzz.h"
+#include "presence/status.h"
+#include "wire/wire.h"
+
+#define NOW_S INT64_C(1800000000)
+
+/* as in rest.c */
+enum { BODY_MAX = 8 << 10, ELEMENTS_MAX = 100, JSON_MAX = 1 << 20 };
+
+static void check_ends(struct status *s)
+{
+        unsigned n = 0;
+
+        for (int64_t end; (end = status_next_end(s)) != 0; n++) {
+                REQUIRE(n < 2 && end > NOW_S);
+                REQUIRE(!status_expire(s, end - 1));
+                REQUIRE(status_expire(s, end));
+        }
+        REQUIRE(!status_expire(s, INT64_MAX));
+}
+
+static void check_seen(const struct status *s, const Parley__V1__Status *body)
+{
+        REQUIRE(status_availability(s, false, true) == PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline);
+        if (body->mode == PARLEY__V1__STATUS__MODE__invisible)
+                REQUIRE(status_availability(s, true, true) == PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline);
+        else
+                REQUIRE(status_availability(s, true, true) != PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline);
+}
+
+/* What is kept is what was said, to the last byte: status_new cuts off what is too long, and nothing that passed the check may be */
+static void check_kept(const Parley__V1__Status *body)
+{
+        struct status *s = status_new(body);
+
+        REQUIRE(s && s->mode == (uint8_t)body->mode);
+        REQUIRE(strcmp(s->text, body->text) == 0 && strcmp(s->emoji, body->emoji) == 0);
+        REQUIRE(utf8_valid(s->text, strlen(s->text)) && !strpbrk(s->text, "\r\n\t\x7f"));
+        check_seen(s, body);
+        check_ends(s);
+        if (body->text_until)
+                REQUIRE(!*s->text && !*s->emoji);
+        if (body->mode_until)
+                REQUIRE(s->mode == PARLEY__V1__STATUS__MODE__automatic);
+        if (body->mode_until && body->text_until)
+                REQUIRE(status_empty(s) == !body->hide_last_seen);
+        status_free(s);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+        const struct wire_limits limits = {.max_bytes = n, .max_elements = ELEMENTS_MAX};
+        struct buf json = BUF_INIT(JSON_MAX);
+        struct wire_error error = {0};
+        ProtobufCMessage *body = NULL;
+        char what[128] = "";
+        int r;
+
+        if (n > BODY_MAX)
+                return 0;
+        r = wire_json_decode(&parley__v1__status__descriptor, (const char *)data, n, &limits, &body, &error);
+        REQUIRE(r >= 0 && (r == 0) == (body != NULL));
+        if (r) {
+                REQUIRE(error.detail[0] && utf8_valid(error.detail, strlen(error.detail)));
+                return 0;
+        }
+        REQUIRE(wire_json_encode(body, &json) == 0);
+        if (status_check((const Parley__V1__Status *)body, NOW_S, what, sizeof(what)) == 0)
+                check_kept((const Parley__V1__Status *)body);
+        else
+                REQUIRE(what[0] && strlen(what) + 1 < sizeof(what));
+        protobuf_c_message_free_unpacked(body, NULL);
+        buf_done(&json);
+        return 0;
+}
