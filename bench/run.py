@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests"), str(Path(__file__).resolve().parent)]
 
-from harness import table  # noqa: E402
+from harness import figures, table  # noqa: E402
 from harness.context import RESULTS, Context  # noqa: E402
 from harness.load import LoadError  # noqa: E402
 from harness.result import read  # noqa: E402
@@ -34,7 +34,7 @@ def scenarios():
 def parse(argv, known):
     parser = argparse.ArgumentParser(prog="scripts/bench", formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__.split(".")[0] + (
         ": Parley beside the raw limits of the machine, and peers, in the same run.\n"
-        "Prints one JSON line a system on standard output, then a table; writes bench/results/SCENARIO.jsonl and .svg."),
+        "Prints one JSON line a system on standard output, then a table; writes bench/results/SCENARIO[-CONNS][-SYSTEMS].jsonl and .svg."),
         epilog="scenarios:\n" + "\n".join(f"  {name:<11}{module.HELP}" for name, module in known.items()))
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help="which to run; all when none is named")
     parser.add_argument("--only", metavar="NAME[,NAME]", help="the same as naming them")
@@ -46,6 +46,9 @@ def parse(argv, known):
     parser.add_argument("--repeat", type=int, metavar="N", help="runs of each, interleaved; the median counts (3)")
     parser.add_argument("--seconds", type=float, metavar="S", help="length of one load (4)")
     parser.add_argument("--table", action="store_true", help="measures nothing; prints the tables of bench/results")
+    parser.add_argument("--docs", action="store_true", help="measures nothing; writes the tables of README.md and docs/operations.md from bench/results")
+    parser.add_argument("--check", action="store_true", help="fails where these tables are not what bench/results has")
+    parser.add_argument("--name", help="of the files in bench/results, instead of the scenario's with --conns and the systems beside Parley")
     args = parser.parse_args(argv)
     args.given = argv
     args.repeat = (1 if args.quick else 3) if args.repeat is None else args.repeat
@@ -81,7 +84,7 @@ def choose(parser, args, known):
 
 def print_tables():
     for path in sorted(RESULTS.glob("*.jsonl")):
-        header, results = read(path)
+        header, results, _ = read(path)
         print(f"### {path.stem}\n\n`{header['command']}`, {header['machine']}, {header['date']}, commit {header['commit']}\n\n{table.markdown(results)}\n")
 
 
@@ -110,6 +113,11 @@ def main(argv):
     if args.table:
         print_tables()
         return 0
+    if args.docs or args.check:
+        stale = figures.docs(args.check)
+        if args.check and stale:
+            print(f"scripts/bench: {', '.join(stale)} do not show what bench/results has: scripts/bench --docs writes them", file=sys.stderr)
+        return 1 if args.check and stale else 0
     systems = choose(parser, args, installed)
     raise_files()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is stopped

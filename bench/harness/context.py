@@ -85,6 +85,11 @@ class Context:
     def close(self):
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def name(self):
+        """Of the files: a run with other systems or connections takes no other run's place."""
+        beside = "+".join(system for system in self.systems if system != "parley")
+        return self.args.name or "-".join([self.scenario, *map(str, self.args.conns or ()), *([beside] if beside else [])])
+
     def finish(self, chart):
         """Table, and unless it is a quick run the files in bench/results."""
         if not self.results:
@@ -95,8 +100,9 @@ class Context:
             return  # what has lost a message has no figures
         self.folder.mkdir(exist_ok=True)
         header = {"command": "scripts/bench " + " ".join(self.args.given), **about()}
-        lines = [json.dumps(header), *(r.line() for r in self.results)]
-        name = "-".join([self.scenario, *map(str, self.args.conns or ())])
+        counts = [json.dumps({"check": what, "value": value, "bound": bound}) for what, value, bound, _ in self.checks]
+        lines = [json.dumps(header), *(r.line() for r in self.results), *dict.fromkeys(counts)]
+        name = self.name()
         (self.folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
         title, unit, rows = chart(self.results)
         note = f"{header['machine']} · {header['date']} · commit {header['commit']} · median of {min(r.n for r in self.results)} or more"

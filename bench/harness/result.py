@@ -1,5 +1,6 @@
 """The line of a result: one system in one scenario, the median of n runs."""
 
+import collections
 import dataclasses
 import json
 import statistics
@@ -52,13 +53,18 @@ def median_of(results):
     return dataclasses.replace(first, **figures, n=len(results))
 
 
+File = collections.namedtuple("File", "header results checks")
+
+
 def read(path):
-    """(header, results) of a file that scripts/bench wrote."""
-    header, results = {}, []
+    """(header, results, counts) of a file that scripts/bench wrote."""
+    header, results, checks = {}, [], []
     for line in path.read_text().splitlines():
         entry = json.loads(line)
-        if "scenario" in entry and "system" in entry:
+        if "system" in entry:
             results.append(Result(**entry))
+        elif "check" in entry:
+            checks.append(entry)
         else:
             header = entry
-    return header, results
+    return File(header, results, checks)

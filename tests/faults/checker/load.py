@@ -256,12 +256,13 @@ class Load:
     async def finish(self):
         """Everybody's view, and what history has: what the invariants are about."""
         goal = self.last_acked()
-        for channel in self.channels:
-            for client in self.in_channel[channel]:
-                try:
-                    await client.until(lambda: client.views.whole(channel, goal.get(channel, 0)), 30, channel)
-                except TimeoutError:
-                    pass  # the view says that it is not whole, and that is a violation
+
+        async def whole(client, channel):
+            try:
+                await client.until(lambda: client.views.whole(channel, goal.get(channel, 0)), 30, channel)
+            except TimeoutError:
+                pass  # the view says that it is not whole, and that is a violation
+        await asyncio.gather(*(whole(client, channel) for channel in self.channels for client in self.in_channel[channel]))
         for client in self.members:
             client.views.describe()
         await self.uploads.finish()
