@@ -7,7 +7,7 @@
 
 #define PLAN_PART_BYTES (UINT64_C(16) << 20) /* up to this size in one request, above it in parts of this size … */
 #define PLAN_PARTS_MAX 10000u                /* … unless these would be more, which S3 does not take */
-#define PLAN_BATCH_MAX 100u     /* parts whose addresses are asked for at once */
+#define PLAN_BATCH_MAX 100u                  /* parts whose addresses are asked for at once */
 #define PLAN_PART_BYTES_MAX (UINT64_C(1) << 30)
 #define PLAN_SIZE_MAX (PLAN_PARTS_MAX * PLAN_PART_BYTES_MAX)
 #define PLAN_NAME_MAX 255      /* bytes, as of file systems */
