@@ -312,12 +312,14 @@ def refuses(release, setting, secret, component):
     """With the certificate of another authority it does not begin, and says why"""
     try:
         release.upgrade(release.tag, "--set", f"{setting}.tls.caSecret={secret},setup.backoffLimit=0,setup.timeoutSeconds=5", timeout=45)
-    except Failed:
-        said = release.kubectl("logs", "-l", f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component={component}", "--all-containers", "--tail=50", check=False)
+    except Failed as error:
+        refusal = error
+        said = release.kubectl("logs", "-l", f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component={component}", "--all-containers", "--ignore-errors",
+                               "--tail=50", check=False)
     else:
         raise Failed(f"installed with {secret}")
     if "certificate" not in said:
-        raise Failed(f"with {secret} {component} says:\n{said[-1500:]}")
+        raise Failed(f"with {secret} {component} says:\n{said[-1500:]}\nand helm:\n{refusal}")
     release.helm("uninstall", "--ignore-not-found", "--wait")
 
 
