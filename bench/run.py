@@ -6,6 +6,7 @@ import importlib.util
 import resource
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests"), str(Path(__file__).resolve().parent)]
@@ -93,8 +94,10 @@ def run_one(name, module, args, systems):
     try:
         module.run(ctx)
         ctx.finish(module.chart)
-    except (AssertionError, LoadError, OSError) as error:
-        print(f"scripts/bench: {name}: {error}", file=sys.stderr)
+    except Exception as error:  # the scenarios after it are run
+        if not isinstance(error, (AssertionError, LoadError, OSError)):
+            traceback.print_exc()
+        print(f"scripts/bench: {name}: {error or type(error).__name__}", file=sys.stderr)
         return [(name, None, None, False)]
     finally:
         ctx.close()

@@ -37,7 +37,7 @@ class Parley(System):
         return self.stack.ws_url + "?token={token}"
 
     def pids(self):
-        return {part: self.stack.pid(part) for part in ("gateway", "history", "nats-server", "postgres")}
+        return {part: self.stack.pid(part) for part in ("gateway", "history", "presence", "upload", "nats-server", "postgres")}
 
     def provision(self, clients):
         """Channels by REST, each made by its first member; many of them straight into the buckets that the gateway reads. `general` is

@@ -1,6 +1,7 @@
 """The limits of the machine as systems: bare sockets, and a bare nats-server. Each has own processes and no code of the services."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import tempfile
@@ -20,26 +21,47 @@ def free_port():
     return 8081 + offset, mark
 
 
+def ended(process):
+    process.terminate()
+    process.wait()
+
+
 def listens(port):
     import socket
     with socket.socket() as s:
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
-class RawServer(System):
-    """parley-bench server: one send() for each copy of a message, nothing kept."""
+class Raw(System):
+    """What begin() has started ends with stop(), also when it got no further than half of it."""
 
     raw = True
 
     def start(self):
-        self.port, self.mark = free_port()
-        self.process = subprocess.Popen([str(BINARY), "server", str(self.port)], stdin=subprocess.DEVNULL)
-        wait_until(lambda: listens(self.port), 10, "the bare server listens")
+        self.ends = contextlib.ExitStack()
+        self.begin()
 
     def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.mark.close()
+        self.ends.close()
+
+    def take_port(self):
+        port, mark = free_port()
+        self.ends.callback(mark.close)
+        return port
+
+    def run(self, command, **options):
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+        self.ends.callback(ended, process)
+        return process
+
+
+class RawServer(Raw):
+    """parley-bench server: one send() for each copy of a message, nothing kept."""
+
+    def begin(self):
+        self.port = self.take_port()
+        self.process = self.run([str(BINARY), "server", str(self.port)])
+        wait_until(lambda: listens(self.port), 10, "the bare server listens")
 
     @property
     def url(self):
@@ -75,18 +97,19 @@ class RawGreet(RawServer):
         self.dialect = Dialect(hello=f"G{int(size)}", ready="joined")
 
 
-class RawNats:
+class RawNats(Raw):
     """A nats-server of its own with a stream that is configured as the log is."""
 
-    def start(self):
-        self.dir = tempfile.TemporaryDirectory(prefix="parley-bench-nats-")
-        self.port, self.mark = free_port()
-        conf = Path(self.dir.name) / "nats.conf"
+    name = "raw-nats"
+
+    def begin(self):
+        folder = self.ends.enter_context(tempfile.TemporaryDirectory(prefix="parley-bench-nats-"))
+        self.port = self.take_port()
+        conf = Path(folder) / "nats.conf"
         text = (ROOT / "deploy/local/nats.conf.in").read_text()
-        conf.write_text(text.replace("${PARLEY_NATS_LISTEN}", f"127.0.0.1:{self.port}").replace("${PARLEY_NATS_STORE}", self.dir.name))
-        self.log = (Path(self.dir.name) / "log").open("w")
-        self.process = subprocess.Popen([str(ROOT / ".deps/prefix/bin/nats-server"), "-c", str(conf)], stdout=self.log, stderr=self.log,
-                                        stdin=subprocess.DEVNULL)
+        conf.write_text(text.replace("${PARLEY_NATS_LISTEN}", f"127.0.0.1:{self.port}").replace("${PARLEY_NATS_STORE}", folder))
+        log = self.ends.enter_context((Path(folder) / "log").open("w"))
+        self.run([str(ROOT / ".deps/prefix/bin/nats-server"), "-c", str(conf)], stdout=log, stderr=log)
         wait_until(lambda: listens(self.port), 20, "a bare nats-server listens")
         asyncio.run(self._make())
 
@@ -95,13 +118,6 @@ class RawNats:
         await connection.jetstream().add_stream(StreamConfig(name="RAW", subjects=["raw.*"], duplicate_window=120, allow_direct=True,
                                                              republish=RePublish(src="raw.*", dest="rawlive.{{wildcard(1)}}")))
         await connection.close()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-        self.log.close()
-        self.mark.close()
-        self.dir.cleanup()
 
     def publish(self, mode, number, seconds, payload, subjects=50):
         """mode: serial-ack (number: a second) or async-ack (number: how many may be unanswered)."""

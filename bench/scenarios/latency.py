@@ -29,9 +29,7 @@ def raw_result(rate, echo, ack):
 
 def run(ctx):
     with contextlib.ExitStack() as stack:
-        nats = RawNats()
-        nats.start()
-        stack.callback(nats.stop)
+        nats = stack.enter_context(ctx.started(RawNats()))
         echo = stack.enter_context(ctx.started(RawEcho()))
         systems = [stack.enter_context(ctx.started(make())) for make in ctx.systems.values()]
         loads = {}

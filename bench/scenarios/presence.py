@@ -12,7 +12,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import statistics
-import threading
 import time
 
 from harness import procs
@@ -87,15 +86,14 @@ class Side:
     def run(self):
         """All talk while some come and go. Who comes is told with some delay: coming and going begin before the load."""
         ctx, gateway, seconds = self.ctx, self.stack.pid("gateway"), self.ctx.args.seconds
-        with self.guests(2) as leaving, self.guests(1) as coming:
+        with self.guests(2) as leaving, self.guests(1) as coming, concurrent.futures.ThreadPoolExecutor(1) as movers:
             leaving.connect(self.moving)
-            mover = threading.Thread(target=self.move, args=(leaving, coming, LEAD_S + seconds))
-            mover.start()
+            moved = movers.submit(self.move, leaving, coming, LEAD_S + seconds)
             time.sleep(LEAD_S)
             told, frames, began = self.counters(), self.frames(), time.monotonic()
             found = self.load.run(RATE, seconds, senders=2, front=gateway)
             told, frames, took = {c: v - told[c] for c, v in self.counters().items()}, self.frames() - frames, time.monotonic() - began
-            mover.join()
+            moved.result()  # figures of a run in which nobody came or went would be worth nothing
         assert flawless(found), f"{self.name}: {flaws(found)}"
         self.system.settle()
         ctx.say(f"{self.name}: p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms, gateway {found['front_s'] / found['delivered'] * 1e6:.2f} us of CPU "

@@ -61,9 +61,7 @@ def raw_result(seconds, found):
 
 def run(ctx):
     with contextlib.ExitStack() as stack:
-        nats = RawNats()
-        nats.start()
-        stack.callback(nats.stop)
+        nats = stack.enter_context(ctx.started(RawNats()))
         sides = [Side(ctx, stack, make()) for make in ctx.systems.values()]
         if ctx.quick:
             quick(ctx, sides[0])

@@ -146,10 +146,8 @@ def begins(ctx, system, rate):
     clients = system.provision([Client(f"sender-{i}", (f"sender-room-{i // 10}",)) for i in range(USERS)])
     seconds, runs, raw = ctx.args.seconds, [], []
     stack = system.stack
-    nats = RawNats()
     with contextlib.ExitStack() as ends:
-        nats.start()
-        ends.callback(nats.stop)
+        nats = ends.enter_context(ctx.started(RawNats()))
         open_loop = ends.enter_context(Requests(("127.0.0.1", 8084 + stack.offset), BEGIN_CONNS))
         open_loop.run(requests(system, clients, rate), rate)  # files, caches and code are warm; not counted
         for _ in range(ctx.repeat):
