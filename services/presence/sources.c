@@ -7,9 +7,9 @@
 
 #include "presence/people.h"
 
-/* How long an answer to presence.sync is waited for, and how long a gateway that went is remembered: its late messages are not to bring
- * it back */
-enum { ASK_AGAIN_MS = 500, REMEMBER_MS = 60000 };
+/* ASK_AGAIN_MS: an answer to presence.sync is waited for. REMEMBER_MS: a gateway that went is remembered, so that its late messages do not bring it
+ * back. RIVAL_MS: between two questions which of two processes of a name lives, as both may, by mistake: their answers would be new questions. */
+enum { ASK_AGAIN_MS = 500, REMEMBER_MS = 60000, RIVAL_MS = 10000 };
 
 static void source_on_timer(struct wheel_timer *t, uint64_t now_ms);
 
@@ -202,7 +202,10 @@ static bool source_came_back(struct source *g, const Parley__V1__GatewayPresence
                 return true;
         if (!m->stopping) {
                 g->rival = m->epoch;
-                source_sync(g);
+                if (!g->rival_ms || g->all->now_ms - g->rival_ms >= RIVAL_MS) {
+                        g->rival_ms = g->all->now_ms;
+                        source_sync(g);
+                }
         }
         return false;
 }

@@ -43,8 +43,8 @@ struct source {
         struct report *reports;
         struct wheel_timer timer; /* silent for too long; or a snapshot is to be asked for (again) */
         uint64_t epoch, counter;
-        uint64_t rival; /* a lower epoch that was heard since this one spoke last; 0: none */
-        uint64_t heard_ms, asked_ms;
+        uint64_t rival;                        /* a lower epoch that was heard since this one spoke last; 0: none */
+        uint64_t heard_ms, asked_ms, rival_ms; /* rival_ms: asked because of a rival */
         uint32_t round;
         uint8_t state; /* enum source_state */
         bool stopped;

@@ -96,6 +96,64 @@ static void test_restarted_with_the_clock_set_back(void **state)
         assert_int_equal(world_shown(w, "eve"), SHOWN(online));
 }
 
+/* Two gateways that were given one name by mistake, each with a user */
+struct twin {
+        uint64_t epoch, counter, told_ms;
+        const char *user; /* NULL: he has left */
+        bool wanted;
+};
+
+static void twins_turn(struct world *w, struct twin *twins)
+{
+        if (w->gateways[0].wanted)
+                twins[0].wanted = twins[1].wanted = true;
+        w->gateways[0].wanted = false;
+        for (unsigned i = 0; i < 2; i++) {
+                struct twin *t = &twins[i];
+
+                if (t->wanted)
+                        world_snapshot(w, "gw0", t->epoch, ++t->counter, &t->user, t->user != NULL);
+                else if (w->now_ms - t->told_ms >= 10000)
+                        world_tell(w, "gw0", t->epoch, ++t->counter, NULL, 0, false);
+                else
+                        continue;
+                t->wanted = false;
+                t->told_ms = w->now_ms;
+        }
+        world_pass(w, 1000);
+}
+
+/* Those of the one that began last are there, and go when they go; and the words of the other one are not a new question each time */
+static void test_two_of_one_name(void **state)
+{
+        struct world *w = *state;
+        struct twin twins[] = {{.epoch = 7, .user = "ada"}, {.epoch = 8, .user = "bob", .told_ms = 5000}};
+
+        for (unsigned i = 0; i < 2; i++)
+                world_tell(w, "gw0", twins[i].epoch, ++twins[i].counter, twins[i].user, 1, true);
+        w->asked = 0;
+        for (unsigned i = 0; i < 120; i++) {
+                twins_turn(w, twins);
+                assert_int_equal(world_shown(w, "bob"), SHOWN(online));
+        }
+        assert_in_range(w->asked, 1, 13);
+        twins[1].user = NULL;
+        world_tell(w, "gw0", 8, ++twins[1].counter, "bob", 0, false);
+        for (unsigned i = 0; i < 25; i++)
+                twins_turn(w, twins);
+        assert_int_equal(world_shown(w, "bob"), SHOWN(offline));
+        w->gateways[0].wanted = false;
+        for (unsigned i = 0; i < 61; i++) { /* the one that began last ends, as by a signal */
+                if (!i)
+                        world_tell(w, "gw0", 7, ++twins[0].counter, NULL, 0, false);
+                world_pass(w, 1000);
+                if (w->gateways[0].wanted || i % 10 == 9)
+                        world_snapshot(w, "gw0", 7, ++twins[0].counter, &twins[0].user, 1);
+                w->gateways[0].wanted = false;
+        }
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+}
+
 /* It is only late: the one that lives goes on */
 static void test_late_words_of_the_one_before(void **state)
 {
@@ -398,6 +456,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_gateway_dies, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_restarted_under_its_name, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_restarted_with_the_clock_set_back, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_two_of_one_name, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_late_words_of_the_one_before, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_gap, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_first_heard_in_the_middle, world_setup, world_teardown),
