@@ -13,21 +13,24 @@ THERE = ("online", "away", "dnd")
 CHURN_S = 0.25        # between two who come or go
 STABLE_S = 3          # what is right has to stay so
 STEADY = 4            # of the people: every other one comes at the start and stays, the others do not come of themselves
-HIDDEN = 2            # the one of these who is invisible
+MODES = {0: "dnd", 2: "invisible"}   # what some of these say of themselves
+IDLE_S = 10           # between two times that somebody leaves his device or is back: oftener, others are told later
 BACK_S = 0.3          # until somebody who lost his connection is back
 
 
 class Person:
     """A user with one socket, or none. `wanted` is what he does; `open` is what his socket is: authenticated, and not closed."""
 
-    def __init__(self, doors, user, first_url=0, watches=(), hidden=False):
+    def __init__(self, doors, user, first_url=0, watches=(), mode=None):
         self.doors, self.user, self.watches = doors, user, list(watches)
         self.focus = None         # a channel: a reader
         self.urls = doors.ws_urls[first_url:] + doors.ws_urls[:first_url]
         self.wanted, self.open, self.url = False, False, None
         self.opened = None        # since when, by time.monotonic
-        self.hidden, self.hid = hidden, False   # he is invisible, and has said so
-        self.idle = False         # as his device says
+        self.mode, self.said = mode, False   # dnd or invisible, and that he has said so
+        self.idle, self.turned = False, 0    # as his device says, since when
+        self.member = True        # of the channel that readers have in focus
+        self.writers = set()      # whom a reader sees writing there
         self.seen = None          # user -> availability, None: hidden; before a snapshot there is nothing
         self.strange = []         # frames that docs/protocol.md rules out
         self.on_seen = lambda person: None   # after each frame that shows who is there
@@ -54,15 +57,20 @@ class Person:
     @property
     def shown(self):
         """What others are to see."""
-        return "offline" if self.hidden or not self.open else "away" if self.idle else "online"
+        if self.mode == "invisible" or not self.open:
+            return "offline"
+        return self.mode or ("away" if self.idle else "online")
 
     async def turn_away(self):
         """From his device, or back to it."""
         try:
             await self._say("idle", idle=not self.idle)
-            self.idle = not self.idle
+            self.idle, self.turned = not self.idle, time.monotonic()
         except websockets.WebSocketException:
             pass  # the next session begins at his device
+
+    async def write(self):
+        await self._say("typing", channelId=self.focus)
 
     async def _run(self):
         while True:
@@ -89,9 +97,9 @@ class Person:
     async def _on_frame(self, frame):
         if frame["type"] == "ready":
             self.open, self.opened, self.idle = True, time.monotonic(), False
-            if self.hidden and not self.hid:
-                self.hid = True
-                await self._say("status", mode="invisible")
+            if self.mode and not self.said:
+                self.said = True
+                await self._say("status", mode=self.mode)
             if self.watches:
                 await self._say("watch", userIds=self.watches)
             if self.focus:
@@ -104,6 +112,8 @@ class Person:
         elif frame["type"] == "channelPresence":
             self._listed(frame)
             self.on_seen(self)
+        elif frame["type"] == "typing":
+            self.writers = set(frame["userIds"])
 
     def _listed(self, frame):
         """All members who are not offline; who is not named is."""
@@ -133,7 +143,9 @@ class Crowd:
 
     def __init__(self, doors, run, random, people=16, watchers=4, readers=2):
         self.random, self.n, self.turns = random, len(doors.ws_urls), 0
-        self.people = [Person(doors, f"here{i}-{run}", hidden=i == HIDDEN) for i in range(people)]
+        self.people = [Person(doors, f"here{i}-{run}", mode=MODES.get(i)) for i in range(people)]
+        self.leaver, self.joiner = self.people[-2:]   # see regrouped
+        self.joiner.member = False
         names = [p.user for p in self.people]
         self.watchers = [Person(doors, f"watcher{i}-{run}", i % self.n, names) for i in range(watchers)]
         self.readers = [Person(doors, f"reader{i}-{run}", i % self.n) for i in range(readers)]
@@ -146,8 +158,14 @@ class Crowd:
         return self.watchers + self.readers + self.people
 
     @property
-    def users(self):
-        return [p.user for p in self.all]
+    def members(self):
+        return [p.user for p in self.all if p.member]
+
+    def regrouped(self):
+        """One has been removed from the channel of all, and another one is a member now. Both are there, so that it shows."""
+        self.leaver.member, self.joiner.member = False, True
+        for person in self.leaver, self.joiner:
+            person.come()
 
     async def start(self, channel):
         """channel: all are in it."""
@@ -164,7 +182,7 @@ class Crowd:
     async def _come_and_go(self):
         while True:
             person = self.random.choice(self.people[STEADY:])
-            if person.open and self.random.random() < 0.3:
+            if person.open and time.monotonic() - person.turned > IDLE_S and self.random.random() < 0.3:
                 await person.turn_away()
             elif person.wanted:
                 await person.go(self.random.random() < 0.5)
@@ -181,10 +199,10 @@ class Crowd:
     def _judge(self, viewer):
         if self.frozen_s is None or viewer.seen is None:
             return
-        there = {p.user: not p.hidden for p in self.people[:STEADY] if p.open and p.opened < self.frozen_s}
+        there = {p.user: p.shown for p in self.people[:STEADY] if p.open and p.opened < self.frozen_s}
         shown = [f"{user} as {seen}" for user, seen, _ in wrong(viewer.seen, there, bool(viewer.focus))]
         if shown:
-            viewer.strange.append(f"{', '.join(shown)}, who were there all the time, or invisible")
+            viewer.strange.append(f"{', '.join(shown)}, who were there all the time, and as they said")
 
     async def still(self):
         """From here on nobody comes or goes of himself."""
@@ -196,7 +214,8 @@ class Crowd:
     def wrong(self):
         """[(watcher or reader, what is wrong there)], also whose socket is not what it is meant to be."""
         there = {p.user: p.shown for p in self.people}
-        found = [(p.user, wrong(p.seen, there, bool(p.focus))) for p in self.watchers + self.readers]
+        inside = {p.user: p.shown if p.member else "offline" for p in self.people}
+        found = [(p.user, wrong(p.seen, inside if p.focus else there, bool(p.focus))) for p in self.watchers + self.readers]
         return [(user, what) for user, what in found if what] + [(p.user, "no socket") for p in self.people if p.wanted and not p.open]
 
     async def settled(self, bound_s):
@@ -210,6 +229,15 @@ class Crowd:
             if not right and now - began > bound_s:
                 return found
             await asyncio.sleep(0.05)  # a poll with a deadline
+
+    async def one_writes(self, bound_s):
+        """A reader writes; whether the other one, at another gateway where there are two, is told so within the bound."""
+        writer, reader = self.readers[:2]
+        await writer.write()
+        end = time.monotonic() + bound_s
+        while writer.user not in reader.writers and time.monotonic() < end:
+            await asyncio.sleep(0.05)  # a poll with a deadline
+        return writer.user in reader.writers
 
     async def close(self):
         await self.still()

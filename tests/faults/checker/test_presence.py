@@ -74,7 +74,7 @@ def test_nobody_whose_socket_stays_open_is_shown_gone():
     ada.open, ada.opened = True, time.monotonic() - 1
     crowd.freeze()
     bob.open, bob.opened = True, time.monotonic() + 1   # came later: it may be told late
-    for seen in ("online", "offline", None):
+    for seen in ("dnd", "offline", None):   # he does not wish to be disturbed
         watcher.seen = {ada.user: seen, bob.user: "offline"}
         watcher.on_seen(watcher)
     reader.seen = {}
@@ -82,9 +82,26 @@ def test_nobody_whose_socket_stays_open_is_shown_gone():
     hidden = crowd.people[2]
     hidden.open, hidden.opened = True, ada.opened
     for seen in ("offline", "online"):
-        watcher.seen = {ada.user: "away", hidden.user: seen}
+        watcher.seen = {ada.user: "dnd", hidden.user: seen}
         watcher.on_seen(watcher)
-    assert [v.invariant for v in check_seen(1.0, 5, crowd)] == ["S"] * 4
+    watcher.seen = {ada.user: "online", hidden.user: "offline"}
+    watcher.on_seen(watcher)
+    assert len(watcher.strange) == 4 and len(reader.strange) == 1
+    assert [v.invariant for v in check_seen(1.0, 5, crowd)] == ["S"] * 4   # of each the first three
+
+
+def test_readers_see_members_alone():
+    crowd = Crowd(SimpleNamespace(ws_urls=["a"]), "x", None, people=6, watchers=1, readers=1)
+    (watcher, reader), (leaver, joiner) = crowd.all[:2], crowd.people[-2:]
+    assert joiner.user not in crowd.members and leaver.user in crowd.members
+    reader.focus, leaver.open, joiner.open = "room", True, True
+    watcher.seen = {p.user: p.shown for p in crowd.people}
+    reader.seen = {leaver.user: "online"}
+    assert crowd.wrong() == []
+    leaver.member, joiner.member = False, True
+    assert [user for user, _ in crowd.wrong()] == [reader.user]
+    reader.seen = {joiner.user: "online"}
+    assert crowd.wrong() == []
 
 
 def test_changes_without_a_snapshot_and_errors_are_reported():

@@ -6,7 +6,7 @@ import asyncio
 import signal
 
 from checker.invariants import LETTERS, SEEN
-from checker.presence import Crowd, check_seen
+from checker.presence import THERE, Crowd, check_seen
 from fault import fault
 from families.gateways import TwoGateways
 from inject.proxy import Network
@@ -43,12 +43,15 @@ class Watched(TwoGateways):
 
     async def prepare(self, run):
         self.crowd, self.settling = Crowd(run.doors, run.load.run, run.random), None
-        users = self.crowd.users
-        await self.crowd.start(await run.thread(run.stack.channel, users[0], users[1:]))
+        self.owner, *others = self.crowd.members
+        self.channel = await run.thread(run.stack.channel, self.owner, others)
+        await self.crowd.start(self.channel)
 
     async def heal(self, run):
         await self.mend(run)
         await self.crowd.still()
+        if self.crowd.joiner.member:
+            self.crowd.regrouped()   # they may have gone since
         self.settling = asyncio.create_task(self._settle(run))
 
     async def _settle(self, run):
@@ -86,6 +89,23 @@ class Watched(TwoGateways):
         await run.until(lambda: sum(p.open for p in self.on_second(run)) >= n, 15, "there are people on the second gateway")
         return self.on_second(run)
 
+    async def regroup(self, run):
+        """While the fault lasts one is removed from the channel that readers have in focus, which is true for them at once, and another one comes into it."""
+        leaver, joiner = self.crowd.leaver.user, self.crowd.joiner.user
+
+        def change():
+            with run.stack.rest(self.owner) as rest:
+                answers = rest.delete(f"/api/channels/{self.channel}/members/{leaver}"), rest.post(f"/api/channels/{self.channel}/members", json={"userId": joiner})
+            assert all(a.status_code in (201, 202, 204) for a in answers), [a.text for a in answers]
+        await run.thread(change)
+        self.crowd.regrouped()
+        readers = self.crowd.readers
+        await run.until(lambda: all(r.seen is not None and r.seen.get(leaver) not in THERE for r in readers), MARGIN_S, f"no reader sees {leaver}, who was removed")
+
+    async def typing_goes_on(self):
+        if not await self.crowd.one_writes(MARGIN_S):
+            self.crowd.readers[1].strange.append(f"nothing of {self.crowd.readers[0].user}, who writes, within {MARGIN_S} s: typing is no business of presence")
+
     async def wrong_within(self, run, seconds, what):
         """The fault is seen: some view is wrong while it lasts."""
         await run.until(self.crowd.wrong, seconds, f"{what}: no view is wrong")
@@ -101,6 +121,8 @@ class KillPresence(Watched):
         pid = run.stack.pid("presence")
         await run.thread(run.stack.kill, "presence")
         await self.wrong_within(run, 20, "presence is dead")
+        await self.regroup(run)
+        await self.typing_goes_on()
         await run.pause(3)
         run.show(f"presence {pid} was killed")
 
@@ -122,8 +144,12 @@ class Stopped(Watched):
         run.stack.signal_all(pids, signal.SIGSTOP)
         await run.thread(wait_until, lambda: run.stack.states(pids) == ["T"], 5, f"{self.part} stands still")
         await self.wrong_within(run, 20, f"{self.part} stands still")
+        await self.meanwhile(run)
         await run.pause(self.stopped_s)
         run.show(f"{self.part} {pids[0]} was stopped (state T) for {self.stopped_s} s")
+
+    async def meanwhile(self, run):
+        """What does not need the part."""
 
     async def mend(self, run):
         run.stack.signal_all([run.stack.pid(self.part)], signal.SIGCONT)
@@ -137,6 +163,10 @@ class Stopped(Watched):
 class StopPresence(Stopped):
     name, about = "stop-presence", "SIGSTOP of presence while people come and go, SIGCONT after 30 s"
     part = "presence"
+
+    async def meanwhile(self, run):
+        await self.regroup(run)
+        await self.typing_goes_on()
 
 
 @fault
@@ -157,6 +187,7 @@ class Planted(Watched):
         self.held = {}
         run.stack.relay.rule = lambda up, subject, data: self.rule(run, up, subject, data) if "presence." in subject else (data,)
         await self.wrong_within(run, 30, "the relay plants")
+        await self.regroup(run)
         await run.pause(self.LASTS_S)
         run.show(f"between gateway 2 and presence {self.counts['lost']} messages were lost, {self.counts['doubled']} doubled and {self.counts['late']} came late")
         self.prove()
