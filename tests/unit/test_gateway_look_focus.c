@@ -257,13 +257,37 @@ static void test_presence_down(void **state)
         end(f);
 }
 
+/* Who goes from channel to channel is told of each for a while, then so often as is good for the others, and of the last one in the end */
+static void test_from_channel_to_channel(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        for (unsigned i = 0; i < 30; i++)
+                focus(c, i % 2 ? ROOM : "news");
+        assert_in_range(fake_count(c, CHANNEL_PRESENCE), 28, 30);
+        for (unsigned i = 0; i < 60; i++)
+                focus(c, i % 2 ? ROOM : "news");
+        assert_in_range(fake_count(c, CHANNEL_PRESENCE), 50, 80); /* in 13.5 s */
+        fake_advance(f, 2000);
+        assert_string_equal(last(c)->channel_id, ROOM);
+        end(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_list_then_changes), cmocka_unit_test(test_members_change),
-                cmocka_unit_test(test_counted),           cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_removed),           cmocka_unit_test(test_no_room_for_list),
-                cmocka_unit_test(test_presence_down),     cmocka_unit_test(test_left_while_asked),
+                cmocka_unit_test(test_list_then_changes),
+                cmocka_unit_test(test_members_change),
+                cmocka_unit_test(test_counted),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_removed),
+                cmocka_unit_test(test_no_room_for_list),
+                cmocka_unit_test(test_presence_down),
+                cmocka_unit_test(test_left_while_asked),
+                cmocka_unit_test(test_from_channel_to_channel),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

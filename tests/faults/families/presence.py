@@ -45,6 +45,7 @@ class Watched(TwoGateways):
         self.crowd, self.settling = Crowd(run.doors, run.load.run, run.random), None
         self.owner, *others = self.crowd.members
         self.channel = await run.thread(run.stack.channel, self.owner, others)
+        await run.thread(run.stack.channel, self.owner, [self.crowd.joiner.user])   # who was never anywhere is hidden, not offline
         await self.crowd.start(self.channel)
 
     async def heal(self, run):
