@@ -293,3 +293,16 @@ def test_images_can_be_pinned():
     objects = render(*values(image__tag="0.2.0", image__digests={"gateway": digest}))
     assert container(objects, "gateway")["image"] == f"parley-gateway:0.2.0@{digest}"
     assert container(objects, "history")["image"] == "parley-history:0.2.0"
+
+
+def test_jobs_run_where_they_may():
+    place = {"nodeSelector": {"pool": "chat"}, "tolerations": [{"key": "chat", "operator": "Exists"}]}
+    objects = render(*values(secrets__generate=True, jobs=place))
+    specs = [objects["Pod", "parley-test"]["spec"], *(objects["Job", f"parley-{name}"]["spec"]["template"]["spec"] for name in ("setup", "make-secrets"))]
+    assert all({key: spec.get(key) for key in place} == place for spec in specs)
+    assert not any(key in spec for spec in (render(*values())["Job", "parley-setup"]["spec"]["template"]["spec"],) for key in place)
+
+
+def test_what_is_not_ready_keeps_no_node():
+    budgets = [o["spec"] for (kind, name), o in render(*MATRIX["production"]).items() if kind == "PodDisruptionBudget"]
+    assert budgets and all(b["unhealthyPodEvictionPolicy"] == "AlwaysAllow" and b["maxUnavailable"] == 1 for b in budgets)

@@ -124,3 +124,13 @@ imagePullSecrets: {{- range . }}
 {{- end -}}
 {{- $hook -}}
 {{- end -}}
+
+{{/* Where Jobs and the pod of helm test may run */}}
+{{- define "parley.jobPlace" -}}
+{{- with .Values.jobs.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.jobs.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
