@@ -12,6 +12,9 @@
 #define KV_CHANNELS_STREAM "KV_CHANNELS"
 #define KV_EVERYONE "$KV." BUCKET_CHANNELS "." KEY_EVERYONE_PREFIX
 
+/* Until presence is asked again; it answers within milliseconds */
+enum { PRESENCE_TIMEOUT_MS = 3000 };
+
 struct bus_link {
         struct bus *bus; /* NULL once it is closed */
         void (*closed)(void *userdata);
@@ -53,10 +56,13 @@ static int link_publish(void *self, const char *subject, const void *data, size_
         return bus_publish(((struct bus_link *)self)->bus, subject, data, len, NULL);
 }
 
+/* Of presence the same is asked again, and an instance that stood still does not answer what was asked meanwhile: that is what a watcher waits for */
 static int link_request(void *self, const char *subject, const void *data, size_t len, bus_reply_handler handler,
                         void *userdata)
 {
-        return bus_request(((struct bus_link *)self)->bus, subject, data, len, 0, NULL, handler, userdata);
+        uint32_t timeout_ms = strcmp(subject, RPC_PRESENCE_QUERY) == 0 ? PRESENCE_TIMEOUT_MS : 0;
+
+        return bus_request(((struct bus_link *)self)->bus, subject, data, len, timeout_ms, NULL, handler, userdata);
 }
 
 static int link_publish_stream(void *self, const char *subject, const char *msg_id, const void *data, size_t len,

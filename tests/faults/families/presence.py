@@ -164,6 +164,7 @@ class Stopped(Watched):
 class StopPresence(Stopped):
     name, about = "stop-presence", "SIGSTOP of presence while people come and go, SIGCONT after 30 s"
     part = "presence"
+    settle_s = GRACE_S + 3 + MARGIN_S   # what it was asked meanwhile is asked again after 3 s
 
     async def meanwhile(self, run):
         await self.regroup(run)
