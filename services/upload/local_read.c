@@ -102,7 +102,7 @@ static void send_file(struct http_request *rq, const struct reading *g)
         (void)snprintf(text, sizeof(text), "\"%s\"", g->name); /* what an id stands for never changes */
         http_set_header(rq, "ETag", text);
         http_set_header(rq, "Accept-Ranges", "bytes");
-        http_set_header(rq, "Cache-Control", "private, max-age=60");
+        http_set_header(rq, "Cache-Control", "private, no-store");
         http_set_header(rq, "Content-Security-Policy", "default-src 'none'; sandbox");
         http_set_header(rq, "Content-Disposition", http_query(rq, "disposition"));
         http_respond_file(rq, range == RANGE_PART ? 206 : 200, http_query(rq, "type"), g->fd, first, n);

@@ -23,7 +23,7 @@ class Local:
         assert answer.status_code in (404, 409), answer.text
 
     def check_read(self, answer):
-        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["cache-control"] == "private, no-store"
         assert "sandbox" in answer.headers["content-security-policy"]
 
     def check_head(self, answer, size):
