@@ -252,10 +252,16 @@ static void on_channels_put(int error, void *userdata)
 /* The ids that stay come first; true: others went */
 static bool take_off(const struct channels *c, Parley__V1__StoredFile *f)
 {
-        size_t n = 0;
+        size_t n = 0, n_users = 0;
 
         for (size_t i = 0; i < f->n_channel_ids; i++) {
-                if (carries(c, f->channel_ids[i]))
+                bool stays = carries(c, f->channel_ids[i]);
+
+                if (i < f->n_channel_users && stays)
+                        f->channel_users[n_users++] = f->channel_users[i];
+                else if (i < f->n_channel_users)
+                        free(f->channel_users[i]);
+                if (stays)
                         f->channel_ids[n++] = f->channel_ids[i];
                 else
                         free(f->channel_ids[i]);
@@ -263,6 +269,7 @@ static bool take_off(const struct channels *c, Parley__V1__StoredFile *f)
         if (n == f->n_channel_ids)
                 return false;
         f->n_channel_ids = n;
+        f->n_channel_users = n_users;
         return true;
 }
 

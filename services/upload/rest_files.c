@@ -13,8 +13,9 @@
 #include "upload/removal.h"
 #include "upload/rest.h"
 
-/* CHANNELS_MAX: that one file can be in; each may cost a look. TRIES_MAX: somebody else changed the file in between. */
-enum { CHANNELS_MAX = 50, TRIES_MAX = 5, CHECKING_RETRY_MS = 2000 };
+/* CHANNELS_MAX: that one file can be in; each may cost a look. MEMBER_MAX, MEMBERS_MAX: of these, that one member who is not its owner can put it into, and
+ * all of them: its owner always finds room. TRIES_MAX: somebody else changed the file in between. */
+enum { CHANNELS_MAX = 50, MEMBERS_MAX = 30, MEMBER_MAX = 10, TRIES_MAX = 5, CHECKING_RETRY_MS = 2000 };
 
 /* --- may he read it? --- */
 
@@ -137,22 +138,54 @@ static void on_recorded(int error, void *userdata)
                 rest_unavailable(c, "NATS", error);
 }
 
+/* One more at the end; before it, what is not known */
+static int append(char ***all, size_t *n, size_t at, const char *text)
+{
+        char **more = realloc(*all, (at + 1) * sizeof(*more));
+
+        if (!more)
+                return -ENOMEM;
+        *all = more;
+        for (; *n <= at; ++*n) {
+                more[*n] = strdup(*n < at ? "" : text);
+                if (!more[*n])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 static int add_channel(struct rest_call *c)
 {
         Parley__V1__StoredFile *f = c->file;
         uint64_t ttl_s = c->rest->env->config->descriptor_ttl_s;
-        char **all = realloc(f->channel_ids, (f->n_channel_ids + 1) * sizeof(*all));
+        int r = append(&f->channel_users, &f->n_channel_users, f->n_channel_ids, c->claims.user_id);
 
-        if (!all)
-                return -ENOMEM;
-        f->channel_ids = all;
-        all[f->n_channel_ids] = strdup(c->channel_id);
-        if (!all[f->n_channel_ids])
-                return -ENOMEM;
-        f->n_channel_ids++;
+        if (r == 0)
+                r = append(&f->channel_ids, &f->n_channel_ids, f->n_channel_ids, c->channel_id);
+        if (r != 0)
+                return r;
         if (!hold_descriptor_end(f->descriptor_until_ms, env_wall_ms(), ttl_s)) /* with the same write */
                 f->descriptor_until_ms = hold_extended(env_wall_ms(), ttl_s);
         return record_put_file(c->rest->env, f, c->revision, on_recorded, c);
+}
+
+/* How many channels he may not pass; 0: he may go on */
+static unsigned full(const struct rest_call *c)
+{
+        const Parley__V1__StoredFile *f = c->file;
+        unsigned n_his = 0, n_members = 0;
+
+        for (size_t i = 0; i < f->n_channel_users && i < f->n_channel_ids; i++) {
+                n_his += strcmp(f->channel_users[i], c->claims.user_id) == 0;
+                n_members += *f->channel_users[i] && strcmp(f->channel_users[i], f->user_id) != 0;
+        }
+        if (f->n_channel_ids >= CHANNELS_MAX)
+                return CHANNELS_MAX;
+        if (strcmp(f->user_id, c->claims.user_id) == 0)
+                return 0;
+        if (n_his >= MEMBER_MAX)
+                return MEMBER_MAX;
+        return n_members >= MEMBERS_MAX ? MEMBERS_MAX : 0;
 }
 
 static void add(struct rest_call *c)
@@ -165,8 +198,11 @@ static void add(struct rest_call *c)
                         return;
                 }
         }
-        if (c->file->n_channel_ids >= CHANNELS_MAX) {
-                rest_problem(c, PARLEY_CONFLICT, "the file is in %d channels already: upload it again", CHANNELS_MAX);
+        if (full(c)) {
+                rest_problem(c, PARLEY_CONFLICT, "the file is in %u channels already%s: upload it again", full(c),
+                             full(c) == CHANNELS_MAX ? ""
+                             : full(c) == MEMBER_MAX ? " by you"
+                                                     : " by others than its owner");
                 return;
         }
         r = add_channel(c);

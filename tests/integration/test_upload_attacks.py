@@ -44,3 +44,24 @@ def test_what_is_gone_stays_gone(request, fixture):
         ann.send(upload["put"], b"other")  # refused or not: it is of no use
         for answer in (ann.complete(upload), ann.state(upload), ann.locate(upload["id"]), ann.describe(upload["id"], room), ann.delete(upload["id"])):
             problem(answer, 404, "not_found")
+
+
+@pytest.mark.parametrize("fixture", ["plain_stack", "s3_stack"])
+def test_no_member_takes_all_channels(request, fixture):
+    """Somebody else's file, put into one's own channels, one after the other: its owner and others can share it all the same"""
+    stack = request.getfixturevalue(fixture)
+    members = [f"u{uuid.uuid4().hex[:12]}" for _ in range(4)]
+    owner = f"u{uuid.uuid4().hex[:12]}"
+    room = stack.channel(owner, members)
+    with Uploader(stack, owner) as ann:
+        id = ann.uploaded(room, b"shared")["attachment"]["id"]
+        for i, member in enumerate(members):
+            with Uploader(stack, member) as one:
+                if i < 3:
+                    for _ in range(10):
+                        assert one.describe(id, stack.channel(member)).status_code == 200
+                problem(one.describe(id, stack.channel(member)), 409, "conflict", "in 10 channels already by you" if i < 3 else "in 30 channels already by others")
+                assert one.describe(id, room).status_code == 200
+        for _ in range(19):
+            assert ann.describe(id, stack.channel(owner)).status_code == 200
+        problem(ann.describe(id, stack.channel(owner)), 409, "conflict", "in 50 channels already: upload")
