@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/ident.h"
 
 static void drop(Parley__V1__UserFiles *u, size_t i)
 {
@@ -125,6 +128,20 @@ static int within(const Parley__V1__UserFiles *u, uint64_t size, const struct qu
         return limits->max_held && held >= limits->max_held ? QUOTA_E_HELD : 0;
 }
 
+/* Whether this is the request that has reserved before */
+static bool known(const Parley__V1__UserFiles *u, const struct quota_change *change, uint64_t now_ms)
+{
+        for (size_t i = 0; change->client_id && *change->client_id && i < u->n_reservations; i++) {
+                const Parley__V1__UserFiles__Reservation *one = u->reservations[i];
+
+                if (one->expires_at_ms <= now_ms || strcmp(one->client_id, change->client_id) != 0)
+                        continue;
+                (void)snprintf(change->ret_id, UUID_LEN + 1, "%s", one->id);
+                return true;
+        }
+        return false;
+}
+
 static int reserve(Parley__V1__UserFiles *u, const struct quota_change *change)
 {
         Parley__V1__UserFiles__Reservation **all = realloc(u->reservations,
@@ -139,9 +156,12 @@ static int reserve(Parley__V1__UserFiles *u, const struct quota_change *change)
         }
         parley__v1__user_files__reservation__init(one);
         one->id = strdup(change->id);
+        one->client_id = strdup(change->client_id ? change->client_id : "");
         one->size = change->size;
         one->expires_at_ms = change->expires_at_ms;
-        if (!one->id) {
+        if (!one->id || !one->client_id) {
+                free(one->id);
+                free(one->client_id);
                 free(one);
                 return -ENOMEM;
         }
@@ -220,6 +240,8 @@ int quota_apply(Parley__V1__UserFiles *u, const struct quota_change *change, con
         i = find(u, change->id);
         switch (change->kind) {
         case QUOTA_RESERVE:
+                if (known(u, change, now_ms))
+                        return QUOTA_E_KNOWN;
                 r = within(u, change->size, limits, now_ms);
                 return r ? r : reserve(u, change);
         case QUOTA_COMMIT:

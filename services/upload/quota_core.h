@@ -14,8 +14,9 @@ struct quota_limits {
         uint64_t max_ended;   /* uploads given up and files deleted, in an hour; 0: no limit */
 };
 
-/* QUOTA_E_HELD: of uploads that have ended max_held can be sent again. QUOTA_E_ENDED: more than max_ended have */
-enum quota_error { QUOTA_E_BYTES = 1, QUOTA_E_FILES, QUOTA_E_PENDING, QUOTA_E_HELD, QUOTA_E_ENDED };
+/* QUOTA_E_HELD: of uploads that have ended max_held can be sent again. QUOTA_E_ENDED: more than max_ended have. QUOTA_E_KNOWN: there is a reservation with
+ * this client_id, of the upload ret_id */
+enum quota_error { QUOTA_E_BYTES = 1, QUOTA_E_FILES, QUOTA_E_PENDING, QUOTA_E_HELD, QUOTA_E_ENDED, QUOTA_E_KNOWN };
 #define QUOTA_ENDED_MS UINT64_C(3600000)
 /* max_held where a quota is smaller: a few uploads in a row are no abuse */
 #define QUOTA_HELD_MIN (UINT64_C(256) << 20)
@@ -39,6 +40,8 @@ struct quota_change {
         const char *id;
         uint64_t size;
         uint64_t expires_at_ms;             /* RESERVE */
+        const char *client_id;              /* RESERVE: or NULL. It and ret_id stay until the change is over */
+        char *ret_id;                       /* UUID_LEN + 1; written with QUOTA_E_KNOWN */
         uint64_t held_bytes, held_until_ms; /* COMMIT, RELEASE: what its addresses still take, and until when */
         bool leaves_mark; /* RELEASE, FREE: in the bucket, for days; such ends are never refused, but what is begun after too many is */
 };

@@ -57,8 +57,10 @@ struct rest_call {
         char found[PLAN_TYPE_MAX + 1];          /* rest_sniff */
         uint32_t width, height;                 /* of the image, as it says itself; 0: it does not */
         void (*sniffed)(struct rest_call *c);
-        bool expected;     /* of the quota */
-        bool removing_too; /* rest_file: also a file that is being removed */
+        bool expected;               /* of the quota */
+        bool known;                  /* it was begun before, by the same request */
+        char known_id[UUID_LEN + 1]; /* of that */
+        bool removing_too;           /* rest_file: also a file that is being removed */
         struct undone undone;
         void (*ended)(struct rest_call *c);        /* of rest_end */
         void (*carried_then)(struct rest_call *c); /* of rest_carried */
@@ -91,7 +93,7 @@ void rest_upload(struct rest_call *c, rest_then then, rest_then absent);
 void rest_file(struct rest_call *c, rest_then then, rest_then absent);
 /* Of POST /api/uploads: whether the body was refused (and answered); c->upload, with a new id; hexadecimal digits in lower case */
 bool rest_plan_refuse(struct rest_call *c, const Parley__V1__CreateUploadRequest *b);
-int rest_plan_make(struct rest_call *c); /* 0, -ENOMEM */
+int rest_plan_make(struct rest_call *c); /* with c->id, where that is set; 0, -ENOMEM */
 /* Of POST /api/uploads/{id}/parts: whether the body was refused (and answered), for c->upload */
 bool rest_plan_parts_refuse(struct rest_call *c, const Parley__V1__UploadPartsRequest *b);
 void rest_plan_lower(char *s);

@@ -70,6 +70,8 @@ bool rest_plan_refuse(struct rest_call *c, const Parley__V1__CreateUploadRequest
                 rest_problem(c, PARLEY_BAD_REQUEST, "channelId is no channel id ([A-Za-z0-9_-], 1 to 64)");
         else if (wrong)
                 rest_problem(c, PARLEY_BAD_REQUEST, "name %s", wrong);
+        else if (*b->client_id && !uuid_valid(b->client_id))
+                rest_problem(c, PARLEY_BAD_REQUEST, "clientId must be a UUID, or empty");
         else if (b->size == 0)
                 rest_problem(c, PARLEY_BAD_REQUEST, "size must be at least 1");
         else if (b->size > config->max_file_bytes)
@@ -150,7 +152,8 @@ int rest_plan_make(struct rest_call *c)
         parley__v1__pending_upload__init(u);
         c->upload = u;
         random_bytes(random, sizeof(random));
-        uuid_v7(now_ms, random, c->id);
+        if (!*c->id)
+                uuid_v7(now_ms, random, c->id);
         u->id = strdup(c->id);
         u->user_id = strdup(c->claims.user_id);
         u->channel_id = strdup(c->channel_id);

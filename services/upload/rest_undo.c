@@ -29,6 +29,10 @@ void rest_give_back(struct rest_call *c, bool recorded, const char *what, int er
                                            .handler = on_ended,
                                            .userdata = c};
 
+        if (c->known) { /* the other one may still be at it */
+                rest_unavailable(c, what, error);
+                return;
+        }
         c->undone = (struct undone){.what = what, .error = error};
         ending_run(c->rest->env, &terms);
 }

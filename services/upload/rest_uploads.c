@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -95,11 +96,17 @@ static void answer_plan(struct rest_call *c, unsigned status, const struct store
 
 /* --- begin --- */
 
+static void begun_before(struct rest_call *c);
+
 static void on_recorded(int error, void *userdata)
 {
         struct rest_call *c = userdata;
 
         (void)FAILPOINT("upload.recorded");
+        if (error == BUS_E_CONFLICT) { /* the same request was here, just now */
+                begun_before(c);
+                return;
+        }
         if (error) {
                 rest_give_back(c, true, "NATS", error);
                 return;
@@ -162,19 +169,62 @@ static void on_begun(int error, const struct store_result *r, void *userdata)
         }
 }
 
+static void begin(struct rest_call *c)
+{
+        const struct store_object o = record_object(c->upload);
+        struct env *env = c->rest->env;
+        int r = env->store->ops->begin(env->store, &o, on_begun, c);
+
+        if (r != 0)
+                rest_give_back(c, false, "the store", r);
+}
+
+/* --- the same request again, whose answer was lost --- */
+
+static void show(struct rest_call *c);
+
+static void show_same(struct rest_call *c)
+{
+        const Parley__V1__CreateUploadRequest *b = (const Parley__V1__CreateUploadRequest *)c->body;
+        const Parley__V1__PendingUpload *u = c->upload;
+
+        if (u->size != b->size || strcmp(u->channel_id, b->channel_id) != 0 || strcmp(u->name, b->name) != 0 ||
+            strcasecmp(u->sha256, b->sha256) != 0)
+                rest_problem(c, PARLEY_CONFLICT, "another upload of yours was begun with this clientId");
+        else
+                show(c);
+}
+
+/* It ended before it had a record, or has not come so far: nothing of it is taken back here */
+static void begin_again(struct rest_call *c)
+{
+        if (rest_plan_make(c) == 0)
+                begin(c);
+        else
+                rest_unavailable(c, "memory", -ENOMEM);
+}
+
+static void begun_before(struct rest_call *c)
+{
+        protobuf_c_message_free_unpacked(&c->upload->base, NULL);
+        c->upload = NULL;
+        rest_upload(c, show_same, begin_again);
+}
+
 static void on_reserved(int error, void *userdata)
 {
         struct rest_call *c = userdata;
         struct env *env = c->rest->env;
-        const struct store_object o = record_object(c->upload);
-        int r;
 
         (void)FAILPOINT("upload.reserved");
         switch (error) {
         case 0:
-                r = env->store->ops->begin(env->store, &o, on_begun, c);
-                if (r != 0)
-                        rest_give_back(c, false, "the store", r);
+                begin(c);
+                break;
+        case QUOTA_E_KNOWN:
+                c->known = true;
+                memcpy(c->id, c->known_id, sizeof(c->id));
+                begun_before(c);
                 break;
         case QUOTA_E_BYTES:
                 rest_problem(c, PARLEY_TOO_LARGE, "your files would pass %llu bytes together",
@@ -213,6 +263,8 @@ static void permitted(struct rest_call *c)
                 change = (struct quota_change){.kind = QUOTA_RESERVE,
                                                .id = c->id,
                                                .size = objects_bytes(&o),
+                                               .client_id = ((Parley__V1__CreateUploadRequest *)c->body)->client_id,
+                                               .ret_id = c->known_id,
                                                .expires_at_ms = c->upload->expires_at_ms + RESERVATION_MORE_MS};
                 r = quota_run(c->rest->env->quota, c->claims.user_id, &change, on_reserved, c);
         }

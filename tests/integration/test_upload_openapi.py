@@ -85,7 +85,10 @@ def test_story(api, stack):
     assert api.call("startReconciliation", token=root, query={"collect": "true"}).status_code == 202
     wait_until(lambda: not api.call("getReconciliation", token=root).json()["running"], 60, "it is over", interval=0.2)
 
-    large = api.call("createUpload", user="ada", body={**FILE, "size": (16 << 20) + 1}).json()
+    request = {**FILE, "size": (16 << 20) + 1, "clientId": str(uuid.uuid4())}
+    large = api.call("createUpload", user="ada", body=request).json()
+    again = api.call("createUpload", user="ada", body=request)
+    assert again.status_code == 200 and again.json()["id"] == large["id"]
     path = {"id": large["id"]}
     parts = api.call("signParts", user="ada", path=path, body={"parts": [{"number": 2, "sha256": SHA256}, {"number": 1, "sha256": SHA256}]})
     assert [p["part"] for p in parts.json()["parts"]] == [2, 1] and parts.json()["parts"][0]["size"] == 1

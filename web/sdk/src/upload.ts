@@ -3,6 +3,7 @@ import type { Env, FileEnv, KeyValueStorage, Picture } from './env.js';
 import { asError, isTemporary, ParleyError } from './errors.js';
 import type { Rest, SignedRequest, UploadPlan } from './rest.js';
 import { UploadMemory, type UnfinishedUpload } from './uploadMemory.js';
+import { uuidv7 } from './uuid.js';
 import type { Attachment } from './wire.js';
 
 /** Parts under way at a time, at most. */
@@ -203,11 +204,12 @@ class Job {
     const { channelId, file } = this;
     const head = { channelId, name: file.name, size: file.size, contentType: typeOf(file) };
     const sha256 = file.size <= ONE_REQUEST && this.files.sha256 ? await this.files.sha256(await file.arrayBuffer()) : '';
-    const announced = { ...head, ...(sha256 ? { sha256 } : {}), ...pictureOf(picture) };
+    const clientId = uuidv7(this.env.clock.wall(), this.env.randomBytes(16)); // where an answer is lost, it is not begun twice
+    const announced = { clientId, ...head, ...(sha256 ? { sha256 } : {}), ...pictureOf(picture) };
     const plan = await this.#again(() => this.rest.createUpload(announced)).catch((thrown: unknown) => {
       const error = asError(thrown);
-      if (error.code !== 'bad_request' || !/thumbnail|width|height/.test(error.message)) throw error;
-      return this.rest.createUpload(head); // a server that takes no thumbnails
+      if (error.code !== 'bad_request' || !/thumbnail|width|height|clientId/.test(error.message)) throw error;
+      return this.rest.createUpload(head); // a server that takes no thumbnails, or no ids
     });
     await this.claim(plan.id); // it is new: nobody else can be at it
     this.memory.remember(plan.id, channelId, file);

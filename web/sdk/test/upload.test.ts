@@ -159,6 +159,19 @@ describe('an upload', () => {
     await expect(client.upload('general', fileOf(''))).rejects.toMatchObject({ code: 'bad_request' });
   });
 
+  it('is begun again under the same clientId when the answer was lost', async () => {
+    const { world, client, store } = await ready();
+    let lost = 2;
+    store.refuse = (call) => (call.path === '/api/uploads' && lost-- > 0 ? refused(503, 'unavailable') : undefined);
+    await passing(world, client.upload('general', fileOf('abc')));
+    await passing(world, client.upload('general', fileOf('abd')));
+    const ids = world.called('/api/uploads').filter(({ path }) => path === '/api/uploads').map(({ body }) => (body as { clientId: string }).clientId);
+    expect(ids).toHaveLength(4);
+    expect(new Set(ids.slice(0, 3)).size).toBe(1);
+    expect(ids[3]).not.toBe(ids[0]);
+    expect(ids[0]).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+  });
+
   it('is completed again when the answer was lost', async () => {
     const { world, client, store } = await ready();
     let lost = 2;
