@@ -9,6 +9,16 @@ from families.nats import stream_info
 from fault import Fault, fault
 from inject import postgres
 
+# What the checker says of something that neither the log nor the database has any more: no other letter, and no other words
+NOWHERE = {"L": r"acked to \S+ as (\S+) \(\S+\), and not in history",
+           "O": r"\S+ has (\S+) \(\w+ \S* of \S*\), and history has nothing there",
+           "I": r"\S+ was acked to \S+ as (\S+), where history has nothing"}
+# And of what the log was trimmed of: the checker knows its events, as they were before, and nobody has its pages
+TRIMMED_OFF = {"L": r"(\S+) \(message \S+ of \S+\) is an event, and on no page of messages",
+               "P": r"history's events still have the content of (\S+), which was deleted"}
+# And of a request whose target it was trimmed of: the log may still know its id, and nobody when it was
+ABOUT_IT = {"I": r"\S+ was answered not_found for (\S+), which had been acked",
+            "V": r"the \w+ (\S+) of \S+ in \S+ was given up without an answer"}
 BEGINS = "the database is empty and the log does not reach back to its beginning"
 
 
@@ -111,7 +121,7 @@ class Empty(PostgresFault):
         deleted = {f"{e.channel}/{e.target}" for e in run.record.of("intend") if e.op == "delete"}
         edits = {(e.channel, e.id) for e in run.record.of("intend") if e.op == "edit" and f"{e.channel}/{e.target}" in deleted}
         deleted |= {f"{e.channel}/{e.seq}" for e in run.record.of("ack") if (e.channel, e.asked) in edits}
-        return any(place.rstrip(",") in deleted for place in violation.what.split())
+        return named(NOWHERE, violation) in deleted
 
     async def verify(self, run):
         after = await run.thread(members, run)
@@ -162,13 +172,12 @@ class EmptyAndTrimmed(Empty):
 
     def excuses(self, run, violation):
         begins = [f"history's chain of {channel} breaks at {seq}: 0 is named " for channel, seq in self.first.items()]
-        if violation.what.startswith(tuple(begins)):
+        if violation.invariant == "O" and violation.what.startswith(tuple(begins)):
             return True  # the first that there is follows nothing
         about = {e.id for e in run.record.of("intend") if 0 < e.target < self.reach} | {e.asked for e in run.load.acked() if (e.seq or 0) < self.reach}
-        if re.search(" was answered not_found for |was given up without an answer", violation.what) and any(id in violation.what for id in about):
-            return True  # what it was about is lost; the log may still know the id, and nobody when it was
-        below = any(int(seq) < self.reach for seq in re.findall(r"[\w-]+/(\d+)", violation.what))
-        return below and ("on no page of messages" in violation.what or "which was deleted" in violation.what) or super().excuses(run, violation)
+        place = named(TRIMMED_OFF, violation)
+        below = place and int(place.rsplit("/", 1)[1]) < self.reach
+        return below or named(ABOUT_IT, violation) in about or super().excuses(run, violation)
 
     async def verify(self, run):
         """How far it reaches is said to whoever operates it; who reads finds a channel that begins there, with no page before it."""
@@ -182,6 +191,12 @@ class EmptyAndTrimmed(Empty):
                 first = {k: events[0][k] for k in ("seq", "prev")} if events else None
                 found.append(("P", f"{channel} begins at {first}, and the log at {self.reach}"))
         return found
+
+
+def named(said, violation):
+    """What a violation is about, if its letter and all its words are those of `said`."""
+    match = re.fullmatch(said.get(violation.invariant, "(?!)"), violation.what)
+    return match and match[1]
 
 
 def members(run):
