@@ -1,7 +1,6 @@
 """Disks that are full: under JetStream, under Postgres; and a log that has reached its size."""
 
 import asyncio
-import os
 import re
 import signal
 import uuid
@@ -76,11 +75,7 @@ class PostgresFull(Fault):
         """The cluster moves to a small disk, while nobody uses it."""
         stack = run.stack
         await run.thread(stack.stop, "postgres")
-        self.disk = await run.thread(SmallDisk, stack.run_dir / "small", 192)
-        data = stack.run_dir / "postgres"
-        owner = data.stat()
-        await run.thread(self.disk.take_in, data)
-        os.chown(data, owner.st_uid, owner.st_gid)
+        self.disk = await run.thread(SmallDisk.in_place_of, stack.run_dir / "postgres", 192)
         await run.thread(stack.start, "postgres")
         await run.load.recovered(30)
 

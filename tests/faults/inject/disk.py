@@ -21,6 +21,24 @@ class SmallDisk:
         if mounted.returncode != 0:
             raise Skipped(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
 
+    @classmethod
+    def in_place_of(cls, folder, megabytes):
+        """Mounted where a folder was, with all that was in it, owners and modes kept. When it cannot be, the folder is as it was. (The kernel
+        moves no mount out of a shared one, and below systemd all are: so it is mounted where it stays.)"""
+        aside, disk = folder.with_name(folder.name + ".aside"), None
+        folder.rename(aside)
+        try:
+            disk = cls(folder, megabytes)
+            subprocess.run(["cp", "-a", f"{aside}/.", str(folder)], check=True)
+        except BaseException:
+            if disk:
+                disk.unmount()
+            folder.rmdir()
+            aside.rename(folder)
+            raise
+        shutil.rmtree(aside)
+        return disk
+
     def fill(self):
         """Takes all that is left, in the name of root. Returns how much that was; ENOSPC is what says that it is full."""
         taken = 0
@@ -44,14 +62,6 @@ class SmallDisk:
     def free_bytes(self):
         stat = os.statvfs(self.path)
         return stat.f_bavail * stat.f_frsize
-
-    def take_in(self, folder):
-        """Moves a folder's content here, owners and modes kept, and mounts itself in its place."""
-        subprocess.run(["cp", "-a", f"{folder}/.", str(self.path)], check=True)
-        shutil.rmtree(folder)
-        folder.mkdir()
-        subprocess.run(["mount", "--move", str(self.path), str(folder)], check=True)
-        self.path, self.ballast = folder, folder / "ballast"
 
     def unmount(self):
         subprocess.run(["umount", "--lazy", str(self.path)], capture_output=True)
