@@ -15,6 +15,14 @@ die() {
   exit 1
 }
 
+# Runs what changes build/, one at a time: ninja has no lock of its own against a second run. In a shell of its own, whose lock ends with it.
+locked() ( # locked COMMAND…
+  mkdir -p "$ROOT/build"
+  exec {lock}>"$ROOT/build/.lock"
+  flock -n "$lock" || { say 'waiting for another build' >&2 && flock "$lock"; }
+  "$@" {lock}>&-
+)
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # Prints the bin folder of the newest PostgreSQL server (>= 15); Debian keeps servers off the PATH.
@@ -39,7 +47,8 @@ build_quietly() {
   shift
   mkdir -p build/test
   say "building ${*#parley-} into build/$preset; the first time takes some minutes ($log)"
-  { cmake --preset "$preset" -DBUILD_TESTING=ON && cmake --build --preset "$preset" --target "$@"; } >"$log" 2>&1 || {
+  build() { cmake --preset "$preset" -DBUILD_TESTING=ON && cmake --build --preset "$preset" --target "$@"; }
+  locked build "$@" >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
     die "the build failed; log: $log"
   }
