@@ -4,7 +4,6 @@
 import argparse
 import importlib.util
 import resource
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -16,6 +15,7 @@ from harness.context import RESULTS, Context  # noqa: E402
 from harness.load import LoadError  # noqa: E402
 from harness.result import read  # noqa: E402
 from harness.system import BENCH, peers  # noqa: E402
+from support.signals import end_as_interrupted  # noqa: E402
 
 MIN_SECONDS = 1.5  # of a load: in less, a queue that grows all the time is not seen
 FILES = 12000  # open files that a generator with 10,000 connections needs, and the gateway
@@ -123,7 +123,6 @@ def main(argv):
         return 1 if args.check and stale else 0
     systems = choose(parser, args, installed)
     raise_files()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is stopped
     checks = [check for name in args.names for check in run_one(name, known[name], args, systems)]
     failed = [what for what, *_, ok in checks if not ok]
     if checks:
@@ -132,4 +131,8 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    end_as_interrupted()
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit("scripts/bench: interrupted; what it had started is stopped")

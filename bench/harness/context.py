@@ -4,16 +4,17 @@ import contextlib
 import datetime
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from . import plot, procs, table
+from support.machine import commit_of, machine
+
+from . import plot, table
 from .load import Load
 from .result import median_of
-from .system import BENCH, ROOT
+from .system import BENCH
 
 RESULTS = BENCH / "results"
 
@@ -110,10 +111,5 @@ class Context:
 
 
 def about():
-    def git(*args):
-        return subprocess.run(["git", "-C", str(ROOT), *args], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
-
-    measured = ("lib", "services", "proto", "cmake", "bench/load")
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", *measured)
-    commit = git("log", "-1", "--format=%h", "--abbrev=10", "--", *measured) or "unknown"  # the last one that changed what is measured
-    return {"date": datetime.date.today().isoformat(), "machine": procs.machine(), "commit": commit + (" with changes" if changed else "")}
+    commit, changed = commit_of("lib", "services", "proto", "cmake", "bench/load")  # the last one that changed what is measured
+    return {"date": datetime.date.today().isoformat(), "machine": machine(), "commit": commit + (" with changes" if changed else "")}

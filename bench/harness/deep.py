@@ -1,6 +1,7 @@
 """A stack whose `deep` channel has millions of messages, in a data folder that is kept: filling it takes a minute, and is done once."""
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import shutil
@@ -35,8 +36,9 @@ class Deep:
 
     def __init__(self, n, payload=128, build="release"):
         self.n, self.payload = n, payload
-        self.stack = Stack(build=build, PARLEY_RATE_LIMITS="off")
         self.kept = ROOT / ".run-bench" / f"deep-{n}"
+        self.mine = self._take()  # before anything: what is there may be another run's stack
+        self.stack = Stack(build=build, PARLEY_RATE_LIMITS="off")
         self.stack.run_dir = self.kept
         self.stack.env["PARLEY_RUN_DIR"] = str(self.kept)
         self.note = self.kept / "filled.json"
@@ -49,12 +51,26 @@ class Deep:
             else:
                 self._fill()
         except BaseException:
-            self.stack.down()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *exc):
-        self.stack.down()
+        try:
+            self.stack.down()
+        finally:
+            self.mine.close()
+
+    def _take(self):
+        """The folder for this run alone, until what it returns is closed."""
+        self.kept.parent.mkdir(exist_ok=True)
+        mine = self.kept.with_suffix(".lock").open("w")
+        try:
+            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            mine.close()
+            raise AssertionError(f"another run of this scenario uses {self.kept}: wait for its end") from None
+        return mine
 
     @property
     def url(self):

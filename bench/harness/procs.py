@@ -1,7 +1,6 @@
 """Memory and processor time of processes, from /proc."""
 
 import os
-import platform
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -54,11 +53,3 @@ def cpu_s(pids):
 def run_s(pid):
     """Seconds of processor time of a process that starts no others and ends no thread, by the nanosecond and without much reading."""
     return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("[0-9]*/schedstat")) / 1e9
-
-
-def machine():
-    """What a reader has to know of the machine."""
-    model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
-                 platform.machine())
-    memory = next(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
-    return f"{os.cpu_count()} × {model}, {memory / 1048576:.0f} GB, Linux {platform.release().split('-')[0]}"

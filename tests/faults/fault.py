@@ -3,6 +3,7 @@
 Everywhere asyncio.timeout and nowhere wait_for: that one (until Python 3.12) loses a cancel that comes with its result, and a loop goes on for ever."""
 
 import asyncio
+import random
 import time
 from dataclasses import dataclass, field
 
@@ -109,7 +110,8 @@ class Run:
         self.fault, self.stack, self.seed = fault, stack, seed
         self.doors = doors or Doors(stack.base_url, [stack.ws_url, *(g.ws_url for g in stack.gateways[1:fault.gateways])], stack.token)
         self.load = Load(self.doors, seed, fault.rate, fault.uploads)
-        self.random, self.record = self.load.random, self.load.record
+        # of its own: how often the load draws depends on the machine, and the same seed is to do the same to it
+        self.random, self.record = random.Random(f"{seed} fault"), self.load.record
         self.outcome = Outcome(fault.name, fault.invariants)
         self.healed_at = None   # when the recovery began, where that is before `heal`: at the deed, if nothing but time mends it
 

@@ -3,10 +3,7 @@
 
 import argparse
 import asyncio
-import os
-import platform
 import random
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,6 +18,8 @@ from fault import Outcome, Run, Skipped, execute  # noqa: E402
 from mutations import run as mutations  # noqa: E402
 from planted.plants import PLANTS  # noqa: E402
 from planted.run import run_all as run_planted  # noqa: E402
+from support.machine import commit_of, machine  # noqa: E402
+from support.signals import end_as_interrupted  # noqa: E402
 from support.stack import Stack  # noqa: E402
 
 
@@ -37,7 +36,7 @@ class Stacks:
         stack = self.stacks[key]
         try:
             stack.up().second_gateways(fault.gateways)
-        except AssertionError:
+        except BaseException:
             self.drop(stack)
             raise
         return stack
@@ -47,28 +46,45 @@ class Stacks:
         stack.down()
 
     def down(self):
+        """All of them, also when one does not stop; returns whether each did."""
+        stopped = True
         for stack in list(self.stacks.values()):
-            self.drop(stack)
+            try:
+                self.drop(stack)
+            except Exception as error:
+                print(f"  ERROR: a stack was not stopped: {error}", flush=True)
+                stopped = False
+        return stopped
 
 
 def run_one(fault, stacks, seed, keep):
+    """Never raises but when it is interrupted: whatever goes wrong is the error of this run, and the others go on."""
+    outcome, stack = Outcome(fault.name, fault.invariants), None
     try:
         stack = stacks.get(fault)
-    except AssertionError as error:
-        print(f"  ERROR: {error}")
-        return Outcome(fault.name, fault.invariants, error="the stack did not start")
-    except Skipped as why:
-        print(f"  SKIPPED: {why}")
-        return Outcome(fault.name, fault.invariants, skipped=str(why))
-    run = Run(fault, stack, seed)
-    try:
-        outcome = asyncio.run(execute(run))
+        run = Run(fault, stack, seed)
+        outcome = run.outcome
+        asyncio.run(execute(run))
         stacks.soak.add(stack.dir, outcome.pids, outcome.levels)
         report(run, keep)
+    except Skipped as why:
+        outcome.skipped = str(why)
+        print(f"  SKIPPED: {why}")
+    except Exception as error:
+        failed_at(outcome, "" if stack else "the stack did not start: ", error)
     finally:
-        if not fault.shares_stack or run.outcome.failed:
-            stacks.drop(stack)
+        try:
+            if stack and (not fault.shares_stack or outcome.failed):
+                stacks.drop(stack)
+        except Exception as error:
+            failed_at(outcome, "the stack was not stopped: ", error)
     return outcome
+
+
+def failed_at(outcome, what, error):
+    said = f"{what}{type(error).__name__}: {error}"
+    print(f"  ERROR: {said}", flush=True)
+    outcome.error = f"{outcome.error}; {said}".removeprefix("; ")
 
 
 def report(run, keep):
@@ -117,14 +133,10 @@ def told(soak):
     return bool(grown)
 
 
-def machine():
+def where():
     """Where and what this is, for whoever reads the table later."""
-    def out(*command):
-        return subprocess.run(command, cwd=HERE, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    cpu = next(line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
-    changed = " with changes" if out("git", "status", "--porcelain", "--untracked-files=no") else ""
-    return (f"{os.cpu_count()} cores of {cpu}, {platform.system()} {platform.release().split('-')[0]}; "
-            f"{time.strftime('%Y-%m-%d')}; commit {out('git', 'rev-parse', '--short', 'HEAD')}{changed}")
+    commit, changed = commit_of()
+    return f"{machine()}; {time.strftime('%Y-%m-%d')}; commit {commit}{' with changes' if changed else ''}"
 
 
 def chosen(arguments, known, what):
@@ -179,22 +191,33 @@ def main():
         return 0
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().getrandbits(32)
     print(f"seed {seed}")
-    where = machine()
     if arguments.planted:
         return planted(arguments, seed)
     if arguments.mutations:
         return 1 if mutations.run_all(seed, names_of(arguments, mutations.known(), "mutation")) else 0
-    stacks, outcomes = Stacks(arguments.build), []
+    return run_faults(arguments, seed)
+
+
+def run_faults(arguments, seed):
+    stacks, outcomes, stopped, here = Stacks(arguments.build), [], False, where()
     try:
         for name, its_seed in schedule(arguments, seed):
             print(f"\n=== {name}: {REGISTRY[name].about}", flush=True)
             outcomes.append(run_one(REGISTRY[name](), stacks, its_seed, arguments.keep))
     finally:
-        stacks.down()
-    print(f"\n{where}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})\n\n{table(outcomes)}")
+        try:
+            stopped = stacks.down()
+        finally:  # what is known is told, also of a run that is interrupted
+            if outcomes:
+                print(f"\n{here}; scripts/faults {' '.join(sys.argv[1:])} (seed {seed})\n\n{table(outcomes)}", flush=True)
     grown = told(stacks.soak) if arguments.minutes else False
-    return 1 if grown or any(o.failed for o in outcomes) or not outcomes else 2 if any(o.skipped for o in outcomes) else 0
+    bad = grown or not stopped or any(o.failed for o in outcomes) or not outcomes
+    return 1 if bad else 2 if any(o.skipped for o in outcomes) else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_as_interrupted()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("scripts/faults: interrupted; what it had started is stopped")

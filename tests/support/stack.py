@@ -5,7 +5,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -13,6 +15,8 @@ from pathlib import Path
 import httpx
 import jwt
 import psycopg
+
+from .signals import held_back
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("gateway", "history", "presence", "upload")
@@ -80,9 +84,9 @@ class Stack:
 
     # --- running it ---
 
-    def _script(self, *args, timeout=180, env=None):
+    def _script(self, *args, timeout=180, env=None, apart=False):
         run = subprocess.run([str(ROOT / "scripts" / args[0]), *args[1:]], env=env or self.env, cwd=ROOT, timeout=timeout,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=apart)
         if run.returncode != 0:
             raise AssertionError(f"scripts/{' '.join(args)} ended with {run.returncode}:\n{run.stdout}{self.logs()}")
         return run.stdout
@@ -92,13 +96,25 @@ class Stack:
         return self
 
     def down(self):
+        # ^C goes to everything in a terminal, and a second one would leave servers behind
+        if threading.current_thread() is threading.main_thread():
+            with held_back():
+                self._down()
+        else:
+            self._down()
+
+    def _down(self):
         for gateway in self.gateways[1:]:
             gateway.kill()
+        stopped = False
         try:
-            self._script("down")
+            self._script("down", apart=True)
+            stopped = True
         finally:
             self.mark.close()
-            if not os.environ.get("PARLEY_KEEP_TEST_DATA"):
+            if not stopped:
+                print(f"not stopped: PARLEY_PORT_OFFSET={self.offset} PARLEY_RUN_DIR={self.run_dir} scripts/down, then remove {self.dir}", file=sys.stderr, flush=True)
+            elif not os.environ.get("PARLEY_KEEP_TEST_DATA"):
                 shutil.rmtree(self.dir, ignore_errors=True)
 
     def start(self, name, **env):

@@ -17,8 +17,8 @@ SLOW_SHARE, SLOW_S = 0.5, 2   # of uploads whose body takes so long
 class Files:
     """What became of each upload is noted as `upload`, and what GET /api/files says of it as `file`: at the places where it matters, and at the end."""
 
-    def __init__(self, load, rate):
-        self.load, self.rate = load, rate
+    def __init__(self, load, source, rate):
+        self.load, self.random, self.rate = load, source, rate
         self.begun = self.sending = 0                      # sending: bodies that are on their way
         self.completed, self.cut = {}, {}                  # id -> (channel, content); id -> channel
         self.rest = httpx.AsyncClient(base_url=load.doors.rest_url, timeout=20)
@@ -30,14 +30,14 @@ class Files:
         """An open loop, as that of the messages."""
         began = time.monotonic()
         while not self.load.stopping:
-            channel = self.load.random.choice(self.load.channels)
-            client, cut = self.load.random.choice(self.load.in_channel[channel]), self.load.random.random() < CUT_SHARE
+            channel = self.random.choice(self.load.channels)
+            client, cut = self.random.choice(self.load.in_channel[channel]), self.random.random() < CUT_SHARE
             self.load.spawn(self.one(client, channel, cut))
             self.begun += 1
             await asyncio.sleep(max(0, began + self.begun / self.rate - time.monotonic()))  # the schedule of an open loop
 
     async def one(self, client, channel, cut, attach=True):
-        content = self.load.text(channel).encode() + self.load.random.randbytes(self.load.random.choice(SIZES))
+        content = self.load.text(channel, self.random).encode() + self.random.randbytes(self.random.choice(SIZES))
         name = f"{self.load.secrets[channel]}.bin"
         begun = await self.step(client.user, "POST", "/api/uploads", 201, json={"channelId": channel, "name": name, "size": len(content)})
         id, put = begun.json()["id"], begun.json()["put"]
@@ -48,7 +48,7 @@ class Files:
             await self.look(client.user, channel, id, there=False)
             self.cut[id] = channel
             return
-        slow = attach and self.load.random.random() < SLOW_SHARE
+        slow = attach and self.random.random() < SLOW_SHARE
         self.sending += 1
         try:
             await self.step(None, put["method"], put["url"], 200, headers={**headers, "Content-Length": str(len(content))},
@@ -61,7 +61,7 @@ class Files:
         self.completed[id] = channel, content
         self.load.files[channel] = id  # outsiders try the newest
         if attach:
-            await client.send(channel, self.load.text(channel), attachments={id: done["descriptor"]})
+            await client.send(channel, self.load.text(channel, self.random), attachments={id: done["descriptor"]})
 
     async def step(self, user, method, url, expected, body=None, **kwargs):
         deadline = time.monotonic() + STEP_S

@@ -30,7 +30,7 @@ class Load:
         self.members, self.outsiders, self.insider, self.in_channel = [], [], None, {}
         self.history = History(doors, self.owner)
         self.files = {}             # channel -> id of a file that its members may read
-        self.uploads = Files(self, uploads)
+        self.uploads = Files(self, random.Random(f"{seed} uploads"), uploads)
         self.own = {}               # (client, channel) -> messages that were acked and are nobody's target yet
         self.tasks, self.loops, self.stopping = set(), [], False
 
@@ -154,8 +154,9 @@ class Load:
             n += 1
             await asyncio.sleep(max(0, began + n / self.rate - time.monotonic()))  # the schedule of an open loop
 
-    def text(self, channel):
-        return f"{self.secrets[channel]} {self.random.getrandbits(48):x} ä𝄞 " + "x" * self.random.choice((0, 20, 300))
+    def text(self, channel, source=None):
+        source = source or self.random
+        return f"{self.secrets[channel]} {source.getrandbits(48):x} ä𝄞 " + "x" * source.choice((0, 20, 300))
 
     async def _mutate(self, client, channel):
         """A message, or an edit or deletion of one of one's own that nothing else is done to."""

@@ -3,6 +3,7 @@
 Gateway 2 has a name, and a relay between itself and nats-server that can lose, double and delay what concerns presence; chat passes."""
 
 import asyncio
+import random
 import signal
 
 from checker.invariants import LETTERS, SEEN
@@ -26,10 +27,12 @@ class PresenceStack(Stack):
         return gateway
 
     def down(self):
-        super().down()
-        if len(self.gateways) > 1:
-            self.relay.close()
-            self.network.close()
+        try:
+            super().down()
+        finally:
+            if len(self.gateways) > 1:
+                self.relay.close()
+                self.network.close()
 
 
 class Watched(TwoGateways):
@@ -42,7 +45,7 @@ class Watched(TwoGateways):
         return PresenceStack(build=build, **self.settings)
 
     async def prepare(self, run):
-        self.crowd, self.settling = Crowd(run.doors, run.load.run, run.random), None
+        self.crowd, self.settling = Crowd(run.doors, run.load.run, random.Random(f"{run.seed} crowd")), None
         self.owner, *others = self.crowd.members
         self.channel = await run.thread(run.stack.channel, self.owner, others)
         await run.thread(run.stack.channel, self.owner, [self.crowd.joiner.user])   # who was never anywhere is hidden, not offline
@@ -178,7 +181,7 @@ class PresenceNatsStopped(Stopped):
     settle_s = GRACE_S + 2 * MARGIN_S   # everybody connects anew first
 
 
-class Planted(Watched):
+class Relayed(Watched):
     """Rules in the relay of gateway 2."""
     # what was lost last is found by the next heartbeat
     settle_s = HEARTBEAT_S + GRACE_S + MARGIN_S
@@ -204,8 +207,8 @@ class Planted(Watched):
 
 
 @fault
-class PresencePartition(Planted):
-    name, about = "presence-partition", f"nothing passes between presence and one of two gateways for {Planted.LASTS_S} s, longer than its silence may last"
+class PresencePartition(Relayed):
+    name, about = "presence-partition", f"nothing passes between presence and one of two gateways for {Relayed.LASTS_S} s, longer than its silence may last"
 
     def rule(self, run, up, subject, data):
         self.counts["lost"] += 1
@@ -216,7 +219,7 @@ class PresencePartition(Planted):
 
 
 @fault
-class PresenceDeltas(Planted):
+class PresenceDeltas(Relayed):
     name, about = "presence-deltas", "what a gateway and presence tell each other is lost, doubled, and comes late, at random"
 
     def rule(self, run, up, subject, data):

@@ -1,6 +1,7 @@
 """Applies each patch to a copy of the tree, builds it, and runs the fault that shows it: the checker must report it."""
 
 import asyncio
+import fcntl
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from catalogue import REGISTRY
 from fault import Run, execute
-from support.stack import ROOT, SERVICES, Stack
+from support.stack import ROOT, SERVICES
 
 HERE = Path(__file__).resolve().parent
 COPY = ROOT / "build" / "mutations"
@@ -65,7 +66,7 @@ def build(mutation):
 def check_one(mutation, seed):
     """Returns what the checker got wrong, or None, and prints what it found."""
     fault = REGISTRY[mutation.fault]()
-    stack = Stack(build=build(mutation), **fault.settings)
+    stack = fault.new_stack(build(mutation))
     try:
         stack.up().second_gateways(fault.gateways)
         outcome = asyncio.run(execute(Run(fault, stack, seed)))
@@ -83,6 +84,16 @@ def check_one(mutation, seed):
 
 def run_all(seed, names):
     mutations = known()
+    COPY.mkdir(parents=True, exist_ok=True)
+    with COPY.with_suffix(".lock").open("w") as mine:  # one tree is patched
+        try:
+            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"scripts/faults: another run with --mutations patches {COPY}: wait for its end") from None
+        return check_all(mutations, seed, names)
+
+
+def check_all(mutations, seed, names):
     missed = [name for name in names if not check_one(mutations[name], seed)]
     print(f"\n{len(names)} mutations of the server, {len(missed)} not caught" + (f": {', '.join(missed)}" if missed else ""))
     return missed
