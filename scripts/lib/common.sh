@@ -41,14 +41,15 @@ postgres_bindir() {
   [[ -n $best ]] && printf '%s\n' "$best"
 }
 
+build_targets() { cmake --preset "$1" -DBUILD_TESTING=ON && cmake --build --preset "$1" --target "${@:2}"; }
+
 # build_quietly PRESET TARGET…: in one line, and its output where it fails
 build_quietly() {
   local preset=$1 log=build/test/$1.build.log
   shift
   mkdir -p build/test
   say "building ${*#parley-} into build/$preset; the first time takes some minutes ($log)"
-  build() { cmake --preset "$preset" -DBUILD_TESTING=ON && cmake --build --preset "$preset" --target "$@"; }
-  locked build "$@" >"$log" 2>&1 || {
+  locked build_targets "$preset" "$@" >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
     die "the build failed; log: $log"
   }
