@@ -9,7 +9,7 @@ from harness.result import Result
 from support.log import database
 
 HELP = "pages of a channel of 2,000,000 messages: the first, some of the middle, the deepest, around any; limit: the same rows by SQL"
-QUICK = True
+QUICK = PARLEY_ALONE = True
 MESSAGES, MESSAGES_QUICK = int(os.environ.get("PARLEY_BENCH_MESSAGES", 2_000_000)), 50_000
 RATE = 200  # pages a second, one after the other: a fraction of what history can do, so that waiting is not what is measured
 KINDS = ("first", "middle", "deepest", "around")

@@ -10,7 +10,7 @@ from harness.result import Result
 from support.log import Log, database
 
 HELP = "history's way through a full log: per_s counts rows (two an event); limits: COPY and INSERT … unnest of the same rows"
-QUICK = True
+QUICK = PARLEY_ALONE = True
 EVENTS = int(os.environ.get("PARLEY_BENCH_EVENTS", 60_000))
 EVENTS_QUICK = 20_000
 CHANNELS, USERS, BYTES = 50, 200, 128

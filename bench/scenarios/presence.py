@@ -21,7 +21,7 @@ from harness.system import Client
 from harness.typing import all_write
 
 HELP = "10,000 connections that watch 50 users each, 10 % come and go a minute, 5,000 msg/s beside it; cpu_us_per_msg: the gateway's alone"
-QUICK = True
+QUICK = PARLEY_ALONE = True
 CLIENTS, WATCHED, BLOCK = 10000, 50, 100
 RATE, GRACE_MS = 5000, 1000
 LEAD_S, STEP_S = 7, 0.2  # until what somebody does is told to all; between two steps of those who come and go

@@ -23,7 +23,7 @@ from harness.system import Client
 from support.uploads import Uploader
 
 HELP = "1 GiB in 16 MiB parts, MB/s · raw: curl alone; POST /api/uploads at 500/s · raw: serial JetStream ack; memory, and bytes sent twice after a kill"
-QUICK = True
+QUICK = PARLEY_ALONE = True
 PARTS, PARTS_QUICK = 64, 4
 CONNS = 4  # bodies at a time
 TURNS = 3  # at least, also of a quick run: a file of a tenth of a second goes at half the pace where something else runs beside it

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Runs faults under load and proves the invariants. scripts/faults builds what this needs and calls it."""
 
-import argparse
 import asyncio
 import random
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from arguments import parse  # noqa: E402
 from catalogue import REGISTRY  # noqa: E402
 from checker.invariants import LETTERS, SEEN  # noqa: E402
 from checker.soak import LONG, Soak  # noqa: E402
@@ -164,8 +164,14 @@ def names_of(arguments, known, what):
     return names
 
 
+def kind_of(arguments):
+    if arguments.planted:
+        return PLANTS, "planted fault"
+    return (mutations.known(), "mutation") if arguments.mutations else (REGISTRY, "fault")
+
+
 def planted(arguments, seed):
-    names = chosen(arguments, PLANTS, "planted fault")
+    names = chosen(arguments, *kind_of(arguments))
     stack = Stack(build=arguments.build or "release", PARLEY_RATE_LIMITS="off")
     try:
         return 1 if run_planted(stack.up(), seed, names) else 0
@@ -174,27 +180,20 @@ def planted(arguments, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
-    parser.add_argument("--list", action="store_true", help="name the faults")
-    parser.add_argument("--only", metavar="A,B", help="these faults")
-    parser.add_argument("--quick", action="store_true", help="the subset for CI: 5 minutes at most; with --planted some of those")
-    parser.add_argument("--seed", type=int, help="of what is random in the load and the faults; printed at the start")
-    parser.add_argument("--minutes", type=float, default=0, help="soak: random faults in turn until then")
-    parser.add_argument("--planted", action="store_true", help="test the checker: faults planted in a proxy before a sound server")
-    parser.add_argument("--mutations", action="store_true", help="test the checker: the server itself made wrong, built and run")
-    parser.add_argument("--build", help="the preset whose services run, instead of what each fault asks for")
-    parser.add_argument("--keep", type=Path, default=Path("build/faults-records"), help="where the records of failed runs go")
-    arguments = parser.parse_args()
+    arguments = parse(sys.argv[1:])
     if arguments.list:
         for name, cls in REGISTRY.items():
             print(f"{name:24} {'quick  ' if cls.quick else '       '}{cls.about}")
+        return 0
+    if arguments.named:
+        chosen(arguments, *kind_of(arguments))
         return 0
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().getrandbits(32)
     print(f"seed {seed}")
     if arguments.planted:
         return planted(arguments, seed)
     if arguments.mutations:
-        return 1 if mutations.run_all(seed, names_of(arguments, mutations.known(), "mutation")) else 0
+        return 1 if mutations.run_all(seed, names_of(arguments, *kind_of(arguments))) else 0
     return run_faults(arguments, seed)
 
 

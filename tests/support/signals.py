@@ -7,7 +7,10 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def end_as_interrupted():
-    """TERM and HUP end this process as ^C does: what it has started is stopped. A HUP that whoever started it wants ignored (nohup) stays so."""
+    """TERM and HUP end this process as ^C does: what it has started is stopped. A HUP that whoever started it wants ignored (nohup) stays so;
+    ^C does not: a shell has all that it starts behind & ignore it, and TERM would be ignored with it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
