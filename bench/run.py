@@ -105,4 +105,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.exit("scripts/bench: interrupted; what it had started is stopped")
+        sys.exit("scripts/bench: interrupted")

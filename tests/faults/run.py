@@ -219,4 +219,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("scripts/faults: interrupted; what it had started is stopped")
+        sys.exit("scripts/faults: interrupted")
