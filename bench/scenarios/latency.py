@@ -14,7 +14,6 @@ from harness.system import Client
 HELP = "500 and 5,000 msg/s between two clients · raw: serial JetStream ack + bare echo"
 QUICK = True
 RATES = (500, 5000)
-QUICK_RATIO = 8  # on machines that others use at the same time
 EVENT = 250  # bytes that an event of 128 bytes of content takes in the log
 
 
@@ -58,8 +57,6 @@ def measure(ctx, rate, nats, echo, systems, loads):
     limit = ctx.emit(raw, main="p50_ms")
     for system in systems:
         result = ctx.emit(runs[system], limit, main="p50_ms")
-        if ctx.quick:
-            ctx.check(f"{system.name} at {rate} msg/s: p50 over raw", result.ratio, QUICK_RATIO)
         ctx.say(f"{system.name} at {rate} msg/s over raw: " + ", ".join(
             f"{p[:-3]} {getattr(result, p) / getattr(limit, p):.2f}×" for p in ("p50_ms", "p99_ms", "p999_ms")))
 
