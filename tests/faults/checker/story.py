@@ -384,11 +384,34 @@ def send_live_as_another(s):
     s.live["bob"][1]["message"]["senderId"] = "bob"
 
 
+def give_another_id_inside(s):
+    s.live["bob"][1]["message"]["id"] = "x"
+
+
+def page_the_deleted_as_if_it_were_not(s):
+    s.pages[2]["deleted"] = False
+
+
+def page_content_of_the_deleted(s):
+    s.pages[2]["content"] = "oops"
+
+
+def delete_where_an_edit_was_sent(s):
+    event = s.live["bob"][3]
+    del event["messageEdited"]
+    event["messageDeleted"] = {"targetSeq": 6, "targetId": "m6"}
+
+
+def ack_where_nothing_is(s):
+    s.record.of("ack")[0].data["seq"] = 50
+
+
 def delete_live(s):
     s.live["bob"][1]["message"].update(content="", deleted=True)
 
 
 EXPECTED = {
+    give_another_id_inside: "P", page_the_deleted_as_if_it_were_not: "P", page_content_of_the_deleted: "P", delete_where_an_edit_was_sent: "P", ack_where_nothing_is: "I",
     edit_live: "P", invent_a_member: "P", change_the_channel: "P", remove_live: "P", send_live_as_another: "P", delete_live: "P",
     page_another_id: "P", page_another_sender: "P", page_another_time: "P", page_another_tombstone: "P", page_another_reply: "P", page_other_files: "P",
     page_files_of_the_deleted: "P", page_what_is_no_event: "P", page_twice: "U", descend_on_pages: "O", mention_live: "P", have_what_history_has_not: "O",

@@ -20,6 +20,20 @@ def test_a_good_story_has_no_violation():
     assert Story().found() == []
 
 
+def test_what_is_as_it_should_be_is_no_violation():
+    """Files that are there and such as never came to be, a channel that nobody asks about, the removed with a view of another, and a replay behind an edit."""
+    s = Story()
+    s.record.add("ada", 0, "file", channel=C, id="f", status=302, there=True, same=True)
+    s.record.add("ada", 0, "file", channel=C, id="g", status=404, there=False, same=None)
+    s.record.add("ada", 0, "member", channel="elsewhere", user_id="bob", op="add", status=201)
+    s.record.add("eve", 1, "view", channel="elsewhere", start=0, cursor=0, whole=True, applied={})
+    edited = copy.deepcopy(s.events[5])
+    edited["message"]["content"] = "hello!"
+    s.record.add("bob", 1, "replay", channel=C, start=5, through=6, events=[edited])
+    s.events[7]["createdAt"] = s.pages[2]["createdAt"] = "2026-01-01T00:00:01.000Z"  # of what was deleted nobody says when it was
+    assert s.found() == []
+
+
 def test_the_same_read_back_from_a_file(tmp_path):
     story = Story()
     story.found()
