@@ -18,7 +18,7 @@ class ClusterFault(Fault):
     # A message that was under way when a leader was lost can be stuck in the server's memory of ids, as long as that reaches (nats-server
     # before 2.11): a retry is then answered only behind it. 2 minutes of it by default.
     settings = {"PARLEY_DEDUPE_WINDOW_MS": WINDOW_MS}
-    bound_s = 30
+    bound_s = 2 * WINDOW_MS // 1000   # that memory, from when it was sent, and as long again for elections and what waited: 3 to 7 s where nothing is stuck
 
     def new_stack(self, build):
         return ClusterStack(build=build, **self.settings)
