@@ -300,6 +300,20 @@ static int sum_parts(const struct local_dir *d, const struct store_object *o, ch
         return 0;
 }
 
+/* The sealed bytes themselves are as many as their parts: a folder that was repaired or restored may have others */
+static int check_length(const struct local_dir *d, const struct store_object *o)
+{
+        char path[PATH_SIZE];
+        struct stat st;
+        int r = fstatat(d->fd, sealed(path, o->name), &st, AT_SYMLINK_NOFOLLOW);
+
+        if (r < 0 && errno == ENOENT)
+                r = fstatat(d->fd, published(path, o->name), &st, AT_SYMLINK_NOFOLLOW);
+        if (r < 0)
+                return -errno;
+        return S_ISREG(st.st_mode) && (uint64_t)st.st_size == o->size ? 0 : -EIO;
+}
+
 int local_seal(const struct local_dir *d, const struct store_object *o, char ret_sum[STORE_SUM_MAX + 1])
 {
         char sum[STORE_SUM_MAX + 1], from[PATH_SIZE], to[PATH_SIZE];
@@ -320,8 +334,10 @@ int local_seal(const struct local_dir *d, const struct store_object *o, char ret
                 if (r < 0)
                         return r;
         }
-        memcpy(ret_sum, sum, sizeof(sum));
-        return 0;
+        r = check_length(d, o);
+        if (r == 0)
+                memcpy(ret_sum, sum, sizeof(sum));
+        return r;
 }
 
 int local_file_open(const struct local_dir *d, const char *name, int *ret_fd, uint64_t *ret_size)

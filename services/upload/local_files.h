@@ -36,7 +36,7 @@ int local_body_end(const struct local_dir *d, const char *name, uint32_t part, i
                    const uint8_t sha256[MAC_LEN]);
 /* Ascending; *ret_parts is malloc'ed */
 int local_parts(const struct local_dir *d, const struct store_object *o, uint32_t **ret_parts, uint32_t *ret_n);
-/* -ENOENT: not all of it is there */
+/* -ENOENT: not all of it is there; -EIO: its parts are, and its bytes are not as many */
 int local_seal(const struct local_dir *d, const struct store_object *o, char ret_sum[STORE_SUM_MAX + 1]);
 /* The first bytes of a sealed or published object, at most *n, which becomes how many they are */
 int local_read(const struct local_dir *d, const char *name, uint8_t *ret, size_t *n);

@@ -298,8 +298,9 @@ static int describe(struct rest_call *c, const char *type)
         f->descriptor_until_ms = hold_first(f->created_at_ms, c->rest->env->config->descriptor_ttl_s);
         f->state = c->rest->env->config->require_scan ? PARLEY__V1__FILE_STATE__checking
                                                       : PARLEY__V1__FILE_STATE__ready;
+        f->uploaded_for = strdup(c->upload->channel_id);
         if (!f->channel_ids || !a || !a->id || !a->name || !a->content_type || !a->sha256 || !a->blurhash ||
-            !f->user_id)
+            !f->user_id || !f->uploaded_for)
                 return -ENOMEM;
         f->channel_ids[0] = strdup(c->upload->channel_id);
         f->n_channel_ids = 1;
@@ -381,14 +382,25 @@ static void check_channel(struct rest_call *c)
         rest_access(c, POLICY_SEND, seal);
 }
 
+/* The channel that it was uploaded for, as long as the file is there; NULL: it is not any more */
+static const char *channel_of(const Parley__V1__StoredFile *f)
+{
+        for (size_t i = 0; i < f->n_channel_ids; i++)
+                if (!*f->uploaded_for || strcmp(f->channel_ids[i], f->uploaded_for) == 0)
+                        return f->channel_ids[i];
+        return NULL;
+}
+
 /* It was completed before: the caller lost the answer */
 static void look_again(struct rest_call *c)
 {
-        if (c->file->n_channel_ids == 0 || strcmp(c->file->user_id, c->claims.user_id) != 0) {
+        const char *channel_id = channel_of(c->file);
+
+        if (!channel_id || strcmp(c->file->user_id, c->claims.user_id) != 0) {
                 rest_problem(c, PARLEY_NOT_FOUND, "there is no such upload of yours, or its time is over");
                 return;
         }
-        memcpy(c->channel_id, c->file->channel_ids[0], strlen(c->file->channel_ids[0]) + 1);
+        memcpy(c->channel_id, channel_id, strlen(channel_id) + 1);
         rest_access(c, POLICY_SEND, rest_answer_again);
 }
 

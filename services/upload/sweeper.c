@@ -251,6 +251,7 @@ static void restore(struct sweeper *s, const Parley__V1__CarriedFile *carried)
         f.user_id = s->found[s->at]->user_id;
         f.channel_ids = carried->channel_ids;
         f.n_channel_ids = carried->n_channel_ids;
+        f.uploaded_for = s->found[s->at]->channel_id;
         f.created_at_ms = env_wall_ms();
         f.state = s->env->config->require_scan ? PARLEY__V1__FILE_STATE__checking : PARLEY__V1__FILE_STATE__ready;
         if (f.attachment)

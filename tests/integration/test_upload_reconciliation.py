@@ -148,10 +148,12 @@ async def test_a_channel_without_its_message_reads_it_no_more(stack):
                 stack.wait_ingested("ivy", one, deleted["seq"])
             compared(stack)
             assert [who.locate(id).status_code for who in (ivy, jack, kate, lars)] == [302] * 4  # it can still be sent
+            assert ivy.complete({"id": id}).json()["channelId"] == one  # the answer to its upload, once more
             await w.put(id, created_at_ms=days_ago(3), descriptor_until_ms=days_ago(2))
             compared(stack)
             assert [who.locate(id).status_code for who in (ivy, jack, kate, lars)] == [302, 404, 302, 404]
             assert list((await w.record(id)).channel_ids) == [two]
+            assert ivy.complete({"id": id}).status_code == 404  # it was never uploaded for the one that is left
             await w.put(id)  # hours old again
 
 

@@ -149,6 +149,28 @@ static void test_broken_mark(void **state)
         assert_int_equal(local_remove(&dir, name), 0);
 }
 
+/* Nor are bytes what their parts say, of which a disk, or who restored the folder, has not kept all, or has made more */
+static void test_broken_data(void **state)
+{
+        static const off_t lengths[] = {3, 5};
+        const struct store_object o = object(1);
+        char file[200], sum[STORE_SUM_MAX + 1];
+
+        (void)state;
+        for (unsigned i = 0; i < 2; i++) {
+                assert_int_equal(local_begin(&dir, name), 0);
+                body(1, "abcd");
+                (void)snprintf(file, sizeof(file), "%s/pending/%s/data", path, name);
+                assert_int_equal(truncate(file, lengths[i]), 0);
+                assert_int_equal(local_seal(&dir, &o, sum), -EIO);
+                assert_int_equal(local_seal(&dir, &o, sum), -EIO); /* sealed as it is */
+                (void)snprintf(file, sizeof(file), "%s/sealed/%s", path, name);
+                assert_int_equal(truncate(file, 4), 0);
+                assert_int_equal(local_seal(&dir, &o, sum), 0);
+                assert_int_equal(local_remove(&dir, name), 0);
+        }
+}
+
 /* Every page of one list; returns how many entries it has, and the one that was found */
 static unsigned listed(bool published, struct store_entry *ret_found)
 {
@@ -209,7 +231,8 @@ static int drop(const char *entry, const struct stat *st, int kind, struct FTW *
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_parts),       cmocka_unit_test(test_one_part), cmocka_unit_test(test_one_service),
+                cmocka_unit_test(test_parts),       cmocka_unit_test(test_one_part),
+                cmocka_unit_test(test_one_service), cmocka_unit_test(test_broken_data),
                 cmocka_unit_test(test_broken_mark), cmocka_unit_test(test_list),
         };
         int r;
