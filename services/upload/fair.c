@@ -64,7 +64,8 @@ int fair_join(struct fair *f, struct fair_item *item, const char *owner, struct 
         if (f->n >= f->max) {
                 struct fair_owner *most = with_most(f);
 
-                if (!most || most->n <= n + 1) /* with one more only the two would take it from each other in turn */
+                if (!most || most == own ||
+                    most->n <= n + 1) /* with one more only the two would take it from each other in turn */
                         return FAIR_E_FULL;
                 victim = most->items->prev; /* utlist: the last one */
         }

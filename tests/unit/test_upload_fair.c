@@ -54,6 +54,16 @@ static void joins(struct world *w, const char *owner, unsigned n)
         }
 }
 
+/* For this one that one goes */
+static void joins_for(struct world *w, const char *owner, unsigned number)
+{
+        struct work *victim;
+
+        assert_int_equal(join(w, owner, &victim), 0);
+        assert_ptr_equal(victim, &w->works[number]);
+        assert_null(w->works[number].item.owner);
+}
+
 static void next_is(struct world *w, unsigned number)
 {
         struct work *work = of(fair_next(&w->fair));
@@ -114,16 +124,12 @@ static void test_room_is_made(void **state)
 
         (void)state;
         begin(&w);
-        joins(&w, "mallory", SHARE);                   /* 0 to 3 */
-        joins(&w, "eve", SHARE - 1);                   /* 4 to 6 */
-        joins(&w, "ann", 1);                           /* 7 */
-        assert_int_equal(join(&w, "bob", &victim), 0); /* 8 */
-        assert_int_equal(victim->number, 3);
-        assert_null(victim->item.owner);
-        assert_int_equal(join(&w, "bob", &victim), 0); /* 9: mallory and eve have three; bob has one */
-        assert_int_equal(victim->number, 2);
-        assert_int_equal(join(&w, "ann", &victim), 0); /* 10 */
-        assert_int_equal(victim->number, 6);
+        joins(&w, "mallory", SHARE);                             /* 0 to 3 */
+        joins(&w, "eve", SHARE - 1);                             /* 4 to 6 */
+        joins(&w, "ann", 1);                                     /* 7 */
+        joins_for(&w, "bob", 3);                                 /* 8 */
+        joins_for(&w, "bob", 2);                                 /* 9: mallory and eve have three; bob has one */
+        joins_for(&w, "ann", 6);                                 /* 10 */
         assert_int_equal(join(&w, "ann", &victim), FAIR_E_FULL); /* all have two */
         assert_int_equal(w.fair.n, PLACES);
         next_is(&w, 0);
@@ -137,55 +143,88 @@ static void test_room_is_made(void **state)
         none(&w);
 }
 
-/* At random: counts are right, shares are kept, each user's come out in his order, and nobody waits for more than one of each other user */
+/* --- at random --- */
+
+enum { USERS = 5 };
+
+struct model {
+        struct fair fair;
+        struct work works[PLACES + 1];
+        unsigned waits[USERS];  /* of each user */
+        unsigned passed[USERS]; /* how many others came since he did, or since it was his turn */
+        unsigned n;
+};
+
+static unsigned user_of(const struct work *work)
+{
+        return (unsigned)(*work->owner - 'a');
+}
+
+static void gone(struct model *m, const struct work *work)
+{
+        m->waits[user_of(work)]--;
+        m->n--;
+}
+
+static void model_join(struct model *m, const char *owner, unsigned number)
+{
+        struct fair_item *victim = NULL;
+        struct work *work = m->works;
+        unsigned who;
+
+        while (work->item.owner)
+                work++;
+        *work = (struct work){.owner = owner, .number = number};
+        if (fair_join(&m->fair, &work->item, owner, &victim) != 0)
+                return;
+        who = user_of(work);
+        if (m->waits[who]++ == 0)
+                m->passed[who] = 0;
+        m->n++;
+        if (!victim)
+                return;
+        assert_true(m->waits[user_of(of(victim))] > m->waits[who]);
+        gone(m, of(victim));
+}
+
+static void model_next(struct model *m)
+{
+        const struct work *work = of(fair_next(&m->fair));
+
+        assert_true((work != NULL) == (m->n > 0));
+        if (!work)
+                return;
+        for (unsigned i = 0; i < USERS; i++)
+                m->passed[i]++;
+        m->passed[user_of(work)] = 0;
+        gone(m, work);
+        for (unsigned i = 0; i <= PLACES; i++) /* it was his oldest */
+                assert_false(m->works[i].item.owner && m->works[i].owner == work->owner &&
+                             m->works[i].number < work->number);
+}
+
+/* Counts are right, shares are kept, each user's come out in his order, and nobody waits for more than one of each other user */
 static void test_model(void **state)
 {
-        static const char *const names[] = {"a", "b", "c", "d", "e"};
-        struct fair f = {.max = PLACES, .max_owner = SHARE};
-        struct work works[64] = {0};
-        unsigned waits[5] = {0}, passed[5] = {0}, n = 0;
+        static const char *const names[USERS] = {"a", "b", "c", "d", "e"};
+        struct model m = {.fair = {.max = PLACES, .max_owner = SHARE}};
         uint64_t seed = 7;
 
         (void)state;
         for (unsigned round = 0; round < ROUNDS; round++) {
-                unsigned who = (unsigned)(unit_random(&seed) % 5), i = 0;
-                struct fair_item *victim = NULL;
-                struct work *done = NULL;
+                const char *owner = names[unit_random(&seed) % USERS];
 
-                while (works[i].item.owner)
-                        i++;
-                if (unit_random(&seed) % 5 < 3) {
-                        works[i] = (struct work){.owner = names[who], .number = round};
-                        if (fair_join(&f, &works[i].item, names[who], &victim) == 0) {
-                                if (waits[who]++ == 0)
-                                        passed[who] = 0;
-                                n++;
-                                done = of(victim);
-                                if (done)
-                                        assert_true(waits[*done->owner - 'a'] > waits[who]);
-                        }
-                } else {
-                        done = of(fair_next(&f));
-                        assert_true((done != NULL) == (n > 0));
-                        for (unsigned j = 0; done && j < 5; j++)
-                                passed[j]++;
-                        if (done)
-                                passed[*done->owner - 'a'] = 0;
-                }
-                if (done) {
-                        waits[*done->owner - 'a']--;
-                        n--;
-                        for (i = 0; !victim && i < 64; i++)
-                                assert_false(works[i].item.owner && works[i].owner == done->owner &&
-                                             works[i].number < done->number);
-                }
-                assert_int_equal(f.n, n);
-                for (unsigned j = 0; j < 5; j++)
-                        assert_true(waits[j] <= SHARE && (waits[j] == 0 || passed[j] < 5));
+                if (unit_random(&seed) % 5 < 3)
+                        model_join(&m, owner, round);
+                else
+                        model_next(&m);
+                assert_int_equal(m.fair.n, m.n);
+                for (unsigned i = 0; i < USERS; i++)
+                        assert_true(m.waits[i] <= SHARE && (m.waits[i] == 0 || m.passed[i] < USERS));
         }
-        while (fair_next(&f))
-                n--;
-        assert_int_equal(n, 0);
+        while (m.n)
+                model_next(&m);
+        assert_null(m.fair.owners);
 }
 
 int main(void)
