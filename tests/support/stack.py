@@ -178,9 +178,9 @@ class Stack:
     def alive(self, name):
         try:
             os.kill(self.pid(name), 0)
+            stat = Path(f"/proc/{self.pid(name)}/stat").read_text()  # it may be gone since the line before
         except (OSError, ValueError):
             return False
-        stat = Path(f"/proc/{self.pid(name)}/stat").read_text()
         return stat.rsplit(")", 1)[1].split()[0] != "Z"
 
     def kill(self, name, sig=signal.SIGKILL):
