@@ -172,7 +172,7 @@ async def test_a_retry_outlives_its_descriptor(own_stack):
 
 
 async def test_descriptors_expire_and_files_can_be_off(own_stack):
-    stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_DESCRIPTOR_TTL_S=1)
+    stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_DESCRIPTOR_TTL_S=3)
     file, token = uploaded(stack, "ann", "general")
     async with Client(stack, "ann") as ann:
         deadline = asyncio.get_running_loop().time() + 20
