@@ -152,19 +152,19 @@ def run(ctx):
                 told, took = watching.run()
             # a change is told once to whoever subscribes to the user; the rest grows with seconds, not with watchers
             ctx.check("messages on NATS beyond changes, a second", (told["reports"] + told["tidings"] + told["queries"]) / took, 25)
-    ctx.check("seconds until a storm is settled", settled, SETTLED_S)
     ctx.say(f"{bytes_a_user:.0f} bytes of the service presence a user")
     if n >= MANY:
-        ctx.check("bytes of the service a user", bytes_a_user, BYTES_A_USER)
+        ctx.goal("bytes of the service a user", bytes_a_user, BYTES_A_USER)
     limit = ctx.emit(plain.runs, main="p99_ms")
     ctx.emit(watching.runs, limit, main="p99_ms")
     # of each pair of runs, one right behind the other: what else the machine does is in both
     cost = [1 - a / b for a, b in zip(plain.shares, watching.shares, strict=True)]
     slower = [b.p99_ms / a.p99_ms for a, b in zip(plain.runs, watching.runs, strict=True)]
     ctx.say(f"presence is {spread([100 * c for c in cost])} % of the gateway's CPU, and p99 is {spread(slower)} times that without; medians of {len(cost)} pairs")
-    if not ctx.quick:  # a load of a second says nothing of either
-        ctx.check("percent of the gateway's CPU that presence takes, median of pairs", 100 * statistics.median(cost), CPU_SHARE)
-        ctx.check("p99 with presence by that without, median of pairs", statistics.median(slower), SLOWER)
+    if not ctx.quick:  # a load of a second says nothing of these, and CI judges no seconds
+        ctx.goal("seconds until a storm is settled", settled, SETTLED_S)
+        ctx.goal("percent of the gateway's CPU that presence takes, median of pairs", 100 * statistics.median(cost), CPU_SHARE)
+        ctx.goal("p99 with presence by that without, median of pairs", statistics.median(slower), SLOWER)
 
 
 def chart(results):

@@ -95,7 +95,7 @@ def transfers(ctx, file, systems, conns):
     limit = ctx.emit(runs[systems[0].name], main="per_s")
     for system in systems[1:]:
         found = ctx.emit(runs[system.name], limit, main="per_s")
-        ctx.check(f"{system.name}: of what curl alone reaches", found.ratio, OF_CURL, at_least=True)
+        ctx.goal(f"{system.name}: of what curl alone reaches", found.ratio, OF_CURL, at_least=True)
 
 
 # --- cut in the middle ---
@@ -165,7 +165,7 @@ def begins(ctx, system, rate):
     if ctx.quick:
         ctx.say(f"begins at {rate}/s: p99 {result.p99_ms:.2f} ms; at {RATE}/s it is to be {P99_MS}")
     else:
-        ctx.check(f"begins at {rate}/s: p99, ms", result.p99_ms, P99_MS)
+        ctx.goal(f"begins at {rate}/s: p99, ms", result.p99_ms, P99_MS)
 
 
 def run(ctx):
@@ -185,7 +185,7 @@ def run(ctx):
         transfers(ctx, file, [RawS3(bucket.stack), ways["parley-s3"]], conns)
         for name in ("parley-local", "parley-s3"):
             peak = procs.peak_kb(ways[name].stack.pid("upload")) / 1024
-            ctx.check(f"{name}: memory of upload at its most, MB", peak, RSS_MB)
+            ctx.goal(f"{name}: memory of upload at its most, MB", peak, RSS_MB)
         for name in ("parley-local", "parley-s3"):
             ctx.emit([resume(ctx, ways[name], file)])
 
