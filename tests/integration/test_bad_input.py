@@ -67,9 +67,16 @@ async def test_bad_frame(stack, name):
         assert (await ada.send("general", "still here"))["seq"] > 0
 
 
-@pytest.mark.parametrize("data", ["{", "[]", "null", "\"x\"", "{\"type\":\"ping\"", "nonsense", "{\"type\":\"ping\",\"ref\":-1}",
-                                  "{" * 50, json.dumps(send(message={"content": "\ud800"})), "{\"a\":" * 100 + "1" + "}" * 100])
-async def test_bad_json(stack, data):
+BAD_JSON = {
+    "no end": "{", "a list": "[]", "null": "null", "a string": '"x"', "half an object": '{"type":"ping"', "no JSON": "nonsense",
+    "negative ref": '{"type":"ping","ref":-1}', "open braces": "{" * 50, "lone surrogate": json.dumps(send(message={"content": "\ud800"})),
+    "too deep": '{"a":' * 100 + "1" + "}" * 100,
+}
+
+
+@pytest.mark.parametrize("name", BAD_JSON)
+async def test_bad_json(stack, name):
+    data = BAD_JSON[name]
     async with Client(stack, "ada") as ada:
         await ada.raw(data)
         await ada.wait(lambda: any(f["type"] == "error" for f in ada.frames), what="an error frame")
