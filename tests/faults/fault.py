@@ -177,6 +177,7 @@ async def _execute(run):
     await fault.prepare(run)
     load.start()
     await load.traffic(WARM_ACKS)
+    await load.everybody_is_there()  # a session that came later would be one too many afterwards
     before = await run.levels()
     run.record.add("run", 0, "mark", text="inject")
     await fault.inject(run)

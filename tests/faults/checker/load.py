@@ -221,6 +221,11 @@ class Load:
                 raise TimeoutError(f"not {n} acks within {timeout} s")
             await asyncio.sleep(0.05)  # a poll with a deadline
 
+    async def everybody_is_there(self, timeout=30):
+        """Waits until each client has a session. Some faults start a gateway anew before they begin."""
+        async with asyncio.timeout(timeout):
+            await asyncio.gather(*(c.online.wait() for c in [*self.members, *(o.client for o in self.outsiders)]))
+
     async def recovered(self, timeout):
         """Waits until everybody has spoken in each of his channels, everybody has heard it, and history has it."""
         turns = [self.spawn(c.send(ch, self.text(ch))) for ch in self.channels for c in self.in_channel[ch]]
