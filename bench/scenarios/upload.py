@@ -30,6 +30,7 @@ TURNS = 3  # at least, also of a quick run: a file of a tenth of a second goes a
 RATE, RATE_QUICK, USERS, BEGIN_CONNS = 500, 100, 100, 32
 ENTRY = 400  # bytes of an entry of UPLOADS
 RSS_MB, OF_CURL, P99_MS = 32, 0.8, 5
+OF_CURL_QUICK = 0.3  # that nothing reads bodies twice or passes them through something slow
 MB = 1e6
 
 
@@ -95,7 +96,10 @@ def transfers(ctx, file, systems, conns):
     limit = ctx.emit(runs[systems[0].name], main="per_s")
     for system in systems[1:]:
         found = ctx.emit(runs[system.name], limit, main="per_s")
-        ctx.goal(f"{system.name}: of what curl alone reaches", found.ratio, OF_CURL, at_least=True)
+        if ctx.quick:  # a tenth of a second a file, beside whatever else runs
+            ctx.check(f"{system.name}: of what curl alone reaches", found.ratio, OF_CURL_QUICK, at_least=True)
+        else:
+            ctx.goal(f"{system.name}: of what curl alone reaches", found.ratio, OF_CURL, at_least=True)
 
 
 # --- cut in the middle ---
