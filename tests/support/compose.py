@@ -84,7 +84,9 @@ class ComposeStack(Stack):
 
     def _beside(self):
         """What tests need beside deploy/docker/compose.yaml: a part that was killed stays away and comes back at the same address"""
-        services = {name: {"restart": "no", "healthcheck": {"interval": "1s"}} for name in ("nats", "postgres", "gateway", "history", "presence", "upload", "web")}
+        # Each look is a process of its own: every second, in stacks side by side, they took a processor, and came too late to say that all is well
+        health = {"interval": "3s", "timeout": "20s", "retries": 5}
+        services = {name: {"restart": "no", "healthcheck": health} for name in ("nats", "postgres", "gateway", "history", "presence", "upload", "web")}
         for i, name in enumerate(("history", "presence", "upload", "web")):
             services[name]["networks"] = {"front": {"ipv4_address": f"{self.front}.{101 + i}"}}
         for i, name in enumerate(("nats", "postgres")):
