@@ -128,18 +128,20 @@ static int within(const Parley__V1__UserFiles *u, uint64_t size, const struct qu
         return limits->max_held && held >= limits->max_held ? QUOTA_E_HELD : 0;
 }
 
-/* Whether this is the request that has reserved before */
-static bool known(const Parley__V1__UserFiles *u, const struct quota_change *change, uint64_t now_ms)
+/* Whether this is the request that has reserved before: 0, QUOTA_E_KNOWN, QUOTA_E_OTHER */
+static int known(const Parley__V1__UserFiles *u, const struct quota_change *change, uint64_t now_ms)
 {
         for (size_t i = 0; change->client_id && *change->client_id && i < u->n_reservations; i++) {
                 const Parley__V1__UserFiles__Reservation *one = u->reservations[i];
 
                 if (one->expires_at_ms <= now_ms || strcmp(one->client_id, change->client_id) != 0)
                         continue;
+                if (one->size != change->size)
+                        return QUOTA_E_OTHER;
                 (void)snprintf(change->ret_id, UUID_LEN + 1, "%s", one->id);
-                return true;
+                return QUOTA_E_KNOWN;
         }
-        return false;
+        return 0;
 }
 
 static int reserve(Parley__V1__UserFiles *u, const struct quota_change *change)
@@ -240,8 +242,9 @@ int quota_apply(Parley__V1__UserFiles *u, const struct quota_change *change, con
         i = find(u, change->id);
         switch (change->kind) {
         case QUOTA_RESERVE:
-                if (known(u, change, now_ms))
-                        return QUOTA_E_KNOWN;
+                r = known(u, change, now_ms);
+                if (r)
+                        return r;
                 r = within(u, change->size, limits, now_ms);
                 return r ? r : reserve(u, change);
         case QUOTA_COMMIT:

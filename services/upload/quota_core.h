@@ -15,8 +15,16 @@ struct quota_limits {
 };
 
 /* QUOTA_E_HELD: of uploads that have ended max_held can be sent again. QUOTA_E_ENDED: more than max_ended have. QUOTA_E_KNOWN: there is a reservation with
- * this client_id, of the upload ret_id */
-enum quota_error { QUOTA_E_BYTES = 1, QUOTA_E_FILES, QUOTA_E_PENDING, QUOTA_E_HELD, QUOTA_E_ENDED, QUOTA_E_KNOWN };
+ * this client_id, of the upload ret_id. QUOTA_E_OTHER: there is one with this client_id, and of another size: that counts, and not this one */
+enum quota_error {
+        QUOTA_E_BYTES = 1,
+        QUOTA_E_FILES,
+        QUOTA_E_PENDING,
+        QUOTA_E_HELD,
+        QUOTA_E_ENDED,
+        QUOTA_E_KNOWN,
+        QUOTA_E_OTHER
+};
 #define QUOTA_ENDED_MS UINT64_C(3600000)
 /* max_held where a quota is smaller: a few uploads in a row are no abuse */
 #define QUOTA_HELD_MIN (UINT64_C(256) << 20)

@@ -25,6 +25,7 @@ struct rejection {
 struct undone {
         const char *what;
         int error;
+        bool recorded;
 };
 
 struct rest {

@@ -16,7 +16,7 @@ static void on_ended(int error, const char *what, void *userdata)
         rest_unavailable(c, c->undone.what, c->undone.error);
 }
 
-void rest_give_back(struct rest_call *c, bool recorded, const char *what, int error)
+static void take_back(struct rest_call *c)
 {
         const struct env *env = c->rest->env;
         const Parley__V1__PendingUpload *u = c->upload;
@@ -24,15 +24,29 @@ void rest_give_back(struct rest_call *c, bool recorded, const char *what, int er
                                            .revision = BUS_KV_ANY,
                                            .unbegun = upload_config_s3(env->config) && !*u->store_id &&
                                                       !*u->thumbnail_store_id,
-                                           .unrecorded = !recorded,
+                                           .unrecorded = !c->undone.recorded,
                                            .untold = true,
                                            .handler = on_ended,
                                            .userdata = c};
 
-        if (c->known) { /* the other one may still be at it */
-                rest_unavailable(c, what, error);
-                return;
-        }
-        c->undone = (struct undone){.what = what, .error = error};
         ending_run(c->rest->env, &terms);
+}
+
+static void became_a_file(struct rest_call *c)
+{
+        rest_unavailable(c, c->undone.what, c->undone.error);
+}
+
+/* With an id of the client's own the same request may have come by another instance, which was told this upload's id, and has ended it meanwhile */
+void rest_give_back(struct rest_call *c, bool recorded, const char *what, int error)
+{
+        const Parley__V1__CreateUploadRequest *b = (const Parley__V1__CreateUploadRequest *)c->body;
+
+        c->undone = (struct undone){.what = what, .error = error, .recorded = recorded};
+        if (c->known) /* the other one may still be at it */
+                rest_unavailable(c, what, error);
+        else if (*b->client_id)
+                rest_bar(c, take_back, became_a_file);
+        else
+                take_back(c);
 }

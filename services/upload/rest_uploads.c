@@ -183,6 +183,11 @@ static void begin(struct rest_call *c)
 
 static void show(struct rest_call *c);
 
+static void not_the_same(struct rest_call *c)
+{
+        rest_problem(c, PARLEY_CONFLICT, "another upload of yours was begun with this clientId");
+}
+
 static void show_same(struct rest_call *c)
 {
         const Parley__V1__CreateUploadRequest *b = (const Parley__V1__CreateUploadRequest *)c->body;
@@ -190,7 +195,7 @@ static void show_same(struct rest_call *c)
 
         if (u->size != b->size || strcmp(u->channel_id, b->channel_id) != 0 || strcmp(u->name, b->name) != 0 ||
             strcasecmp(u->sha256, b->sha256) != 0)
-                rest_problem(c, PARLEY_CONFLICT, "another upload of yours was begun with this clientId");
+                not_the_same(c);
         else
                 show(c);
 }
@@ -225,6 +230,9 @@ static void on_reserved(int error, void *userdata)
                 c->known = true;
                 memcpy(c->id, c->known_id, sizeof(c->id));
                 begun_before(c);
+                break;
+        case QUOTA_E_OTHER:
+                not_the_same(c);
                 break;
         case QUOTA_E_BYTES:
                 rest_problem(c, PARLEY_TOO_LARGE, "your files would pass %llu bytes together",

@@ -1,14 +1,16 @@
 """Two upload services that end one upload at the same time: what one of them has published the other never removes. Over S3: the folder of the
 other store is one service's alone."""
 
+import asyncio
 import threading
+import uuid
 
 import httpx
 import pytest
 from support.second_upload import SecondUpload
 from support.stack import wait_until
 from support.stores import store_of
-from support.uploads import Uploader
+from support.uploads import PART, Uploader, counted
 
 SLEEP_MS = 4000
 # Where the second one stands still: before it copies, and after it has done so
@@ -70,3 +72,19 @@ def test_one_removes_and_the_other_completes(shared_stack, place):
         assert ann.locate(upload["id"]).status_code == 404 and ann.complete(upload).status_code == 404
         names = {p.name for p in store_of(stack).folder.rglob("*") if p.is_file()}
         assert upload["id"] not in names
+
+
+def test_one_begins_it_again_and_the_other_cannot_write_it_down(shared_stack):
+    """One request of a client that lost its connection: what the second one made a file of the first one, which failed later, does not take back"""
+    stack = shared_stack("faults", "s3")
+    request = {"channelId": "general", "name": "file.bin", "contentType": "application/octet-stream", "size": PART + 1, "clientId": str(uuid.uuid4())}
+    with SecondUpload(stack, PARLEY_FAILPOINTS=f"upload.begun=sleep{SLEEP_MS},upload.record=error") as first, Uploader(stack, "begins-twice") as ann:
+        answer = later(lambda: httpx.post(first.base_url + "/api/uploads", json=request, headers={"Authorization": ann.rest.headers["Authorization"]}, timeout=30))
+        stands_still(first)
+        upload = ann.rest.post("/api/uploads", json=request).json()
+        ann.part_sent(upload, 1, b"x" * PART)
+        ann.part_sent(upload, 2, b"y")
+        assert ann.completed(upload)["attachment"]["size"] == PART + 1
+        assert answer().status_code == 503, answer().text
+        assert ann.read(upload["id"]).content[-2:] == b"xy"
+        assert asyncio.run(counted(stack, ann.user)) == (PART + 1, 1, 0)

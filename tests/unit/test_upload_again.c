@@ -16,7 +16,7 @@ struct world {
         char found[UUID_LEN + 1];
 };
 
-static int begin(struct world *w, const char *id, const char *client_id, uint64_t now_ms)
+static int begin_of(struct world *w, const char *id, const char *client_id, uint64_t size, uint64_t now_ms)
 {
         const struct quota_limits limits = {.max_bytes = 100, .max_pending = 2};
 
@@ -24,11 +24,16 @@ static int begin(struct world *w, const char *id, const char *client_id, uint64_
         return quota_apply(w->files,
                            &(struct quota_change){.kind = QUOTA_RESERVE,
                                                   .id = id,
-                                                  .size = 60,
+                                                  .size = size,
                                                   .client_id = client_id,
                                                   .ret_id = w->found,
                                                   .expires_at_ms = now_ms + 50},
                            &limits, now_ms);
+}
+
+static int begin(struct world *w, const char *id, const char *client_id, uint64_t now_ms)
+{
+        return begin_of(w, id, client_id, 60, now_ms);
 }
 
 static int setup(void **state)
@@ -63,6 +68,17 @@ static void test_the_same(void **state)
         assert_string_equal(w->found, "");
 }
 
+/* Its plan would be made under a reservation that it has not */
+static void test_another_size(void **state)
+{
+        struct world *w = *state;
+
+        assert_int_equal(begin_of(w, ID_A, "mine", 1, 1), 0);
+        assert_int_equal(begin_of(w, ID_B, "mine", 90, 1), QUOTA_E_OTHER);
+        assert_int_equal(w->files->n_reservations, 1);
+        assert_int_equal(begin_of(w, ID_B, "mine", 90, 60), 0); /* the first one's time is over */
+}
+
 /* Nor is one that is over, or has become a file, or was given up */
 static void test_without_one_it_is_another(void **state)
 {
@@ -84,6 +100,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_the_same, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_another_size, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_without_one_it_is_another, setup, teardown),
         };
 
