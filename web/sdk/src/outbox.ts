@@ -188,7 +188,7 @@ export class Outbox {
     this.#busy.delete(item.channelId);
     if (error.code === 'connection_lost') return; // offline() follows, or has come
     const expired = error.code === 'bad_request' && EXPIRED.test(error.message);
-    if (expired && this.#progressOf(item).described++ < MAX_DESCRIBED) return this.#describe(item);
+    if (expired && this.#progressOf(item).described < MAX_DESCRIBED) return this.#describe(item);
     const refused = error.code === 'token_expired' || error.code === 'unauthenticated';
     if (refused) this.#hooks.tokenRefused();
     const again = error.code === 'internal' && this.#progressOf(item).attempts < MAX_INTERNAL;
@@ -208,6 +208,7 @@ export class Outbox {
     this.#busy.set(channelId, mark);
     Promise.all(attachments.map((file) => this.#hooks.describe(file.attachment.id, channelId))).then(
       (described) => {
+        this.#progressOf(item).described++; // while the service is away none was given, and that is no reason to give up
         this.#update(item, { attachments: described });
         if (!mine()) return;
         this.#busy.delete(channelId);

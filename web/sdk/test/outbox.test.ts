@@ -387,6 +387,24 @@ describe('a message whose files were uploaded long ago', () => {
     expect(socket.last('send').message.attachments).toEqual(['a1.new-f1', 'a1.new-f2']);
   });
 
+  it('does not give up however often they cannot be had', async () => {
+    let away = true;
+    const { world, socket, status } = await refused((path) => (away ? { status: 503, body: { code: 'unavailable' } } : fresh(path)));
+    const until = async (done: () => boolean) => {
+      for (let i = 0; i < 2000 && !done(); i++) await world.clock.advance(50);
+    };
+    for (let tries = 1; tries < 5; tries++) {
+      const sent = socket.of('send').length;
+      await until(() => socket.of('send').length > sent);
+      away = tries < 4;
+      socket.push(expired(socket));
+      await settle();
+      expect(status()).toBe('sending');
+    }
+    await until(() => socket.last('send').message.attachments?.[0] === 'a1.new-f1');
+    expect(socket.last('send').message.attachments).toEqual(['a1.new-f1', 'a1.new-f2']);
+  });
+
   it('is not sent twice when the connection is lost meanwhile', async () => {
     const answers: (() => void)[] = [];
     const { world, socket, id } = await refused((path) => new Promise((resolve) => answers.push(() => resolve(fresh(path)))));
