@@ -109,6 +109,7 @@ async def example(stack, **env):
     subprocess.run([str(EXAMPLES / "generate"), "python"], check=True, timeout=60, stdin=subprocess.DEVNULL)
     env = {**os.environ, "PARLEY_NATS_URL": stack.nats_url, "PARLEY_URL": stack.base_url, "PARLEY_SCAN_TOKEN": stack.token("scanner", scan=True), **env}
     process = await asyncio.create_subprocess_exec(sys.executable, "scanner.py", cwd=EXAMPLES / "python", env=env, stdout=asyncio.subprocess.PIPE)
+    process.told = {}
     try:
         yield process
     finally:
@@ -117,11 +118,14 @@ async def example(stack, **env):
 
 
 async def said(process, file_id):
-    while True:
+    """What it says of a file. It looks at several at a time, and speaks of them in any order."""
+    while file_id not in process.told:
         line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().rstrip()
         assert line, "the scanner ended"
-        if line.startswith(file_id) and "again later" not in line:
-            return line.removeprefix(file_id + " ")
+        id, _, what = line.partition(" ")
+        if "again later" not in what:
+            process.told[id] = what
+    return process.told[file_id]
 
 
 async def test_the_example(held):
