@@ -2,6 +2,8 @@
 # sources, and nats-server. Each part_<name> downloads, builds and installs one into $PREFIX.
 # shellcheck shell=bash disable=SC2034,SC2164 # scripts/deps uses the names, and runs with -e
 
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
 # A private apt, so that Debian 13's packages never reach the running system's apt.
 apt_private() { # apt_private get|cache ARGUMENTS…
   local tool=apt-$1
@@ -21,27 +23,28 @@ system_mirror() { # system_mirror SUITE-PATTERN ARCHIVE-PATTERN
       END { print origin ? origin : path }'
 }
 
+write_archive() { # write_archive FILE "ADDRESS SUITE"
+  say "deb [signed-by=$KEYRING] $2 main" >"$1"
+  say "deb-src [signed-by=$KEYRING] $2 main" >>"$1"
+}
+
 prepare_apt() {
-  local mirror security keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  local mirror security
   mirror=$(system_mirror '^(bookworm|oldstable|stable)$' '/debian/*$')
   security=$(system_mirror '^(bookworm|oldstable|stable)(-security|/updates)$' '/debian-security/*$')
   [[ -n $mirror ]] || {
     say "apt's sources name no Debian mirror for bookworm"
     return 1
   }
-  [[ -r $keyring ]] || {
-    say "$keyring is missing: install debian-archive-keyring"
+  [[ -r $KEYRING ]] || {
+    say "$KEYRING is missing: install debian-archive-keyring"
     return 1
   }
   mkdir -p "$APT/lists/partial" "$APT/cache/archives/partial" "$BUILD"
-  {
-    say "deb [signed-by=$keyring] $mirror trixie main"
-    say "deb-src [signed-by=$keyring] $mirror trixie main"
-    if [[ -n $security ]]; then
-      say "deb [signed-by=$keyring] $security trixie-security main"
-      say "deb-src [signed-by=$keyring] $security trixie-security main"
-    fi
-  } >"$APT/sources.list"
+  rm -f "$APT"/archive-*.list
+  write_archive "$APT/archive-1-main.list" "$mirror trixie"
+  [[ -z $security ]] || write_archive "$APT/archive-2-security.list" "$security trixie-security"
+  cat "$APT"/archive-*.list >"$APT/sources.list"
   # bookworm is not listed: nothing is resolved against it, sources and two archives are only fetched.
   cat >"$APT/apt.conf" <<CONF
 Dir::Etc::sourcelist "$APT/sources.list";
@@ -73,6 +76,18 @@ upstream_of() { # upstream_of DEBIAN-VERSION: without epoch, revision and +ds
 
 at_least() { dpkg --compare-versions "$1" ge "$2"; }
 
+# Downloads one part of a source package from the first archive that gives it. A point release puts a
+# security update into the main archive, too; apt asks only the first archive that lists a version,
+# and a mirror may have the file in the other one alone.
+download_source() { # download_source tar|diff SOURCE=VERSION
+  local archive
+  for archive in "$APT"/archive-*.list; do
+    ! apt_private get -o "Dir::Etc::sourcelist=$archive" source --only-source --download-only "--$1-only" "$2" ||
+      return 0
+  done
+  return 1
+}
+
 # Downloads the upstream archive of SOURCE and, when asked, Debian's patches, and unpacks them into
 # $BUILD/SOURCE. Each file is checked by apt against the signed index. Mirrors may lack single files
 # of the newest revision (the .dsc most of all), hence part by part and an older revision of the
@@ -91,7 +106,7 @@ unpack_source() { # unpack_source SOURCE MINIMUM tar|tar+patches
   for version in $versions; do
     candidate=$(upstream_of "$version")
     at_least "$candidate" "$minimum" || continue
-    if apt_private get source --only-source --download-only --tar-only "$source=$version"; then
+    if download_source tar "$source=$version"; then
       upstream=$candidate
       break
     fi
@@ -106,7 +121,7 @@ unpack_source() { # unpack_source SOURCE MINIMUM tar|tar+patches
   [[ $parts == tar+patches ]] || return 0
   for version in $versions; do
     [[ $(upstream_of "$version") == "$upstream" ]] || continue
-    apt_private get source --only-source --download-only --diff-only "$source=$version" || continue
+    download_source diff "$source=$version" || continue
     file=$(find . -name '*.debian.tar.*' | sort -V | tail -n 1)
     [[ -n $file ]] || continue
     tar -xf "$file" -C "$into/src"
