@@ -108,9 +108,13 @@ export class ParleyClient {
     this.files = new Files(this.#env, this.rest, options.uploads ?? options.storage, () => this.#self.id);
     this.#connection = this.#makeConnection(tokens);
     this.#outbox = this.#makeOutbox();
-    this.#idle = new IdleWatch(this.#env, options.idleAfterMs ?? IDLE_AFTER_MS, (idle) => this.#tellIdle(idle));
+    this.#idle = new IdleWatch(this.#env, options.idleAfterMs ?? IDLE_AFTER_MS, {
+      tell: (idle) => this.#connection.request({ type: 'idle', idle }),
+      refused: (error) => this.#events.emit('error', error),
+    });
     this.#people = new People(this.#env, {
       request: (body) => this.#connection.request(body),
+      isMember: (channelId) => this.#channels.has(channelId),
       presence: (userIds) => this.#events.emit('presence', userIds),
       channelPresence: (channel) => this.#events.emit('channelPresence', channel),
       typing: (typists) => this.#events.emit('typing', typists),
@@ -178,6 +182,7 @@ export class ParleyClient {
     this.#idle.stop();
     this.#history.stop();
     this.#channels.clear();
+    this.#people.forget();
     this.#repairs.wake();
   }
 
@@ -260,7 +265,10 @@ export class ParleyClient {
     this.#people.watch(userIds);
   }
 
-  /** Names the channels that somebody looks at, instead of those of the last call; at most 16. Who is there and who writes is told of these. */
+  /**
+   * Names the channels that somebody looks at, instead of those of the last call; at most 16. Who is there and who writes is told of these,
+   * while the user is in them: of one that he comes into later, or again, from then on.
+   */
   focus(channelIds: readonly string[]): void {
     this.#people.focus(channelIds);
   }
@@ -299,6 +307,7 @@ export class ParleyClient {
     connection.on('ready', (ready) => this.#onReady(ready));
     connection.on('frame', (frame) => this.#onFrame(frame));
     connection.on('lost', () => {
+      this.#idle.offline();
       this.#outbox.offline();
       this.#people.offline();
       this.#repairs.lost();
@@ -323,14 +332,8 @@ export class ParleyClient {
     return records.map(cursorOf);
   }
 
-  /** A session begins as in use. What is lost with the connection is said again by the next one. */
-  #tellIdle(idle: boolean): void {
-    if (this.#connection.state.status !== 'online') return;
-    this.#connection.request({ type: 'idle', idle }).catch(() => {});
-  }
-
   #onReady(ready: Ready): void {
-    if (this.#idle.idle) this.#tellIdle(true);
+    this.#idle.online();
     if (this.#self.id !== '' && this.#self.id !== ready.userId) {
       this.#channels.clear(); // another user: nothing of this is his
       this.#people.forget();
@@ -363,12 +366,14 @@ export class ParleyClient {
   #addChannel(state: ChannelState): void {
     const record = new ChannelRecord(state);
     this.#channels.set(record.id, record);
+    this.#people.membership(record.id);
     this.#touch(record);
   }
 
   #removeChannel(channelId: string): void {
     this.#channels.delete(channelId);
     this.#outbox.drop(channelId);
+    this.#people.membership(channelId);
   }
 
   #onFrame(frame: ServerFrame): void {

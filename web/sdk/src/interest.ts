@@ -7,6 +7,8 @@ export interface InterestHooks {
   tell: (ids: readonly string[]) => Promise<unknown>;
   /** The server will not have it: the set that it took before stays. */
   refused: (error: ParleyError) => void;
+  /** Whether the server takes this id at present: for one that it does not it would refuse the whole set. */
+  takes: (id: string) => boolean;
 }
 
 /**
@@ -17,8 +19,8 @@ export class Interest {
   readonly #env: Env;
   readonly #hooks: InterestHooks;
   #wanted: readonly string[] = [];
-  /** What this session was told last. A new one knows of nothing. */
-  #told: readonly string[] = [];
+  /** What this session was told last; a new one knows of nothing. Undefined: not certain what it knows, so it is told anyhow. */
+  #told: readonly string[] | undefined = [];
   #online = false;
   #busy = false;
   #attempts = 0;
@@ -31,13 +33,21 @@ export class Interest {
     this.#hooks = hooks;
   }
 
+  /** What the server takes of the set at present. */
   get ids(): readonly string[] {
-    return this.#wanted;
+    return this.#wanted.filter(this.#hooks.takes);
   }
 
   /** Takes the place of the set before. */
   set(ids: readonly string[]): void {
     this.#wanted = [...new Set(ids)].sort();
+    this.#pump();
+  }
+
+  /** The server takes this id from now on, or no longer: then it has dropped it by itself, or refuses a set with it that is under way. */
+  changed(id: string): void {
+    if (!this.#wanted.includes(id)) return;
+    this.#told = undefined;
     this.#pump();
   }
 
@@ -57,7 +67,7 @@ export class Interest {
   }
 
   #pump(): void {
-    if (!this.#online || this.#busy || same(this.#wanted, this.#told)) return;
+    if (!this.#online || this.#busy || (this.#told && same(this.ids, this.#told))) return;
     this.#busy = true;
     const session = this.#session;
     queueMicrotask(() => {
@@ -66,13 +76,13 @@ export class Interest {
   }
 
   #tell(session: number): void {
-    const ids = this.#wanted;
+    const ids = this.ids;
+    this.#told = ids;
     const done = (error?: ParleyError) => {
       if (session !== this.#session) return;
       if (error && isTemporary(error)) return this.#later(error);
       this.#busy = false;
       this.#attempts = 0;
-      this.#told = ids;
       if (error) this.#hooks.refused(error);
       this.#pump();
     };
@@ -80,6 +90,7 @@ export class Interest {
   }
 
   #later(error: ParleyError): void {
+    this.#told = undefined;
     const delay = Math.max(error.retryMs, backoff(this.#attempts++, REPAIR, this.#env.random()));
     this.#timer = this.#env.clock.setTimeout(() => {
       this.#busy = false;

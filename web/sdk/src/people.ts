@@ -11,6 +11,7 @@ export const MAX_FOCUS = 16;
 
 export interface PeopleHooks {
   request: (body: ClientBody) => Promise<ServerFrame>;
+  isMember: (channelId: string) => boolean;
   /** Of these users something changed. */
   presence: (userIds: readonly string[]) => void;
   channelPresence: (channel: ChannelPresence) => void;
@@ -32,8 +33,8 @@ export class People {
   constructor(env: Env, hooks: PeopleHooks) {
     this.#hooks = hooks;
     const refused = (error: ParleyError) => hooks.report(error);
-    this.#watched = new Interest(env, { tell: (userIds) => this.#ask({ type: 'watch', userIds }), refused });
-    this.#focus = new Interest(env, { tell: (channelIds) => this.#ask({ type: 'focus', channelIds }), refused });
+    this.#watched = new Interest(env, { tell: (userIds) => this.#ask({ type: 'watch', userIds }), refused, takes: () => true });
+    this.#focus = new Interest(env, { tell: (channelIds) => this.#ask({ type: 'focus', channelIds }), refused, takes: hooks.isMember });
     this.typists = new TypistStore(env, hooks.typing);
     this.writing = new TypingSender(env, (place, stopped) => this.#say(place, stopped));
   }
@@ -51,13 +52,24 @@ export class People {
     this.typists.keep(this.#focus.ids);
   }
 
+  /** The user came into this channel, or left it: nobody tells of one that he is not in. */
+  membership(channelId: string): void {
+    this.#focus.changed(channelId);
+    this.typists.keep(this.#focus.ids);
+    if (!this.store.channel(channelId)) return;
+    const gone = this.store.focus(this.#focus.ids);
+    if (gone.length > 0) this.#hooks.presence(gone);
+  }
+
   /** Returns true when the frame was for this part. */
   onFrame(frame: ServerFrame, self: string): boolean {
     if (frame.type === 'typing') {
       this.typists.onFrame(frame, self);
     } else if (frame.type === 'presence') {
-      this.#hooks.presence(this.store.onPresence(frame));
+      const changed = this.store.onPresence(frame);
+      if (changed.length > 0) this.#hooks.presence(changed);
     } else if (frame.type === 'channelPresence') {
+      if (!this.#focus.ids.includes(frame.channelId)) return true; // told before the set changed: nothing would end it
       const changed = this.store.onChannel(frame);
       if (changed.length > 0) this.#hooks.presence(changed);
       this.#hooks.channelPresence(this.store.channel(frame.channelId)!);
@@ -82,7 +94,7 @@ export class People {
     this.typists.keep([]);
   }
 
-  /** Another user: nothing of this is his. */
+  /** All channels are gone, or it is another user: nothing of this is his. */
   forget(): void {
     this.store.clear();
     this.typists.keep([]);

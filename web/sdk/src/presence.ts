@@ -32,8 +32,8 @@ export interface ChannelPresence {
 export class PresenceStore {
   readonly #users = new Map<string, UserPresence>();
   readonly #channels = new Map<string, ChannelPresence>();
-  /** Members of channels in focus of whom a change came, while no list has named them yet. */
-  readonly #newcomers = new Set<string>();
+  /** Members of a channel in focus of whom a change came, and the channels whose next list may be the one that names them. */
+  readonly #newcomers = new Map<string, Set<string>>();
   #watched: ReadonlySet<string> = new Set();
 
   user(userId: string): UserPresence | undefined {
@@ -44,12 +44,15 @@ export class PresenceStore {
     return this.#channels.get(channelId);
   }
 
-  /** Returns the users of whom something changed. */
+  /** Returns the users of whom something changed. Who is not watched, while no list is in focus, was told before the set changed. */
   onPresence(frame: PresenceFrame): string[] {
     const changed: string[] = [];
+    const listed = [...this.#channels.values()].filter((channel) => !channel.counted).map((channel) => channel.channelId);
     for (const wire of frame.users ?? []) {
+      const watched = this.#watched.has(wire.userId);
+      if (!watched && listed.length === 0) continue;
+      if (!watched) this.#newcomers.set(wire.userId, new Set(listed));
       this.#users.set(wire.userId, userOf(wire));
-      if (!this.#watched.has(wire.userId)) this.#newcomers.add(wire.userId);
       changed.push(wire.userId);
     }
     for (const userId of frame.hiddenUserIds ?? []) if (this.#users.delete(userId)) changed.push(userId);
@@ -62,7 +65,7 @@ export class PresenceStore {
     const before = this.#channels.get(channelId)?.userIds ?? [];
     for (const wire of users) this.#users.set(wire.userId, userOf(wire));
     this.#channels.set(channelId, { channelId, members, online, counted, userIds: users.map((wire) => wire.userId) });
-    this.#newcomers.clear();
+    this.#listed([channelId]);
     return [...new Set([...before, ...users.map((wire) => wire.userId)]), ...this.#forget()];
   }
 
@@ -71,16 +74,26 @@ export class PresenceStore {
     this.#forget();
   }
 
-  focus(channelIds: readonly string[]): void {
-    for (const channelId of [...this.#channels.keys()]) if (!channelIds.includes(channelId)) this.#channels.delete(channelId);
-    this.#newcomers.clear();
-    this.#forget();
+  /** Returns the users of whom nothing is known any more. */
+  focus(channelIds: readonly string[]): string[] {
+    const left = [...this.#channels.keys()].filter((channelId) => !channelIds.includes(channelId));
+    for (const channelId of left) this.#channels.delete(channelId);
+    this.#listed(left);
+    return this.#forget();
   }
 
   clear(): void {
     this.#users.clear();
     this.#channels.clear();
     this.#newcomers.clear();
+  }
+
+  /** These name no newcomer any more: their lists have come, or will not. */
+  #listed(channelIds: readonly string[]): void {
+    for (const [userId, channels] of this.#newcomers) {
+      for (const channelId of channelIds) channels.delete(channelId);
+      if (channels.size === 0) this.#newcomers.delete(userId);
+    }
   }
 
   #forget(): string[] {

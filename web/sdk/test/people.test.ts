@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClientBody } from '../src/wire.js';
-import { frameOf, messageEvent, readyOf, settle, type FakeSocket, type Sent } from './fakes.js';
+import { channelOf, frameOf, messageEvent, readyOf, settle, type FakeSocket, type Sent } from './fakes.js';
 import { greet, online } from './harness.js';
 
 /** Acknowledges whatever is asked. */
@@ -67,7 +67,7 @@ describe('watch', () => {
     socket.answersPings = true;
     const errors: string[] = [];
     client.on('error', (error) => errors.push(error.code));
-    client.focus(['elsewhere']);
+    client.focus(['general']);
     await settle();
     refuse(socket, socket.last('focus'), 'not_a_member');
     client.watch(['bob']);
@@ -78,6 +78,19 @@ describe('watch', () => {
     await world.clock.advance(200);
     expect(sets(socket, 'watch')).toEqual([['bob'], ['bob']]);
     expect(errors).toEqual(['not_a_member']);
+  });
+
+  it('that had no answer may have been taken: what was wanted before is told again', async () => {
+    const { world, client, socket } = await online();
+    socket.answersPings = true;
+    client.watch(['bob']);
+    await settle();
+    socket.push({ type: 'ack', ref: socket.last('watch').ref });
+    client.watch(['carla']);
+    await world.clock.advance(10_100);
+    client.watch(['bob']);
+    await world.clock.advance(2000);
+    expect(sets(socket, 'watch')).toEqual([['bob'], ['carla'], ['bob']]);
   });
 
   it('is not asked of a gateway that does not know it, until the next session', async () => {
@@ -105,6 +118,102 @@ describe('watch', () => {
     const { client } = await online();
     expect(() => client.watch(Array.from({ length: 501 }, (_, i) => `u${i}`))).toThrow(/at most 500/);
     expect(() => client.focus(Array.from({ length: 17 }, (_, i) => `c${i}`))).toThrow(/at most 16/);
+  });
+});
+
+describe('a channel in focus', () => {
+  const removed = (channelId: string) => ({ type: 'channelRemoved', channelId, removed: true });
+  const added = (id: string) => ({ type: 'channelAdded', state: { channel: channelOf(id), role: 'member', epoch: 7, headSeq: 10 } });
+  const there = (channelId: string, ...userIds: string[]) =>
+    ({ type: 'channelPresence', channelId, members: 3, online: userIds.length, counted: false, users: userIds.map((id) => user(id, 'online')) });
+
+  it('that the user is removed from is forgotten, and told again when he is back', async () => {
+    const { client, socket } = await online();
+    obliging(socket);
+    client.watch(['bob']);
+    client.focus(['general']);
+    await settle();
+    socket.push(there('general', 'bob', 'carla'), { type: 'typing', channelId: 'general', userIds: ['carla'] });
+    const told: string[] = [];
+    client.on('presence', (userIds) => told.push(...userIds));
+    socket.push(removed('general'));
+    await settle();
+    expect([client.channelPresence('general'), client.presence('carla'), client.typists('general').userIds]).toEqual([undefined, undefined, []]);
+    expect([client.presence('bob')?.availability, told]).toEqual(['online', ['carla']]);
+    socket.push(added('general'));
+    await settle();
+    expect(sets(socket, 'focus')).toEqual([['general'], [], ['general']]);
+    socket.push(there('general', 'carla'));
+    expect(client.presence('carla')?.availability).toBe('online');
+  });
+
+  it('is told again also when he was back before anything was sent', async () => {
+    const { client, socket } = await online();
+    obliging(socket);
+    client.focus(['general']);
+    await settle();
+    socket.push(removed('general'), added('general'));
+    await settle();
+    expect(sets(socket, 'focus')).toEqual([['general'], ['general']]);
+  });
+
+  it('is not named before he is in it, for the sake of the others', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    socket.push(added('plans'));
+    client.focus(['general', 'plans']);
+    await settle();
+    socket.push(there('general', 'bob'), there('plans', 'carla'));
+    socket.shut(1006);
+    await world.clock.advance(2000);
+    const next = obliging(await greet(world)); // removed from plans meanwhile
+    next.push({ type: 'ack', ref: next.last('focus').ref });
+    expect(sets(next, 'focus')).toEqual([['general']]);
+    expect([client.presence('bob')?.availability, client.presence('carla')]).toEqual(['online', undefined]);
+    next.push(added('plans'));
+    await settle();
+    expect(sets(next, 'focus')).toEqual([['general'], ['general', 'plans']]);
+  });
+
+  it('does not take the others with it when the server knew of the removal first', async () => {
+    const { client, socket } = await online();
+    socket.push(added('plans'));
+    client.focus(['general', 'plans']);
+    await settle();
+    refuse(socket, socket.last('focus'), 'not_a_member');
+    await settle();
+    expect(sets(socket, 'focus')).toHaveLength(1);
+    socket.push(removed('plans'));
+    await settle();
+    expect(sets(socket, 'focus')).toEqual([['general', 'plans'], ['general']]);
+  });
+
+  it('is told again when its answer, the removal and the return come at once', async () => {
+    const { client, socket } = await online();
+    for (const answer of [{ type: 'ack' }, { type: 'error', code: 'not_a_member', message: 'not a member of general', retryMs: 0 }]) {
+      client.focus([]);
+      client.focus(['general']);
+      await settle();
+      const { ref } = socket.last('focus');
+      socket.push({ ...answer, ref }, removed('general'), added('general'));
+      await settle();
+      expect(sets(socket, 'focus').slice(-1)).toEqual([['general']]);
+      expect(socket.last('focus').ref).toBeGreaterThan(ref);
+      socket.push({ type: 'ack', ref: socket.last('focus').ref });
+      await settle();
+    }
+  });
+
+  it('is forgotten with the session that is closed for good', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    client.focus(['general']);
+    await settle();
+    socket.push(there('general', 'bob'));
+    client.close();
+    client.connect();
+    await greet(world, readyOf([]));
+    expect([client.channelPresence('general'), client.presence('bob')]).toEqual([undefined, undefined]);
   });
 });
 
@@ -147,6 +256,26 @@ describe('presence', () => {
     expect(client.channelPresence('general')).toMatchObject({ online: 512, counted: true, userIds: [] });
     client.focus([]);
     expect([client.channelPresence('general'), client.presence('bob')]).toEqual([undefined, undefined]);
+  });
+
+  it('that was under way when the set changed is not taken: nothing would end it', async () => {
+    const { client, socket } = await online();
+    obliging(socket);
+    const told: (readonly string[])[] = [];
+    client.on('presence', (userIds) => told.push(userIds));
+    client.watch(['bob']);
+    client.focus(['general']);
+    await settle();
+    client.watch(['carla']);
+    client.focus([]);
+    const list = { type: 'channelPresence', channelId: 'general', members: 3, online: 1, counted: false, users: [user('dora', 'online')] };
+    socket.push(list, { type: 'presence', snapshot: true, users: [user('bob', 'online')] });
+    expect([client.channelPresence('general'), client.presence('bob'), client.presence('dora')]).toEqual([undefined, undefined, undefined]);
+    client.focus(['general']);
+    socket.push({ ...list, members: 900, counted: true, users: [] });
+    socket.push({ type: 'presence', snapshot: false, users: [user('bob', 'online'), user('carla', 'online')] });
+    expect([client.presence('bob'), client.presence('carla')?.availability]).toEqual([undefined, 'online']);
+    expect(told).toEqual([['carla']]);
   });
 
   it('stays over a lost connection, and goes with the user', async () => {
