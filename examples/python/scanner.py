@@ -189,7 +189,7 @@ async def handle(msg, failures):
 
 
 async def main():
-    nc = await nats.connect(os.environ.get("PARLEY_NATS_URL", "nats://127.0.0.1:8422"), inbox_prefix=INBOX)
+    nc = await nats.connect(os.environ.get("PARLEY_NATS_URL", "nats://127.0.0.1:8422"), inbox_prefix=INBOX, max_reconnect_attempts=-1)
     js = nc.jetstream()
     config = ConsumerConfig(name="scanner", durable_name="scanner", filter_subject="upload.completed", ack_policy=AckPolicy.EXPLICIT, ack_wait=600,
                             max_ack_pending=WAITING)
@@ -200,6 +200,8 @@ async def main():
     async def one(msg):
         try:
             await handle(msg, failures)
+        except nats.errors.Error as error:
+            print("not told, and so delivered again:", error or type(error).__name__, flush=True)
         finally:
             slots.release()
 
@@ -210,6 +212,11 @@ async def main():
                 [msg] = await sub.fetch(1, timeout=5)
             except nats.errors.TimeoutError:
                 slots.release()
+                continue
+            except nats.errors.Error as error:  # JetStream is away, as right after a start of nats-server
+                slots.release()
+                print("NATS:", error or type(error).__name__, flush=True)
+                await asyncio.sleep(RETRY_S)
                 continue
             group.create_task(one(msg))
 

@@ -17,6 +17,12 @@ struct metric {
         struct metric *next;
 };
 
+/* struct metric m = METRIC(COUNTER, "parley_gateway_acks_total", "What it counts."); */
+#define METRIC(type_, name_, help_)                                                                                    \
+        {                                                                                                              \
+                .name = (name_), .help = (help_), .type = METRIC_##type_                                               \
+        }
+
 #define METRIC_BUCKETS 16
 struct metric_histogram {
         const char *name;

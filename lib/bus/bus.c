@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/ident.h"
+#include "bus/bus_config.h"
 #include "bus/bus_impl.h"
 #include "bus/codec.h"
 
@@ -361,6 +362,17 @@ static void bus_free(struct bus *bus)
                 free(bus->strings[i]);
         pendings_done(&bus->pendings);
         free(bus);
+}
+
+struct bus_options bus_options_of(const struct bus_config *config, uv_loop_t *loop)
+{
+        return (struct bus_options){.loop = loop,
+                                    .url = config->url,
+                                    .user = config->user,
+                                    .password = config->password,
+                                    .tls_ca = config->tls_ca,
+                                    .max_send_bytes = config->send_bytes,
+                                    .max_inbox_bytes = config->receive_bytes};
 }
 
 int bus_new(struct bus **ret_bus, const struct bus_options *options)

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 typedef struct uv_loop_s uv_loop_t;
+struct bus_config;
 
 #define BUS_ERROR_MAP(X)                                                                                               \
         X(TIMEOUT, 1, "no answer in time")                                                                             \
@@ -75,6 +76,8 @@ struct bus_options {
         void *userdata;
 };
 
+/* What the settings say of it; the strings stay theirs. Name and callbacks are still missing. */
+struct bus_options bus_options_of(const struct bus_config *config, uv_loop_t *loop);
 /* Connects in the background and for ever; until on_connected, and after on_disconnected, calls that send answer BUS_E_DISCONNECTED.
  * On the loop's thread. A server that does not answer is noticed after 10 to 15 s. Where url names several, so is one that answers but is cut off
  * from JetStream's leaders, 6 s after it has noticed that itself (which takes a former leader up to 20 s): the next one is tried. */

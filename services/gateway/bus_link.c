@@ -12,7 +12,7 @@
 #define KV_CHANNELS_STREAM "KV_CHANNELS"
 #define KV_EVERYONE "$KV." BUCKET_CHANNELS "." KEY_EVERYONE_PREFIX
 
-/* Until presence is asked again; it answers within milliseconds */
+/* Until presence is asked again, which is then done at once (look_ask.c); it answers within milliseconds */
 enum { PRESENCE_TIMEOUT_MS = 3000 };
 
 struct bus_link {
@@ -178,25 +178,17 @@ int bus_link_new(struct bus_link **ret_link, uv_loop_t *loop, const struct gatew
                  struct upstream *ret_upstream)
 {
         struct bus_link *link = calloc(1, sizeof(*link));
-        struct bus_options options = {
-                .loop = loop,
-                .url = config->nats.url,
-                .name = "parley-gateway",
-                .user = config->nats.user,
-                .password = config->nats.password,
-                .tls_ca = config->nats.tls_ca,
-                .max_send_bytes = config->nats.send_bytes,
-                .max_inbox_bytes = config->nats.receive_bytes,
-                .on_connected = link_on_connected,
-                .on_disconnected = link_on_disconnected,
-                .on_loss = link_on_loss,
-                .on_error = link_on_error,
-                .userdata = link,
-        };
+        struct bus_options options = bus_options_of(&config->nats, loop);
         int r;
 
         if (!link)
                 return -ENOMEM;
+        options.name = "parley-gateway";
+        options.on_connected = link_on_connected;
+        options.on_disconnected = link_on_disconnected;
+        options.on_loss = link_on_loss;
+        options.on_error = link_on_error;
+        options.userdata = link;
         r = bus_new(&link->bus, &options);
         if (r) {
                 free(link);

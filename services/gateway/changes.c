@@ -1,37 +1,21 @@
 #include "gateway/changes.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "gateway/change_log.h"
 #include "gateway/channel.h"
 #include "gateway/look.h"
+#include "gateway/stats.h"
 #include "gateway/user.h"
-
-struct change {
-        uint64_t at_ms, seq, version;
-        uint64_t number; /* of all there ever were */
-        bool joined;     /* by the event itself; else it is not told from another role */
-        bool settled;    /* no removal, or presence has heard of it, or another change has come after it */
-        Parley__V1__Role role;
-        char user_id[IDENT_MAX + 1];
-        char channel_id[IDENT_MAX + 1];
-};
-
-struct change_log {
-        unsigned n, next;       /* a ring */
-        uint64_t last, settled; /* numbers: of the newest; all through this one are settled, or too old */
-        struct change ring[CHANGES_MAX];
-};
 
 /* Does a stay begin here, or does the role change within one? */
 static bool change_joins(const struct change *change, const struct member *m)
 {
-        if (change->joined || m->role == PARLEY__V1__ROLE__none)
+        if (m->role == PARLEY__V1__ROLE__none || (change->joined && m->version <= change->from_version))
                 return true;
-        if (change->version <= m->version)
-                return member_join_unknown(m);
-        return change->version > m->version + 1; /* what lies between may be a removal */
+        return change->from_version > m->version + 1 /* what lies between may be a removal */
+               || member_join_unknown(m);
 }
 
 static void change_to_user(struct user *u, const struct change *change)
@@ -50,9 +34,10 @@ static void change_to_user(struct user *u, const struct change *change)
         if (change->role == PARLEY__V1__ROLE__none) {
                 m.left_seq = change->seq;
         } else if (was && change_joins(change, was)) {
-                m.since_seq = change->seq;
+                m.since_seq = change->from_seq;
+                m.left_seq = was->version < change->from_version ? 0 : was->left_seq;
                 /* where it is unknown history decides what he may see of the time before */
-                m.had_absence = change->version != was->version || was->had_absence;
+                m.had_absence = was->version < change->from_version || was->had_absence;
         } else if (was) {
                 m.since_seq = was->since_seq;
                 m.left_seq = was->left_seq;
@@ -65,45 +50,26 @@ static void change_to_user(struct user *u, const struct change *change)
         channel_unref(c);
 }
 
-static struct change *change_back(struct change_log *log, unsigned i)
+/* What is remembered, as of now; NULL: nothing */
+static struct change_log *changes_now(const struct core *core)
 {
-        return &log->ring[(log->next + CHANGES_MAX - 1 - i) % CHANGES_MAX];
+        if (core->changes)
+                metric_add(&stat_presence_unheard, change_log_time(core->changes, core->now_ms));
+        return core->changes;
 }
 
-static bool is_of(const struct change *change, const char *user_id, const char *channel_id)
+static void change_keep(struct core *core, const struct change *change)
 {
-        return strcmp(change->user_id, user_id) == 0 && strcmp(change->channel_id, channel_id) == 0;
-}
+        bool lost;
 
-/* What is older of the same membership does not count any more; one change is heard of in several ways */
-static void change_supersede(struct change_log *log, struct change *change)
-{
-        for (unsigned i = 0; i < log->n; i++) {
-                struct change *was = change_back(log, i);
-
-                if (change->at_ms - was->at_ms > CHANGES_KEEP_MS)
-                        return;
-                if (!is_of(was, change->user_id, change->channel_id))
-                        continue;
-                if (was->version > change->version || (was->version == change->version && was->settled))
-                        change->settled = true;
-                else
-                        was->settled = true;
-        }
-}
-
-static void change_keep(struct core *core, struct change *change)
-{
         if (!core->changes)
-                core->changes = calloc(1, sizeof(*core->changes));
-        if (!core->changes)
+                core->changes = change_log_new();
+        if (!changes_now(core))
                 return;
-        change_supersede(core->changes, change);
-        change->number = ++core->changes->last;
-        core->changes->ring[core->changes->next] = *change;
-        core->changes->next = (core->changes->next + 1) % CHANGES_MAX;
-        if (core->changes->n < CHANGES_MAX)
-                core->changes->n++;
+        lost = change_log_lost(core->changes);
+        change_log_take(core->changes, change);
+        if (!lost && change_log_lost(core->changes))
+                log_warn("more members were removed within a minute than are remembered");
 }
 
 static void changes_take(struct core *core, const Parley__V1__MembershipChange *message, bool joined)
@@ -111,6 +77,8 @@ static void changes_take(struct core *core, const Parley__V1__MembershipChange *
         struct change change = {.at_ms = core->now_ms,
                                 .seq = message->seq,
                                 .version = message->version,
+                                .from_seq = message->seq,
+                                .from_version = message->version,
                                 .joined = joined,
                                 .settled = message->role != PARLEY__V1__ROLE__none,
                                 .role = message->role};
@@ -142,76 +110,48 @@ void changes_joined(struct core *core, const Parley__V1__MembershipChange *messa
 
 void changes_replay(struct core *core, struct user *u)
 {
-        struct change_log *log = core->changes;
+        struct change_log *log = changes_now(core);
+        const struct change *change = log ? change_log_next(log, u->id, NULL) : NULL;
 
-        if (!log)
-                return;
-        for (unsigned i = 0; i < log->n; i++) {
-                const struct change *change = &log->ring[(log->next + CHANGES_MAX - log->n + i) % CHANGES_MAX];
-
-                if (core->now_ms - change->at_ms <= CHANGES_KEEP_MS && strcmp(change->user_id, u->id) == 0)
-                        change_to_user(u, change);
-        }
+        for (; change; change = change_log_next(log, u->id, change))
+                change_to_user(u, change);
 }
 
 bool changes_removed(const struct core *core, const char *user_id, const char *channel_id)
 {
-        struct change_log *log = core->changes;
+        struct change_log *log = changes_now(core);
+        const struct change *change = log ? change_log_find(log, user_id, channel_id) : NULL;
 
-        for (unsigned i = 0; log && i < log->n; i++) {
-                const struct change *change = change_back(log, i);
-
-                if (core->now_ms - change->at_ms > CHANGES_LATE_MS)
-                        return false;
-                if (is_of(change, user_id, channel_id))
-                        return change->role == PARLEY__V1__ROLE__none;
-        }
-        return false;
+        return change && change->role == PARLEY__V1__ROLE__none && core->now_ms - change->at_ms <= CHANGES_LATE_MS;
 }
 
-void changes_left(const struct core *core, uint64_t within_ms,
-                  void (*found)(void *userdata, const char *user_id, const char *channel_id), void *userdata)
+bool changes_unsettled(struct core *core, changes_func found, void *userdata)
 {
-        struct change_log *log = core->changes;
+        struct change_log *log = changes_now(core);
+        const struct change *change = log ? change_log_unsettled(log) : NULL;
 
-        for (unsigned i = 0; log && i < log->n; i++) {
-                const struct change *change = change_back(log, i);
-
-                if (core->now_ms - change->at_ms > within_ms)
-                        return;
-                if (change->role == PARLEY__V1__ROLE__none)
-                        found(userdata, change->user_id, change->channel_id);
-        }
-}
-
-void changes_unsettled(struct core *core, changes_func found, void *userdata)
-{
-        struct change_log *log = core->changes;
-        uint64_t settled = log ? log->last : 0;
-
-        for (unsigned i = 0; log && i < log->n; i++) {
-                const struct change *change = change_back(log, i);
-
-                if (change->number <= log->settled || core->now_ms - change->at_ms > CHANGES_KEEP_MS)
-                        break;
-                if (change->settled)
-                        continue;
-                settled = change->number - 1;
+        for (; change; change = change->next_in)
                 found(userdata, change->number, change->user_id, change->channel_id);
-        }
-        if (log)
-                log->settled = settled;
+        return log && change_log_lost(log);
 }
 
 void changes_settle(struct core *core, uint64_t number)
 {
-        struct change *change = &core->changes->ring[(number - 1) % CHANGES_MAX];
+        change_log_settle(core->changes, number);
+}
 
-        if (change->number == number)
-                change->settled = true;
+void changes_unheard(struct core *core, uint64_t number)
+{
+        change_log_unheard(core->changes, number);
+}
+
+void changes_unsettle(struct core *core)
+{
+        if (core->changes)
+                change_log_unsettle(core->changes);
 }
 
 void changes_free(struct change_log *log)
 {
-        free(log);
+        change_log_free(log);
 }

@@ -7,6 +7,7 @@
 
 #include "base/gap_reasons.h"
 #include "base/ident.h"
+#include "base/ratelimit.h"
 #include "gateway/core.h"
 #include "gateway/fetch.h"
 #include "parley/v1/event.pb-c.h"
@@ -79,6 +80,7 @@ struct channel {
 
         Parley__V1__Channel *doc; /* NULL: not read yet */
         struct place *place;      /* NULL: nobody has it in focus */
+        struct ratelimit focused; /* how often presence is asked of it because somebody has it in focus who had not */
         struct replay *replays;   /* under way */
         struct replay_cache *replay_cache;
         struct wheel_timer timer;   /* to be dropped, or to try again */

@@ -129,7 +129,8 @@ void alive_send(struct core *core)
         size_t n;
 
         alive.gateway_id = core->id;
-        alive.stopping = core->draining;
+        /* not before: until then it has sessions, and its answer to a removal is waited for */
+        alive.stopping = core_drained(core);
         n = parley__v1__gateway_alive__pack(&alive, data);
         if (core->up.publish(core->up.self, SUBJECT_GATEWAY_ALIVE, data, n))
                 log_debug("alive was not sent");

@@ -49,7 +49,6 @@ void core_drain(struct core *core)
         core->draining = true;
         core->drain_from_ms = core->now_ms;
         core->drain_total = core->n_sessions;
-        alive_send(core);
         for (struct session *s = core->sessions; s; s = s->next) {
                 uint32_t random;
 

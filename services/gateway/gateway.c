@@ -12,9 +12,11 @@
 #include "auth/jwks.h"
 #include "auth/open.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/turn.h"
 #include "gateway/bus_link.h"
 #include "gateway/core.h"
+#include "gateway/digest.h"
 #include "gateway/here.h"
 #include "gateway/stats.h"
 #include "gateway/ws.h"
@@ -25,10 +27,10 @@
 #define TICK_MS 50
 /* WebSocket messages that one turn writes; the rest follows in the next, so that what comes in meanwhile is not kept waiting */
 #define WRITES_PER_TURN 1024
-/* While one turn has taken no longer than TELL_NS for writing it goes on to tell TELL_STEP more sessions of presence: a message waits for no more
- * than that, and 10,000 sessions are told within some tenths of a second. */
-#define TELL_NS 1000000
-#define TELL_STEP 32
+/* While one turn has taken no longer than TELL_NS for writing it goes on to tell TELL_STEP more sessions of presence (fewer where whole sets or channels
+ * are told): a message waits for no more than that and a step, a third of a millisecond, and 10,000 sessions are told within some tenths of a second. */
+#define TELL_NS 250000
+#define TELL_STEP 8
 /* How long the answers of the admin port may take at the end */
 #define ADMIN_GRACE_MS 500
 
@@ -40,7 +42,7 @@ struct gateway {
         uv_check_t check;
         uv_prepare_t spare;
         uv_idle_t busy; /* keeps the loop turning while something is left to write */
-        uv_signal_t term, interrupt;
+        struct signals signals;
         struct auth *auth;
         struct jwks *jwks;
         struct upstream upstream;
@@ -101,14 +103,6 @@ static void on_spare(uv_prepare_t *handle)
         core_foresee(g->core);
 }
 
-static void on_turn(double seconds, void *userdata)
-{
-        (void)userdata;
-        metric_observe(&stat_turn_seconds, seconds);
-        if (seconds > stat_loop_turn_max.value)
-                metric_set(&stat_loop_turn_max, seconds);
-}
-
 static void gateway_stop(struct gateway *g);
 
 /* Nobody comes in any more */
@@ -127,13 +121,14 @@ static void on_tick(uv_timer_t *handle)
         metric_set(&stat_send_backlog, (double)bus_link_backlog(g->link));
         if (core_drained(g->core) && !g->stopping) {
                 here_leave(g->core);
+                alive_send(g->core); /* or a removal would wait for us in vain */
                 gateway_stop(g);
         }
 }
 
-static void on_signal(uv_signal_t *handle, int signum)
+static void on_signal(int signum, void *userdata)
 {
-        struct gateway *g = handle->data;
+        struct gateway *g = userdata;
 
         log_info("stopping", LOG_S("signal", strsignal(signum)), LOG_U("connections", g->core->n_sessions));
         core_time(g->core);
@@ -303,8 +298,7 @@ static void gateway_stop(struct gateway *g)
         uv_close((uv_handle_t *)&g->check, NULL);
         uv_close((uv_handle_t *)&g->spare, NULL);
         uv_close((uv_handle_t *)&g->busy, NULL);
-        uv_close((uv_handle_t *)&g->term, NULL);
-        uv_close((uv_handle_t *)&g->interrupt, NULL);
+        signals_close(&g->signals);
 }
 
 static void gateway_handles(struct gateway *g)
@@ -313,9 +307,8 @@ static void gateway_handles(struct gateway *g)
         uv_check_init(&g->loop, &g->check);
         uv_prepare_init(&g->loop, &g->spare);
         uv_idle_init(&g->loop, &g->busy);
-        uv_signal_init(&g->loop, &g->term);
-        uv_signal_init(&g->loop, &g->interrupt);
-        g->tick.data = g->check.data = g->spare.data = g->term.data = g->interrupt.data = g;
+        signals_init(&g->signals, &g->loop);
+        g->tick.data = g->check.data = g->spare.data = g;
 }
 
 static void gateway_handles_start(struct gateway *g)
@@ -323,8 +316,7 @@ static void gateway_handles_start(struct gateway *g)
         uv_timer_start(&g->tick, on_tick, TICK_MS, TICK_MS);
         uv_check_start(&g->check, on_check);
         uv_prepare_start(&g->spare, on_spare);
-        uv_signal_start(&g->term, on_signal, SIGTERM);
-        uv_signal_start(&g->interrupt, on_signal, SIGINT);
+        (void)signals_start(&g->signals, on_signal, g);
 }
 
 /* A descriptor for each connection, and some for the rest; the library's tables grow with it */
@@ -352,7 +344,7 @@ int gateway_run(const struct gateway_config *config)
         if (r)
                 return r;
         gateway_handles(&g);
-        r = turn_new(&g.turn, &g.loop, on_turn, NULL);
+        r = turn_measure(&g.turn, &g.loop, "gateway");
         if (r == 0)
                 r = gateway_build(&g);
         if (r == 0) {

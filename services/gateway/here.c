@@ -57,23 +57,27 @@ static struct here_message *message_new(struct core *core, bool snapshot)
         return h;
 }
 
-/* What does not get through is missing in the count, which presence mends */
-static void message_send(struct here_message *h)
+static bool message_publish(const struct here_message *h)
 {
         struct core *core = h->core;
         char subject[SUBJECT_MAX];
-        size_t n;
+        size_t n = parley__v1__gateway_presence__get_packed_size(&h->m);
 
-        h->m.counter = ++core->here.counter;
-        n = parley__v1__gateway_presence__get_packed_size(&h->m);
         buf_reset(&core->scratch, MESSAGE_MAX);
         if (buf_reserve(&core->scratch, n))
-                return;
+                return false;
         parley__v1__gateway_presence__pack(&h->m, core->scratch.data);
         subject_presence_gateway(subject, core->id);
-        if (core->up.publish(core->up.self, subject, core->scratch.data, n))
-                log_debug("presence was not told");
         core->here.told_ms = core->now_ms;
+        return core->up.publish(core->up.self, subject, core->scratch.data, n) == 0;
+}
+
+/* What does not get through is missing in the count, which presence mends; the message is empty again in any case */
+static void message_send(struct here_message *h)
+{
+        h->m.counter = ++h->core->here.counter;
+        if (!message_publish(h))
+                log_debug("presence was not told");
         h->m.n_users = 0;
         h->m.first = false;
 }

@@ -261,6 +261,8 @@ int look_watch(struct look *l, char *const *user_ids, size_t n)
                 return PARLEY_UNAVAILABLE;
         }
         edges_install(l, edges, n_edges);
+        if (!l->snapshot_due) /* else naming a set again and again would put off the end of its waiting */
+                l->snapshot_ms = all->core->now_ms;
         l->snapshot_due = true;
         if (edges_wait(l))
                 look_ask_later(l);

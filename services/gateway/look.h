@@ -132,7 +132,7 @@ enum {
         EDGE_ASK = 1,   /* to be asked */
         EDGE_ASKED = 2, /* under way */
         EDGE_LATER = 4, /* to be asked when presence can have heard of the change */
-        EDGE_DOUBT = 8, /* the right to see may be gone: nothing is told until it was asked */
+        EDGE_DOUBT = 8, /* the right to see may be gone: nothing is told until it was asked, but that he is hidden */
         EDGE_NEWS = 16, /* something is to be told */
 };
 
@@ -163,8 +163,10 @@ struct look {
         uint32_t generation;            /* of `edges` */
         uint32_t pending;               /* edges whose sight is unknown */
         uint32_t epoch;                 /* of `looks`: everything was asked again then */
+        uint32_t mark;                  /* in a pass over many: its user is one of them */
         uint32_t news_first, news_last; /* edges with EDGE_NEWS are among these; first above last: none */
         bool snapshot_due;
+        uint64_t snapshot_ms;                /* since then */
         uint64_t told_ms, news_ms, later_ms; /* the last `presence`; the first news since, 0: none */
         uint64_t described_ms; /* so many descriptions of channels were told that this would be the time */
         size_t bytes;
@@ -208,19 +210,22 @@ struct looks {
         uint32_t epoch;      /* counts how often everything was asked again */
         uint32_t generation; /* of the source */
         char source[IDENT_MAX + 1];
-        uint64_t counter;  /* last heard */
-        uint64_t missed;   /* what an answer of a lower counter says may have changed unheard */
-        uint64_t taking;   /* the counter of the answer that is being taken in; UINT64_MAX: it is news */
-        bool heard;        /* of `source` */
-        bool resync_again; /* something was missed while everything was being asked again */
-        bool failed;       /* a question about a channel was, since something was heard */
+        char speaker[IDENT_MAX + 1]; /* the last source, also while nobody listened */
+        uint32_t speakers;           /* counts how often that became another one */
+        uint64_t counter;            /* last heard */
+        uint64_t missed;             /* what an answer of a lower counter says may have changed unheard */
+        uint64_t taking;             /* the counter of the answer that is being taken in; UINT64_MAX: it is news */
+        bool heard;                  /* of `source` */
+        bool resync_again;           /* something was missed while everything was being asked again */
+        bool failed;                 /* a question about a channel was, since something was heard */
         struct bus_sub *sub;
         struct calendar telling;
         struct ring all, queue, later; /* looks: each, with something to ask, with something to ask later */
         struct wheel_timer later_timer, retry_timer, resync_timer;
         struct found *found; /* scratch */
         size_t cap_found;
-        uint64_t stamp; /* counts changes of what anybody is seen as */
+        uint64_t stamp;   /* counts changes of what anybody is seen as */
+        uint64_t encoded; /* counts users in frames that were made */
         struct shared_frame shared[SHARED_FRAMES];
         struct ask *asking; /* the question under way */
         uint64_t resynced_ms, moved_ms;

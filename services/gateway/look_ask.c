@@ -12,7 +12,7 @@
 #include "gateway/stats.h"
 #include "gateway/user.h"
 
-/* ASK_PAIRS, ASK_USERS, ASK_LEFT: in one question; what presence takes. */
+/* ASK_PAIRS, ASK_USERS, ASK_LEFT: in one question; what presence takes. RETRY_MS: between two questions, when the first one failed. */
 enum {
         ASK_PAIRS = 4096,
         ASK_USERS = 500,
@@ -32,7 +32,6 @@ struct ask_left {
         uint64_t number; /* in the log of changes */
         Parley__V1__Left message;
         char user_id[IDENT_MAX + 1], channel_id[IDENT_MAX + 1];
-        bool behind; /* it has not */
 };
 
 struct ask {
@@ -40,7 +39,8 @@ struct ask {
         struct ask_left left[ASK_LEFT];
         Parley__V1__Left *left_list[ASK_LEFT];
         uint32_t n_left;
-        bool more_left; /* there was no room for all */
+        bool others;    /* those whom nobody here looks at, and who are not here, are added */
+        bool more_left; /* there was no room for all but these */
         struct ask_pair pairs[ASK_PAIRS];
         char *ids[ASK_PAIRS];
         char *users[ASK_USERS];
@@ -48,6 +48,8 @@ struct ask {
         Parley__V1__Sight *list[ASK_PAIRS];
         uint32_t n_pairs, n_users, n_sights;
         uint32_t mark;
+        uint32_t speakers; /* looks->speakers then */
+        uint64_t at_ms;
 };
 
 /* --- what is to be asked --- */
@@ -105,14 +107,13 @@ static void on_unsettled(void *userdata, uint64_t number, const char *user_id, c
         struct ask *a = userdata;
         struct ask_left *left = &a->left[a->n_left];
 
-        if (!seen_find(a->all, user_id) && !user_find(a->all->core, user_id))
+        if (a->others == (seen_find(a->all, user_id) || user_find(a->all->core, user_id)))
                 return;
         if (a->n_left == ASK_LEFT) {
-                a->more_left = true;
+                a->more_left |= !a->others;
                 return;
         }
         left->number = number;
-        left->behind = true;
         memcpy(left->user_id, user_id, strlen(user_id) + 1);
         memcpy(left->channel_id, channel_id, strlen(channel_id) + 1);
         parley__v1__left__init(&left->message);
@@ -121,12 +122,24 @@ static void on_unsettled(void *userdata, uint64_t number, const char *user_id, c
         a->left_list[a->n_left++] = &left->message;
 }
 
+/* Of the others nothing depends on the answer; but each that is settled is one less to go through with the next question, and the next set */
+static void ask_add_left(struct looks *all, struct ask *a)
+{
+        a->others = a->more_left = false;
+        if (changes_unsettled(all->core, on_unsettled, a))
+                a->more_left = true; /* not by |=, which may read it before the call */
+        a->others = true;
+        if (a->n_left < ASK_LEFT)
+                (void)changes_unsettled(all->core, on_unsettled, a);
+}
+
 static void ask_collect(struct looks *all, struct ask *a)
 {
         a->all = all;
-        a->more_left = false;
         a->n_left = a->n_pairs = a->n_users = a->n_sights = 0;
         a->mark = ++all->mark;
+        a->at_ms = all->core->now_ms;
+        a->speakers = all->speakers;
         while (all->queue.next != &all->queue && a->n_pairs < ASK_PAIRS) {
                 struct look *l = RING_OWNER(all->queue.next, struct look, asking);
 
@@ -155,9 +168,10 @@ static void on_retry(struct wheel_timer *t, uint64_t now_ms)
         look_ask_go(RING_OWNER(t, struct looks, retry_timer));
 }
 
-static void ask_retry(struct looks *all)
+/* At once, when the answer was waited for for as long */
+static void ask_retry(struct looks *all, uint64_t asked_ms)
 {
-        wheel_arm(all->core->wheel, &all->retry_timer, all->core->now_ms + RETRY_MS, on_retry);
+        wheel_arm(all->core->wheel, &all->retry_timer, asked_ms + RETRY_MS, on_retry);
 }
 
 /* The look of a pair, unless it is gone or has another set of edges now */
@@ -172,7 +186,7 @@ static struct look *pair_look(const struct looks *all, const struct ask_pair *pa
 /* The pairs are asked again, after a while */
 static void ask_failed(struct looks *all, struct ask *a)
 {
-        ask_retry(all);
+        ask_retry(all, a->at_ms);
         for (uint32_t i = 0; i < a->n_pairs; i++) {
                 struct look *l = pair_look(all, &a->pairs[i]);
 
@@ -195,7 +209,7 @@ static void ask_send(struct looks *all, struct ask *a)
         q.n_user_ids = a->n_users;
         q.sights = a->list;
         q.n_sights = a->n_sights;
-        changes_unsettled(all->core, on_unsettled, a);
+        ask_add_left(all, a);
         q.left = a->left_list;
         q.n_left = a->n_left;
         n = look_query(all->core, &q);
@@ -214,7 +228,7 @@ void look_ask_go(struct looks *all)
                 return;
         a = malloc(sizeof(*a));
         if (!a) {
-                ask_retry(all);
+                ask_retry(all, all->core->now_ms);
                 return;
         }
         ask_collect(all, a);
@@ -229,14 +243,7 @@ void look_ask_go(struct looks *all)
 /* What is answered of a pair is from before one of them left */
 static bool is_behind(const struct ask *a, const struct look *l, const struct watch_edge *e)
 {
-        for (uint32_t i = 0; i < a->n_left; i++) {
-                const struct ask_left *left = &a->left[i];
-
-                if (left->behind &&
-                    (strcmp(left->user_id, e->seen->id) == 0 || strcmp(left->user_id, l->session->user->id) == 0))
-                        return true;
-        }
-        return a->more_left && edge_doubted(e);
+        return e->seen->mark == a->mark || l->mark == a->mark || (a->more_left && edge_doubted(e));
 }
 
 static void edge_answer(const struct ask *a, struct look *l, struct watch_edge *e, bool visible)
@@ -244,8 +251,12 @@ static void edge_answer(const struct ask *a, struct look *l, struct watch_edge *
         uint8_t was = e->sight;
 
         e->flags &= (uint8_t)~EDGE_ASKED;
-        if (e->flags & (EDGE_ASK | EDGE_LATER))
-                return; /* something has changed since it was asked */
+        if (l->snapshot_due) /* the last answer that it waits for may be this one */
+                look_soon(l);
+        if (e->flags & (EDGE_ASK | EDGE_LATER)) { /* something has changed since it was asked */
+                e->flags |= was == SIGHT_UNKNOWN ? EDGE_DOUBT : 0;
+                return;
+        }
         if (is_behind(a, l, e)) {
                 e->flags |= EDGE_DOUBT | EDGE_LATER;
                 look_ask_later(l);
@@ -257,30 +268,44 @@ static void edge_answer(const struct ask *a, struct look *l, struct watch_edge *
                 l->pending--;
         else if (was != e->sight || e->flags & EDGE_NEWS)
                 look_news_of(l, (uint32_t)(e - l->edges));
-        if (l->snapshot_due && !l->pending)
-                look_soon(l);
+}
+
+/* What is answered of him, and to him, is not to be believed */
+static void left_mark(struct looks *all, const char *user_id, uint32_t mark)
+{
+        struct seen *who = seen_find(all, user_id);
+        struct user *u = user_find(all->core, user_id);
+
+        if (who)
+                who->mark = mark;
+        for (struct session *s = u ? u->sessions : NULL; s; s = s->user_next)
+                if (s->look)
+                        s->look->mark = mark;
 }
 
 /* Those that it does not name have reached presence */
 static void left_take(struct looks *all, struct ask *a, const Parley__V1__PresenceAnswer *answer)
 {
-        for (uint32_t i = 0; i < a->n_left; i++)
-                a->left[i].behind = false;
+        bool behind[ASK_LEFT] = {0};
+
+        a->mark = ++all->mark;
         for (size_t i = 0; i < answer->n_behind; i++) {
                 if (answer->behind[i] < a->n_left)
-                        a->left[answer->behind[i]].behind = true;
+                        behind[answer->behind[i]] = true;
         }
         for (uint32_t i = 0; i < a->n_left; i++) {
-                if (!a->left[i].behind)
+                if (!behind[i]) {
                         changes_settle(all->core, a->left[i].number);
+                        continue;
+                }
+                changes_unheard(all->core, a->left[i].number);
+                left_mark(all, a->left[i].user_id, a->mark);
         }
 }
 
 static void sights_take(struct looks *all, struct ask *a, const Parley__V1__PresenceAnswer *answer)
 {
         left_take(all, a, answer);
-        if (looks_source(all, answer->source, answer->counter, false))
-                looks_resync(all);
         for (size_t i = 0; i < answer->n_users; i++)
                 (void)seen_take(all, answer->users[i]); /* without memory he stays unknown, which is hidden */
         for (uint32_t i = 0; i < a->n_pairs; i++) {
@@ -312,9 +337,11 @@ static void on_sights(int error, const struct bus_msg *msg, void *userdata)
         if (answer && !fine)
                 log_warn("presence refuses a question",
                          LOG_S("why", answer->error ? answer->error->message : "length"));
-        if (fine)
+        if (fine && looks_source(all, answer->source, answer->counter, false))
+                looks_resync(all);
+        if (fine && a->speakers == all->speakers)
                 sights_take(all, a, answer);
-        else
+        else /* or by another one, who was not asked whether it has heard of what the one before had */
                 ask_failed(all, a);
         free(a);
         parley__v1__presence_answer__free_unpacked(answer, NULL);

@@ -133,6 +133,7 @@ static int shared_make(struct looks *all, struct shared_frame *key, const struct
         struct listed t;
         int r = users_fill(&frame, &m, &t, found, key->n, "");
 
+        all->encoded += key->n;
         if (r == 0)
                 r = frame_encode(&all->core->scratch, &frame, (enum encoding)key->encoding, &key->frame);
         free(t.shown);
@@ -149,6 +150,7 @@ static int users_alone(struct look *l, const struct found *found, size_t n, bool
         int r = users_fill(&frame, &m, &t, found, n, l->session->user->id);
 
         m.snapshot = snapshot;
+        l->session->core->looks->encoded += n;
         if (r == 0)
                 session_send(l->session, &frame);
         free(t.shown);
@@ -218,6 +220,7 @@ static int place_make(struct look *l, const struct place *p, const char *viewer_
         struct listed t;
         int r = place_fill(&frame, &m, &t, p, viewer_id);
 
+        s->core->looks->encoded += m.n_users;
         if (r == 0 && ret)
                 r = frame_encode(&s->core->scratch, &frame, (enum encoding)s->encoding, ret);
         else if (r == 0)

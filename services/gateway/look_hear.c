@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "bus/subjects.h"
+#include "gateway/changes.h"
 #include "gateway/channel.h"
 #include "gateway/look.h"
 #include "gateway/session.h"
@@ -13,8 +14,17 @@
 
 /* RESYNC_MS: everything is not asked again more often. PLACE_MS, COUNT_MS: nor a channel with a list, or a count. MOVED_MS: so long after
  * a change of its members is a channel asked again when presence says that somebody's memberships have changed. FAILED_MS: until
- * a channel is asked again for which there was no answer; when presence is heard of, that is sooner. RESYNC_EDGES: in one turn of the loop. */
-enum { RESYNC_MS = 2000, PLACE_MS = 1000, COUNT_MS = 5000, MOVED_MS = 30000, FAILED_MS = 5000, RESYNC_EDGES = 20000 };
+ * a channel is asked again for which there was no answer; when presence is heard of, that is sooner. RESYNC_EDGES: in one turn of the loop.
+ * FOCUS_BURST: so often is a channel asked at once that leaves the focus of all and comes back, then every second. */
+enum {
+        RESYNC_MS = 2000,
+        PLACE_MS = 1000,
+        COUNT_MS = 5000,
+        MOVED_MS = 30000,
+        FAILED_MS = 5000,
+        RESYNC_EDGES = 20000,
+        FOCUS_BURST = 12
+};
 
 /* --- everything again --- */
 
@@ -75,6 +85,18 @@ void looks_resync(struct looks *all)
                 wheel_arm(all->core->wheel, &all->resync_timer, due_ms > now_ms ? due_ms : now_ms, on_resync);
 }
 
+/* What the one before had heard of leavings is not what this one has */
+static void speaker_heard(struct looks *all, const char *source)
+{
+        if (strcmp(all->speaker, source) == 0)
+                return;
+        if (*all->speaker) {
+                changes_unsettle(all->core);
+                all->speakers++;
+        }
+        memcpy(all->speaker, source, strlen(source) + 1);
+}
+
 bool looks_source(struct looks *all, const char *source, uint64_t counter, bool told)
 {
         bool other = strcmp(all->source, source) != 0, missed;
@@ -82,6 +104,7 @@ bool looks_source(struct looks *all, const char *source, uint64_t counter, bool 
 
         if (!ident_valid(source))
                 return false;
+        speaker_heard(all, source);
         missed = all->heard && (other || (told && counter > all->counter + 1));
         if (told && (other || !all->heard || counter > all->counter + 1))
                 all->missed = counter - 1;
@@ -258,8 +281,12 @@ static void place_ask_start(struct gate_item *item)
 static void on_place_timer(struct wheel_timer *t, uint64_t now_ms)
 {
         struct place *p = RING_OWNER(t, struct place, timer);
+        uint32_t wait_ms = p->asked_ms ? 0 : ratelimit_take(&p->channel->focused, now_ms, 1, FOCUS_BURST, 1);
 
-        (void)now_ms;
+        if (wait_ms) {
+                wheel_arm(p->core->wheel, &p->timer, now_ms + wait_ms, on_place_timer);
+                return;
+        }
         if (p->asking) {
                 p->unsure = true;
                 return;

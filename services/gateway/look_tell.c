@@ -12,8 +12,17 @@
 #include "gateway/stats.h"
 
 /* TELL_MS: between two `presence` of a session. PLACE_MS: between two descriptions of a channel. QUEUE_SHARE: with more than this part of its
- * queue filled a session is told nothing, until that is better. DESCRIBE_MS, DESCRIBE_BURST: descriptions of channels to one session in the long run, and at once. */
-enum { TELL_MS = 1000, PLACE_MS = 5000, QUEUE_SHARE = 4, SPREAD = 16, DESCRIBE_MS = 300, DESCRIBE_BURST = 32 };
+ * queue filled a session is told nothing, until that is better. DESCRIBE_MS, DESCRIBE_BURST: descriptions of channels to one session in the long run, and at once.
+ * DOUBT_MS: a snapshot waits for those in doubt; an answer takes LOOK_LATER_MS and half a second, mostly. */
+enum {
+        TELL_MS = 1000,
+        PLACE_MS = 5000,
+        DOUBT_MS = 3000,
+        QUEUE_SHARE = 4,
+        SPREAD = 16,
+        DESCRIBE_MS = 300,
+        DESCRIBE_BURST = 32
+};
 /* With more news a second than CALM they wait: HOLD_MS for each one more, HOLD_MAX_MS at most. It is then about two writes in five that are
  * saved when each of 10,000 sessions has news every six seconds. HOLD_STORM_MS: at most while each session has news every second (and so
  * many in a write in any case): a storm is to be told within 5 s of its end. */
@@ -163,28 +172,50 @@ static void found_edge(struct found *found, size_t *n, struct watch_edge *e)
         found[(*n)++] = (struct found){.who = e->seen, .hidden = e->sight != SIGHT_VISIBLE};
 }
 
-static bool is_doubted(const struct look *l)
+/* What it waits for: an answer about each. Of whom there is a doubt there may be none that is believed for as long as somebody leaves and
+ * comes back, so it waits for these only for a while; not for ever, or one could keep it from all who may see him. */
+static bool snapshot_waits(struct look *l)
 {
-        for (uint32_t i = 0; i < l->n_edges; i++)
+        uint64_t late_ms = l->snapshot_ms + DOUBT_MS;
+        bool doubted = false;
+
+        for (uint32_t i = 0; i < l->n_edges; i++) {
                 if (edge_doubted(&l->edges[i]))
-                        return true;
-        return false;
+                        doubted = true;
+                else if (l->edges[i].sight == SIGHT_UNKNOWN)
+                        return true; /* until his answer comes */
+        }
+        if (!doubted || l->session->core->now_ms >= late_ms)
+                return false;
+        look_due(l, late_ms);
+        return true;
 }
 
-/* Nothing of whom there is a doubt: it waits for the answer. It has all news of users who are watched. */
+/* Who is in doubt is told as hidden; what is so is a change then */
+static void edge_hide(struct look *l, struct watch_edge *e)
+{
+        l->pending -= e->sight == SIGHT_UNKNOWN;
+        e->sight = SIGHT_HIDDEN;
+        metric_add(&stat_presence_doubted, 1);
+}
+
+/* It has all news of users who are watched */
 static void snapshot_tell(struct look *l)
 {
         uint64_t now_ms = l->session->core->now_ms;
         struct found *found;
         size_t n = 0;
 
-        if (!l->snapshot_due || l->pending || is_doubted(l))
+        if (!l->snapshot_due || snapshot_waits(l))
                 return;
         if (now_ms < told_next_ms(l)) {
                 look_due(l, told_next_ms(l));
                 return;
         }
         found = looks_found(looks_of(l), l->n_edges);
+        for (uint32_t i = 0; i < l->n_edges; i++)
+                if (edge_doubted(&l->edges[i]))
+                        edge_hide(l, &l->edges[i]);
         for (uint32_t i = 0; found && i < l->n_edges; i++)
                 found[n++] = (struct found){.who = l->edges[i].seen, .hidden = l->edges[i].sight != SIGHT_VISIBLE};
         l->told_ms = now_ms;
@@ -347,14 +378,15 @@ static void on_tell(struct wheel_timer *t, uint64_t now_ms)
 }
 
 /* Who is not ready to be told is due at a later tick: it goes through each of them once */
-bool core_tell(struct core *core, unsigned max_sessions)
+bool core_tell(struct core *core, unsigned max_work)
 {
         struct calendar *c = core->looks ? &core->looks->telling : NULL;
+        uint64_t max = core->looks ? core->looks->encoded + max_work : 0;
 
         if (!c || c->due.next == &c->due)
                 return false;
         core_time(core);
-        while (c->due.next != &c->due && max_sessions-- > 0) {
+        for (; c->due.next != &c->due && core->looks->encoded < max; max--) {
                 struct look *l = RING_OWNER(c->due.next, struct look, telling);
 
                 look_forget(l);

@@ -220,13 +220,15 @@ static uint32_t place_online(const struct place *p)
         return n;
 }
 
-/* Presence may not have heard of it when it answered */
-static void on_left(void *userdata, const char *user_id, const char *channel_id)
+/* Presence may not have heard of it when it answered. Of what it is known to have heard by then it has heard for this answer, too: it
+ * answers in the order of the questions. */
+static void on_left(void *userdata, uint64_t number, const char *user_id, const char *channel_id)
 {
         struct place *p = userdata;
         struct seen *who = strcmp(channel_id, p->channel->id) == 0 ? seen_find(p->core->looks, user_id) : NULL;
 
-        if (who && place_has(p, who) && changes_removed(p->core, user_id, channel_id))
+        (void)number;
+        if (who && place_has(p, who))
                 place_remove(p, who);
 }
 
@@ -261,7 +263,7 @@ int place_take(struct place *p, const Parley__V1__PresenceAnswer *answer)
         place_stale(p);
         if (!same)
                 place_due(p);
-        if (p->moved_ms && p->core->now_ms - p->moved_ms <= CHANGES_LATE_MS)
-                changes_left(p->core, CHANGES_LATE_MS, on_left, p);
+        if (p->kind == PLACE_LISTED)
+                changes_unsettled(p->core, on_left, p);
         return 0;
 }

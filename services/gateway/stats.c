@@ -24,11 +24,6 @@ struct metric_histogram stat_delivery_lag_seconds = {
         .help = "From an event's creation, by the clock of who made it, to its delivery here",
         .bounds = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60},
 };
-struct metric_histogram stat_turn_seconds = {
-        .name = "parley_gateway_loop_turn_seconds",
-        .help = "Time that one turn of the loop took, waiting not counted",
-        .bounds = {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1},
-};
 
 void stats_register(void)
 {
@@ -39,5 +34,4 @@ void stats_register(void)
                 metric_register(&stat_errors[code]);
         metric_histogram_register(&stat_publish_seconds);
         metric_histogram_register(&stat_delivery_lag_seconds);
-        metric_histogram_register(&stat_turn_seconds);
 }

@@ -69,18 +69,20 @@
           "Times that everything was asked again, for something was missed")                                           \
         X(presence_frames, COUNTER, "parley_gateway_presence_frames_total", NULL,                                      \
           "Frames presence and channelPresence")                                                                       \
+        X(presence_unheard, COUNTER, "parley_gateway_presence_unheard_total", NULL,                                    \
+          "Removals from channels that presence had not heard of after a minute, and is believed of all the same")     \
+        X(presence_doubted, COUNTER, "parley_gateway_presence_doubted_total", NULL,                                    \
+          "Users told as hidden in a snapshot, for it was not known in time whether they may be seen")                 \
         X(typing_received, COUNTER, "parley_gateway_typing_received_total", NULL, "Frames typing of clients")          \
         X(typing_said, COUNTER, "parley_gateway_typing_published_total", NULL, "of these: told to all gateways")       \
         X(typing_updates, COUNTER, "parley_gateway_typing_updates_total", NULL, "Frames typing to clients")            \
         X(typing_dropped, COUNTER, "parley_gateway_typing_dropped_total", NULL,                                        \
-          "Frames typing that were left out, for too much waited for the session")                                     \
-        X(loop_turn_max, GAUGE, "parley_gateway_loop_turn_max_seconds", NULL, "The longest turn of the loop so far")
+          "Frames typing that were left out, for too much waited for the session")
 
 #define X(var, type, name, labels, help) extern struct metric stat_##var;
 STATS_MAP(X)
 #undef X
 extern struct metric stat_errors[_PARLEY_CODE_N]; /* by enum parley_code */
 extern struct metric_histogram stat_publish_seconds, stat_delivery_lag_seconds;
-extern struct metric_histogram stat_turn_seconds;
 
 void stats_register(void);

@@ -88,7 +88,7 @@ void user_relink_session(struct user *u, struct session *s, struct channel *c)
         const struct member *m = user_member(u, c);
 
         if (user_role(u, c) == PARLEY__V1__ROLE__none) {
-                if (s->look)
+                if (s->look && l && l->until == UINT64_MAX) /* now, and not long ago */
                         look_left(s, c);
                 if (l)
                         user_unlink(s, l, m);

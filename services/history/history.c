@@ -1,7 +1,6 @@
 #include "history/history.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "auth/open.h"
 #include "base/ident.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/turn.h"
 #include "bus/bus.h"
 #include "history/env.h"
@@ -54,7 +54,7 @@ struct history {
         struct http_server *http, *admin;
         struct shard **shards;
         unsigned n_shards, n_parts; /* that are being closed */
-        uv_signal_t signals[2];
+        struct signals signals;
         uv_timer_t second;
         struct turn *turn;
         bool stopping, http_closed, closing;
@@ -157,17 +157,6 @@ static void on_notify(const char *channel, const char *payload, void *userdata)
                 (void)waiters_done(&h->waiters, event_id, seq, confirmed);
 }
 
-static void on_request(const char *method, const char *route, unsigned status, uint64_t microseconds, void *userdata)
-{
-        unsigned class = status / 100;
-
-        (void)method;
-        (void)route;
-        (void)userdata;
-        metric_add(&metric_http[class < 6 ? class : 0], 1);
-        metric_observe(&metric_http_seconds, (double)microseconds / 1e6);
-}
-
 static bool on_ready(struct buf *out, void *userdata)
 {
         const struct history *h = userdata;
@@ -205,13 +194,6 @@ static void on_second(uv_timer_t *timer)
         metric_set(&metric_send_backlog, h->env.bus ? (double)bus_send_backlog(h->env.bus) : 0);
 }
 
-static void on_turn(double seconds, void *userdata)
-{
-        (void)userdata;
-        if (seconds > metric_turn_max.value)
-                metric_set(&metric_turn_max, seconds);
-}
-
 /* --- stopping, in the reverse order: who asks, who works, what they use --- */
 
 static void part_closed(void *userdata)
@@ -220,8 +202,7 @@ static void part_closed(void *userdata)
 
         if (--h->n_parts)
                 return;
-        for (unsigned i = 0; i < 2; i++)
-                uv_close((uv_handle_t *)&h->signals[i], NULL);
+        signals_close(&h->signals);
         uv_close((uv_handle_t *)&h->second, NULL);
         turn_close(h->turn);
 }
@@ -282,9 +263,9 @@ static void stop(struct history *h)
         http_server_close(h->http, (uint32_t)h->config->drain_ms, on_http_closed, h);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(int number, void *userdata)
 {
-        struct history *h = handle->data;
+        struct history *h = userdata;
 
         if (h->stopping)
                 return;
@@ -339,21 +320,16 @@ static int open_postgres(struct history *h)
 static int open_bus(struct history *h)
 {
         const struct history_config *c = h->config;
-        const struct bus_options options = {.loop = h->loop,
-                                            .url = c->nats.url,
-                                            .name = h->env.instance,
-                                            .user = c->nats.user,
-                                            .password = c->nats.password,
-                                            .tls_ca = c->nats.tls_ca,
-                                            .max_send_bytes = c->nats.send_bytes,
-                                            .max_inbox_bytes = c->nats.receive_bytes,
-                                            .on_connected = on_bus_connected,
-                                            .on_disconnected = on_bus_disconnected,
-                                            .on_loss = on_bus_loss,
-                                            .on_error = on_bus_error,
-                                            .userdata = h};
-        int r = bus_new(&h->env.bus, &options);
+        struct bus_options options = bus_options_of(&c->nats, h->loop);
+        int r;
 
+        options.name = h->env.instance;
+        options.on_connected = on_bus_connected;
+        options.on_disconnected = on_bus_disconnected;
+        options.on_loss = on_bus_loss;
+        options.on_error = on_bus_error;
+        options.userdata = h;
+        r = bus_new(&h->env.bus, &options);
         if (r < 0)
                 log_error("NATS cannot be used", LOG_S("url_setting", "PARLEY_NATS_URL"), LOG_S("why", strerror(-r)));
         return r;
@@ -406,48 +382,35 @@ static int open_http(struct history *h)
                                              .max_answer_bytes_per_address = c->max_answer_bytes_per_address,
                                              .cors_origin = c->cors_origin,
                                              .trusted_proxies = c->trusted_proxies,
-                                             .on_request = on_request,
                                              .userdata = &h->rest};
         const struct http_admin_options admin = {
                 .loop = h->loop, .listen = c->admin_listen, .ready = on_ready, .userdata = h};
+        char error[256];
         int r;
 
         rest_routes(c, routes);
-        r = http_server_new(&h->http, &options);
+        r = http_serve(&h->http, &h->admin, "history", &options, &admin, error, sizeof(error));
         if (r < 0)
-                log_error("cannot listen", LOG_S("setting", "PARLEY_LISTEN"), LOG_S("value", c->listen),
-                          LOG_S("why", strerror(-r)));
-        if (r == 0) {
-                r = http_admin_new(&h->admin, &admin);
-                if (r < 0)
-                        log_error("cannot listen", LOG_S("setting", "PARLEY_ADMIN_LISTEN"),
-                                  LOG_S("value", c->admin_listen), LOG_S("why", strerror(-r)));
-        }
+                log_error(error);
         return r;
 }
 
 static void init_loop_handles(struct history *h)
 {
-        for (unsigned i = 0; i < 2; i++) {
-                (void)uv_signal_init(h->loop, &h->signals[i]);
-                h->signals[i].data = h;
-        }
+        signals_init(&h->signals, h->loop);
         (void)uv_timer_init(h->loop, &h->second);
         h->second.data = h;
 }
 
 static void start_loop_handles(struct history *h)
 {
-        static const int numbers[2] = {SIGTERM, SIGINT};
-
-        for (unsigned i = 0; i < 2; i++)
-                (void)uv_signal_start(&h->signals[i], on_signal, numbers[i]);
+        (void)signals_start(&h->signals, on_signal, h);
         (void)uv_timer_start(&h->second, on_second, 1000, 1000);
 }
 
 static int open_all(struct history *h)
 {
-        int r = turn_new(&h->turn, h->loop, on_turn, NULL);
+        int r = turn_measure(&h->turn, h->loop, "history");
 
         if (r == 0)
                 r = open_auth(h);

@@ -232,7 +232,8 @@ const struct config_item history_config_items[] = {
          .min = 1,
          .max = 86400,
          .unit = "s",
-         .help = "For how long --migrate and --provision wait for PostgreSQL, NATS and whoever else is at it, before they fail."},
+         .help = "For how long --migrate and --provision wait for PostgreSQL, NATS and whoever else is at it, before they "
+                 "fail. A migration that has begun takes as long as it takes."},
         {.name = "PARLEY_SYSTEM_MAX_BYTES",
          .type = CONFIG_U64,
          .offset = AT(system_max_bytes),

@@ -11,7 +11,6 @@ extern struct metric metric_dead_letter_files;
 extern struct metric metric_trims, metric_early_trims, metric_digests;
 extern struct metric metric_pg_connections, metric_pg_busy, metric_pg_queued;
 extern struct metric metric_send_backlog, metric_rpc, metric_http[6]; /* by the first digit of the status */
-extern struct metric metric_turn_max;
-extern struct metric_histogram metric_batch_seconds, metric_http_seconds, metric_pg_wait_seconds;
+extern struct metric_histogram metric_batch_seconds, metric_pg_wait_seconds;
 
 void history_metrics_register(void);

@@ -279,6 +279,11 @@ uint64_t ingest_last_seq(const struct ingest *in)
         return in->last_seq;
 }
 
+uint64_t ingest_epoch(const struct ingest *in)
+{
+        return in->epoch;
+}
+
 void ingest_lag(const struct ingest *in, uint64_t *ret_events, double *ret_seconds)
 {
         int64_t age_ns = in->oldest_ns ? env_now_ns() - in->oldest_ns : 0;

@@ -32,5 +32,7 @@ void ingest_start(struct ingest *in, uint64_t epoch, uint64_t last_seq);
 /* Ends after the transaction that is under way; `ended` says when, also when it was not running */
 void ingest_stop(struct ingest *in);
 uint64_t ingest_last_seq(const struct ingest *in);
+/* The epoch of the log that it read last; 0: none yet */
+uint64_t ingest_epoch(const struct ingest *in);
 /* What the log is known to hold behind the last commit, and the age of the oldest of it; also while it does not run, as it was at the end */
 void ingest_lag(const struct ingest *in, uint64_t *ret_events, double *ret_seconds);

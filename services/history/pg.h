@@ -119,7 +119,10 @@ struct pg_migrate;
  * on_result: after each try; 0: done, and no more calls; otherwise text says why not. */
 int pg_migrate_start(struct pg_migrate **ret_migrate, uv_loop_t *loop, const char *conninfo, const char *application,
                      void (*on_result)(int error, const char *text, void *userdata), void *userdata);
-/* Stops trying and releases; done is called on the loop. May be called at any time after start, once. */
 /* Once more, after it was through: the database may be another one */
 void pg_migrate_again(struct pg_migrate *m);
+/* True: from now on no try applies anything. False: one has the lock and goes on until PostgreSQL is through with it, however long that takes;
+ * on_result follows. */
+bool pg_migrate_give_up(struct pg_migrate *m);
+/* Stops trying and releases; done is called on the loop. May be called at any time after start, once. */
 void pg_migrate_close(struct pg_migrate *m, void (*done)(void *userdata), void *userdata);

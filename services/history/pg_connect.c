@@ -17,6 +17,32 @@ struct attempt {
         void *userdata;
 };
 
+/* Whether libpq finds a host and a port in it. Its own words about what it cannot read quote a piece of it, which may be one of the
+ * password: a % that begins nothing, or what stands behind an @ or a / that was not encoded. */
+static bool is_sound(const char *conninfo)
+{
+        PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+        bool sound = options != NULL;
+
+        for (PQconninfoOption *o = options; o && o->keyword; o++) {
+                if (!o->val || !o->val[0])
+                        continue;
+                if (strcmp(o->keyword, "port") == 0)
+                        sound = sound && o->val[strspn(o->val, "0123456789,")] == '\0';
+                else if (strcmp(o->keyword, "host") == 0)
+                        sound = sound && !strchr(o->val + 1, '@'); /* the first one names a socket */
+        }
+        PQconninfoFree(options);
+        return sound;
+}
+
+const char *pg_connect_error(const PGconn *pq)
+{
+        return pq ? PQerrorMessage(pq)
+                  : PG_URL_SETTING
+                       " cannot be read (in its URI : / ? # [ ] @ % of a password are written as %3A and so on)";
+}
+
 /* A peer that vanished is noticed within 10-15 s; a transaction that its owner left open (a stopped process) ends after 5 s and
  * gives back its locks. Every statement goes by keys, whatever its parameters are: one plan serves all. Left to itself Postgres plans each
  * page anew, for it counts the partitions that the one plan prunes only when it runs; that was a third of a page's processor time. */
@@ -25,7 +51,7 @@ PGconn *pg_connect_blocking(const char *conninfo, const char *application, uint3
         /* as it is by now: its password may have been changed since the start */
         char *now = config_secret_again(PG_URL_SETTING, conninfo);
         char options[200];
-        PGconn *pq;
+        PGconn *pq = NULL;
         /* the last ones win over what the conninfo says */
         const char *const keys[] = {
                 "dbname",           "application_name", "connect_timeout", "keepalives_idle", "keepalives_interval",
@@ -38,7 +64,8 @@ PGconn *pg_connect_blocking(const char *conninfo, const char *application, uint3
                 "-c statement_timeout=%u -c idle_in_transaction_session_timeout=5000 -c lock_timeout=%u -c jit=off "
                 "-c client_min_messages=error -c plan_cache_mode=force_generic_plan",
                 statement_timeout_ms, statement_timeout_ms);
-        pq = PQconnectdbParams(keys, values, 1);
+        if (is_sound(values[0]))
+                pq = PQconnectdbParams(keys, values, 1);
         if (now)
                 explicit_bzero(now, strlen(now));
         free(now);

@@ -105,13 +105,15 @@ struct pg {
         void *close_userdata;
 };
 
-/* pg_connect.c: connects in a worker thread. done is called on the loop; pq is never NULL but may be bad (PQstatus). Returns 0, or
- * negative errno, and then done is not called. */
+/* pg_connect.c: connects in a worker thread. done is called on the loop; pq may be bad (PQstatus), and is NULL where the
+ * address cannot be read. Returns 0, or negative errno, and then done is not called. */
 typedef void (*pg_connected)(PGconn *pq, void *userdata);
 int pg_connect(uv_loop_t *loop, const char *conninfo, const char *application, uint32_t statement_timeout_ms,
                pg_connected done, void *userdata);
-/* The same, blocking: for worker threads. NULL without memory. */
+/* The same, blocking: for worker threads. NULL where the address cannot be read, and without memory. */
 PGconn *pg_connect_blocking(const char *conninfo, const char *application, uint32_t statement_timeout_ms);
+/* Why it is bad or NULL, with nothing of the address that may be part of a password. Valid as long as pq */
+const char *pg_connect_error(const PGconn *pq);
 /* The first line of a libpq message, for the log */
 void pg_first_line(char *ret, size_t n, const char *message);
 

@@ -1,5 +1,6 @@
 /* Migrations: blocking, in a worker thread; versioned files, one transaction each, one program at a time. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@
         "INSERT INTO schema_migrations (version, name, checksum, min_reader) VALUES ($1::integer, $2, $3, $4::integer)"
 
 enum { RETRY_MIN_MS = 200, RETRY_MAX_MS = 5000 };
+/* Who has the say: a try that got the lock, or the loop that gives up */
+enum { TRYING, LOCKED, GIVEN_UP };
 
 struct pg_migrate {
         uv_loop_t *loop;
@@ -32,6 +35,7 @@ struct pg_migrate {
         char *conninfo, *application;
         uint32_t backoff_ms;
         bool working, closing;
+        atomic_int phase; /* of both threads */
         int error;
         char text[PG_MESSAGE_MAX];
         void (*on_result)(int error, const char *text, void *userdata);
@@ -65,11 +69,14 @@ static int run(struct pg_migrate *m, PGconn *pq, const char *what, const char *s
 static int lock(struct pg_migrate *m, PGconn *pq)
 {
         _cleanup_(PQclearp) PGresult *res = PQexec(pq, LOCK_SQL);
+        int trying = TRYING;
 
         if (PQresultStatus(res) != PGRES_TUPLES_OK)
                 return failed(m, -EIO, "lock", PQresultErrorMessage(res));
         if (PQgetvalue(res, 0, 0)[0] != 't')
                 return failed(m, -EAGAIN, "lock", "another instance is migrating");
+        if (!atomic_compare_exchange_strong(&m->phase, &trying, LOCKED))
+                return failed(m, -ECANCELED, "lock", "given up meanwhile");
         return 0;
 }
 
@@ -123,7 +130,7 @@ static int migrate(struct pg_migrate *m)
         int r;
 
         if (PQstatus(pq) != CONNECTION_OK)
-                return failed(m, -ECONNREFUSED, "connect", PQerrorMessage(pq));
+                return failed(m, -ECONNREFUSED, "connect", pg_connect_error(pq));
         r = lock(m, pq);
         if (r == 0)
                 r = run(m, pq, "schema_migrations", TABLE_SQL);
@@ -166,9 +173,11 @@ static void on_timer_closed(uv_handle_t *handle)
 static void after(uv_work_t *w, int status)
 {
         struct pg_migrate *m = w->data;
+        int locked = LOCKED;
 
         (void)status;
         m->working = false;
+        (void)atomic_compare_exchange_strong(&m->phase, &locked, TRYING);
         if (m->closing) {
                 uv_close((uv_handle_t *)&m->timer, on_timer_closed);
                 return;
@@ -220,6 +229,13 @@ void pg_migrate_again(struct pg_migrate *m)
         m->backoff_ms = RETRY_MIN_MS;
         if (!m->working && !m->closing)
                 (void)uv_timer_start(&m->timer, start, 0, 0);
+}
+
+bool pg_migrate_give_up(struct pg_migrate *m)
+{
+        int trying = TRYING;
+
+        return atomic_compare_exchange_strong(&m->phase, &trying, GIVEN_UP) || trying == GIVEN_UP;
 }
 
 void pg_migrate_close(struct pg_migrate *m, void (*done)(void *userdata), void *userdata)

@@ -152,7 +152,7 @@ static void on_connected(PGconn *pq, void *userdata)
         if (!pq || PQstatus(pq) != CONNECTION_OK || pg->closing) {
                 char text[PG_MESSAGE_MAX];
 
-                pg_first_line(text, sizeof(text), pq ? PQerrorMessage(pq) : "out of memory");
+                pg_first_line(text, sizeof(text), pg_connect_error(pq));
                 PQfinish(pq);
                 pg->failed_ms = now_ms(pg);
                 pg->retry_at_ms = pg->failed_ms + next_backoff(pg);

@@ -129,11 +129,7 @@ static void call_free(void *context)
 
 static bool within_rate(struct rest_call *c, struct ratetable *table, const char *name, uint32_t cost)
 {
-        uint32_t wait = ratetable_take(table, name, env_now_ms(c->rest->env), cost);
-
-        if (wait)
-                http_problem(c->rq, PARLEY_RATE_LIMITED, wait, "too many requests: wait %u ms", wait);
-        return wait == 0;
+        return http_within_rate(c->rq, table, name, env_now_ms(c->rest->env), cost);
 }
 
 bool rest_within_invites(struct rest_call *c, uint32_t n_members)
@@ -157,14 +153,10 @@ static bool authenticate(struct rest_call *c)
                 return false;
         if (r == AUTH_E_UNKNOWN_KEY && c->rest->jwks)
                 jwks_refresh(c->rest->jwks);
-        http_set_header(c->rq, "WWW-Authenticate", "Bearer");
         if (r < 0)
                 rest_problem(c, PARLEY_INTERNAL, "the token cannot be checked");
-        else if (!token)
-                rest_problem(c, PARLEY_UNAUTHENTICATED, "a token is needed: Authorization: Bearer …");
         else
-                rest_problem(c, r == AUTH_E_EXPIRED ? PARLEY_TOKEN_EXPIRED : PARLEY_UNAUTHENTICATED,
-                             "the token is refused: %s", auth_error_text(r));
+                http_refuse_token(c->rq, token != NULL, r == AUTH_E_EXPIRED, auth_error_text(r));
         return false;
 }
 

@@ -10,7 +10,7 @@
 #include "history/access.h"
 #include "history/change.h"
 #include "history/env.h"
-#include "http/http.h"
+#include "http/serve.h"
 #include "parley/v1/rest.pb-c.h"
 #include "wire/wire.h"
 

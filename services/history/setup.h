@@ -6,7 +6,7 @@
 
 /* Both: 0, or negative after PARLEY_SETUP_TIMEOUT_S or an error that time does not mend. What was in the way is logged. */
 
-/* Brings the schema to this program's version */
+/* Brings the schema to this program's version. That limit is of waiting, for PostgreSQL and for whoever else is at it: what has begun goes on. */
 int setup_migrate(const struct history_config *config);
 /* Makes the streams and buckets, or changes them to what the settings say. The schema has to be there: a log that was lost has to begin above
  * what PostgreSQL has of it. */

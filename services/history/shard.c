@@ -21,8 +21,8 @@
 #include "history/releases.h"
 #include "history/sweeper.h"
 
-/* How often it looks after itself; how long it waits before it provisions again */
-enum { PERIOD_MS = 250, AGAIN_MIN_MS = 250, AGAIN_MAX_MS = 10000 };
+/* How often it looks after itself; how long it waits before it provisions again; how often it asks how long the log is that nobody reads */
+enum { PERIOD_MS = 250, AGAIN_MIN_MS = 250, AGAIN_MAX_MS = 10000, LOOK_MS = 3000 };
 
 enum shard_state {
         SHARD_OFF,          /* without the lease */
@@ -50,10 +50,12 @@ struct shard {
         struct import *import;
         bool imported;
         unsigned n_stopping;
-        bool checking, released;
+        bool checking, looking, released;
         struct ticker *ticker;
         uint64_t again_ms, backoff_ms, bus_lost_ms;
-        uint64_t stands_ms; /* with the lease: since when it does not run, or last did not */
+        uint64_t stands_ms; /* since when it does not run, or last did not; another instance neither */
+        uint64_t looked_ms;
+        struct bus_stream_info log; /* when it was looked at last, since it stands */
         char trouble[200];
         void (*close_done)(void *userdata);
         void *close_userdata;
@@ -91,7 +93,7 @@ static void maybe_closed(struct shard *s)
         void (*done)(void *userdata) = s->close_done;
         void *done_userdata = s->close_userdata;
 
-        if (!s->released || s->checking)
+        if (!s->released || s->checking || s->looking)
                 return;
         shard_free(s);
         done(done_userdata);
@@ -134,6 +136,7 @@ static void stop(struct shard *s, bool leave)
         }
         enter(s, SHARD_STOPPING);
         s->stands_ms = env_now_ms(s->env);
+        s->log = (struct bus_stream_info){0};
         s->n_stopping = s->sweeper ? 5 : 3;
         if (s->import)
                 import_cancel(s->import);
@@ -292,6 +295,7 @@ int shard_new(struct shard **ret_shard, struct env *env, unsigned index)
                 return -ENOMEM;
         s->env = env;
         s->index = index;
+        s->stands_ms = env_now_ms(env);
         subject_chat_stream(s->stream, index);
         (void)snprintf(name, sizeof(name), "shard_%u", index);
         r = ingest_new(&s->ingest, env, s->stream, &events);
@@ -385,29 +389,76 @@ const char *shard_trouble(const struct shard *s)
 
 /* --- for /metrics --- */
 
-static void shard_lag(const struct shard *s, uint64_t *ret_events, double *ret_seconds)
+static void on_looked(int error, const struct bus_stream_info *info, const char *text, void *userdata)
 {
-        double stands = s->state == SHARD_RUNNING ? 0 : (double)(env_now_ms(s->env) - s->stands_ms) / 1e3;
+        struct shard *s = userdata;
 
-        ingest_lag(s->ingest, ret_events, ret_seconds);
-        if (stands > *ret_seconds)
-                *ret_seconds = stands;
+        (void)text;
+        s->looking = false;
+        if (error == 0)
+                s->log = *info;
+        maybe_closed(s);
+}
+
+/* The log goes on without Postgres, and what reads it does not run then */
+static void look(struct shard *s, uint64_t now_ms)
+{
+        if (s->looking || s->closing || now_ms < s->looked_ms + LOOK_MS)
+                return;
+        s->looked_ms = now_ms;
+        s->looking = bus_stream_info(s->env->bus, s->stream, on_looked, s) == 0;
+}
+
+struct measured {
+        uint64_t events;
+        double seconds, full;
+};
+
+/* While it stands still */
+static void measure_standing(struct shard *s, uint64_t now_ms, struct measured *m)
+{
+        double stands = (double)(now_ms - s->stands_ms) / 1e3;
+        uint64_t applied = ingest_last_seq(s->ingest), epoch = ingest_epoch(s->ingest);
+
+        look(s, now_ms);
+        if (s->log.max_bytes)
+                m->full = (double)s->log.bytes / (double)s->log.max_bytes;
+        m->seconds = stands > m->seconds ? stands : m->seconds;
+        /* of a log that this instance has not read yet it cannot know */
+        if (epoch && s->log.epoch == epoch && s->log.last_seq > applied + m->events)
+                m->events = s->log.last_seq - applied;
+}
+
+static struct measured measure(struct shard *s, uint64_t now_ms)
+{
+        struct measured m = {.full = janitor_log_full(s->janitor)};
+
+        ingest_lag(s->ingest, &m.events, &m.seconds);
+        if (s->state != SHARD_RUNNING)
+                measure_standing(s, now_ms, &m);
+        return m;
 }
 
 void shards_measure(struct shard *const *shards, unsigned n)
 {
-        double seconds = 0, worst = 0, full = 0;
-        uint64_t events = 0, all = 0;
+        struct measured all = {0};
 
         for (unsigned i = 0; i < n; i++) {
-                if (shards[i]->state == SHARD_OFF)
-                        continue; /* another instance tells of it */
-                shard_lag(shards[i], &events, &seconds);
-                all += events;
-                worst = seconds > worst ? seconds : worst;
-                full = janitor_log_full(shards[i]->janitor) > full ? janitor_log_full(shards[i]->janitor) : full;
+                struct shard *s = shards[i];
+                uint64_t now_ms = env_now_ms(s->env);
+                struct measured one;
+
+                /* Another instance works on it, and tells of it; or may, as it is this one that cannot reach NATS */
+                if (s->state == SHARD_OFF && (s->lease.elsewhere || !bus_connected(s->env->bus))) {
+                        s->stands_ms = now_ms;
+                        continue;
+                }
+                one = measure(s, now_ms);
+                all.events += one.events;
+                all.seconds = one.seconds > all.seconds ? one.seconds : all.seconds;
+                all.full = one.full > all.full ? one.full : all.full;
         }
-        metric_set(&metric_lag_events, (double)all);
-        metric_set(&metric_lag_seconds, worst);
-        metric_set(&metric_log_full, full);
+        metric_set(&metric_lag_events, (double)all.events);
+        metric_set(&metric_lag_seconds, all.seconds);
+        metric_set(&metric_log_full, all.full);
 }

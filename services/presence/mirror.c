@@ -65,8 +65,11 @@ static void on_entry(const struct bus_msg *msg, void *userdata)
         int r;
 
         f->mirror->before(f->mirror->userdata);
-        if (msg->seq <= f->seq && f->take == take_record) /* after a break all is given again */
-                roster_forget_revisions(f->mirror->roster);
+        if (msg->seq <= f->seq) { /* after a break all is given again, and until then what we have may be old */
+                f->complete = false;
+                if (f->take == take_record)
+                        roster_forget_revisions(f->mirror->roster);
+        }
         f->seq = msg->seq;
         r = strncmp(msg->subject, f->prefix, n) == 0 ? f->take(f->mirror->roster, msg->subject + n, msg) : -EINVAL;
         if (r < 0)
@@ -135,6 +138,12 @@ void mirror_free(struct mirror *m)
                         bus_reader_free(m->buckets[i].reader);
         }
         free(m);
+}
+
+void mirror_broken(struct mirror *m)
+{
+        for (unsigned i = 0; i < N_BUCKETS; i++)
+                m->buckets[i].complete = false;
 }
 
 bool mirror_complete(const struct mirror *m)

@@ -26,14 +26,15 @@ struct person {
         uint32_t number;
         struct report *reports;    /* what gateways have of him; NULL: not connected */
         struct status *status;     /* NULL: none */
-        struct wheel_timer grace;  /* armed: his last connection closed a moment ago */
+        struct wheel_timer grace;  /* armed: a connection closed a moment ago, and what he had is shown still */
         struct person *next_dirty; /* of those that have changed */
         uint64_t version;
         uint64_t revision;      /* of his record in the bucket, as far as is known; 0: none */
         uint32_t last_seen_min; /* unix minutes; 0: not known */
         uint32_t wrote_min;     /* the one that the bucket brought: it is stored */
         uint32_t closed_min;    /* when his last connection closed */
-        uint8_t devices;        /* connected kinds, as bits */
+        uint8_t devices : 4;    /* connected kinds, as bits, with those of which the grace runs */
+        uint8_t reported : 4;   /* without */
         uint8_t shown;          /* UserPresence.Availability, as others see it */
         uint8_t shown_devices;
         bool active : 1;    /* a device is in use */

@@ -1,7 +1,6 @@
 #include "presence/presence.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,6 +11,7 @@
 #include "auth/open.h"
 #include "base/ident.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/turn.h"
 #include "bus/bus.h"
 #include "presence/mirror.h"
@@ -34,7 +34,7 @@ struct presence {
         struct auth *auth;
         struct rest rest;
         struct http_server *http, *admin;
-        uv_signal_t signals[2];
+        struct signals signals;
         uv_timer_t teller;
         uv_idle_t answerer; /* runs while there are answers to go on with */
         struct turn *turn;
@@ -70,7 +70,7 @@ static void on_tell(uv_timer_t *timer)
         struct presence *p = timer->data;
         const struct roster *r = p->roster;
 
-        voice_tick(p->voice, mirror_complete(p->mirror) && bus_connected(p->bus) && sources_settled(&r->sources));
+        voice_tick(p->voice, is_ready(p));
         metric_set(&metric_users, HASH_COUNT(r->people.by_id));
         metric_set(&metric_online, r->people.n_online);
         metric_set(&metric_gateways, HASH_COUNT(r->sources.by_id));
@@ -114,8 +114,10 @@ static void on_bus_disconnected(void *userdata)
         struct presence *p = userdata;
 
         log_warn("the connection to NATS is lost");
-        if (!p->stopping)
-                voice_deaf(p->voice);
+        if (p->stopping)
+                return;
+        mirror_broken(p->mirror);
+        voice_deaf(p->voice);
 }
 
 static void on_bus_loss(void *userdata)
@@ -140,38 +142,26 @@ static void on_jwks(int error, const char *text, void *userdata)
                 log_warn("the key set cannot be fetched", LOG_S("why", text));
 }
 
-static void on_request(const char *method, const char *route, unsigned status, uint64_t microseconds, void *userdata)
+static const char *text_of(bool yes)
 {
-        unsigned class = status / 100;
-
-        (void)method;
-        (void)route;
-        (void)userdata;
-        metric_add(&metric_http[class < 6 ? class : 0], 1);
-        metric_observe(&metric_http_seconds, (double)microseconds / 1e6);
+        return yes ? "true" : "false";
 }
 
 static bool on_ready(struct buf *out, void *userdata)
 {
         struct presence *p = userdata;
-        bool nats = bus_connected(p->bus), buckets = mirror_complete(p->mirror), gateways = roster_known(p->roster);
+        bool nats = bus_connected(p->bus), buckets = mirror_complete(p->mirror), gateways = roster_known(p->roster),
+             answers = voice_begun(p->voice);
         char text[96];
 
         if (p->stopping) {
                 (void)buf_append_str(out, "\"running\":false");
                 return false;
         }
-        (void)snprintf(text, sizeof(text), "\"nats\":%s,\"buckets\":%s,\"gateways\":%s", nats ? "true" : "false",
-                       buckets ? "true" : "false", gateways ? "true" : "false");
+        (void)snprintf(text, sizeof(text), "\"nats\":%s,\"buckets\":%s,\"gateways\":%s,\"answers\":%s", text_of(nats),
+                       text_of(buckets), text_of(gateways), text_of(answers));
         (void)buf_append_str(out, text);
-        return nats && buckets && gateways; /* one that does not answer is waited for 3 s */
-}
-
-static void on_turn(double seconds, void *userdata)
-{
-        (void)userdata;
-        if (seconds > metric_turn_max.value)
-                metric_set(&metric_turn_max, seconds);
+        return nats && buckets && gateways && answers; /* one that does not answer is waited for 3 s */
 }
 
 /* --- stopping --- */
@@ -182,8 +172,7 @@ static void part_closed(void *userdata)
 
         if (--p->n_parts)
                 return;
-        for (unsigned i = 0; i < 2; i++)
-                uv_close((uv_handle_t *)&p->signals[i], NULL);
+        signals_close(&p->signals);
         uv_close((uv_handle_t *)&p->teller, NULL);
         uv_close((uv_handle_t *)&p->answerer, NULL);
 }
@@ -209,9 +198,9 @@ static void stop(struct presence *p)
         http_server_close(p->http, (uint32_t)p->config->drain_ms, on_http_closed, p);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(int number, void *userdata)
 {
-        struct presence *p = handle->data;
+        struct presence *p = userdata;
 
         if (p->stopping)
                 return;
@@ -234,21 +223,16 @@ static int open_auth(struct presence *p)
 static int open_bus(struct presence *p)
 {
         const struct presence_config *c = p->config;
-        const struct bus_options options = {.loop = p->loop,
-                                            .url = c->nats.url,
-                                            .name = "parley-presence",
-                                            .user = c->nats.user,
-                                            .password = c->nats.password,
-                                            .tls_ca = c->nats.tls_ca,
-                                            .max_send_bytes = c->nats.send_bytes,
-                                            .max_inbox_bytes = c->nats.receive_bytes,
-                                            .on_connected = on_bus_connected,
-                                            .on_disconnected = on_bus_disconnected,
-                                            .on_loss = on_bus_loss,
-                                            .on_error = on_bus_error,
-                                            .userdata = p};
-        int r = bus_new(&p->bus, &options);
+        struct bus_options options = bus_options_of(&c->nats, p->loop);
+        int r;
 
+        options.name = "parley-presence";
+        options.on_connected = on_bus_connected;
+        options.on_disconnected = on_bus_disconnected;
+        options.on_loss = on_bus_loss;
+        options.on_error = on_bus_error;
+        options.userdata = p;
+        r = bus_new(&p->bus, &options);
         if (r < 0)
                 log_error("NATS cannot be used", LOG_S("setting", "PARLEY_NATS_URL"), LOG_S("why", strerror(-r)));
         return r;
@@ -299,12 +283,12 @@ static int open_http(struct presence *p)
                                              .max_connections_per_ip = (unsigned)c->max_connections_per_ip,
                                              .cors_origin = c->cors_origin,
                                              .trusted_proxies = c->trusted_proxies,
-                                             .on_request = on_request,
                                              .userdata = &p->rest};
         const struct http_admin_options admin = {
                 .loop = p->loop, .listen = c->admin_listen, .ready = on_ready, .userdata = p};
         uint32_t rate = c->rate_limits ? (uint32_t)c->rest_rate : 0,
                  refused = c->rate_limits ? (uint32_t)c->refused_rate : 0;
+        char error[256];
         int r;
 
         p->rest = (struct rest){.roster = p->roster,
@@ -320,28 +304,16 @@ static int open_http(struct presence *p)
                 r = ratetable_new(&p->rest.by_address, refused, refused * 10, RATE_ENTRIES);
         if (r < 0)
                 return r;
-        r = http_server_new(&p->http, &options);
+        r = http_serve(&p->http, &p->admin, "presence", &options, &admin, error, sizeof(error));
         if (r < 0)
-                log_error("cannot listen", LOG_S("setting", "PARLEY_LISTEN"), LOG_S("value", c->listen),
-                          LOG_S("why", strerror(-r)));
-        if (r < 0)
-                return r;
-        r = http_admin_new(&p->admin, &admin);
-        if (r < 0)
-                log_error("cannot listen", LOG_S("setting", "PARLEY_ADMIN_LISTEN"), LOG_S("value", c->admin_listen),
-                          LOG_S("why", strerror(-r)));
+                log_error(error);
         return r;
 }
 
 static void open_loop_handles(struct presence *p)
 {
-        static const int numbers[2] = {SIGTERM, SIGINT};
-
-        for (unsigned i = 0; i < 2; i++) {
-                (void)uv_signal_init(p->loop, &p->signals[i]);
-                p->signals[i].data = p;
-                (void)uv_signal_start(&p->signals[i], on_signal, numbers[i]);
-        }
+        signals_init(&p->signals, p->loop);
+        (void)signals_start(&p->signals, on_signal, p);
         (void)uv_timer_init(p->loop, &p->teller);
         p->teller.data = p;
         (void)uv_timer_start(&p->teller, on_tell, p->config->tell_ms, p->config->tell_ms);
@@ -361,7 +333,7 @@ static void name_instance(struct presence *p)
 
 static int open_all(struct presence *p)
 {
-        int r = turn_new(&p->turn, p->loop, on_turn, NULL);
+        int r = turn_measure(&p->turn, p->loop, "presence");
 
         if (r == 0)
                 r = open_auth(p);

@@ -5,8 +5,7 @@
 
 extern struct metric metric_changes, metric_counts, metric_tidings, metric_snapshots_asked, metric_reports,
         metric_stored, metric_queries, metric_users, metric_online, metric_gateways, metric_gaps, metric_old,
-        metric_leading, metric_turn_max;
-extern struct metric metric_http[6];
-extern struct metric_histogram metric_http_seconds, metric_told_seconds;
+        metric_leading;
+extern struct metric_histogram metric_told_seconds;
 
 void presence_metrics_register(void);

@@ -21,11 +21,7 @@ enum { RETRY_MS = 1000, BODY_MAX = 8 << 10, JSON_MAX = 1 << 20, STATUS_ELEMENTS 
 static bool within_rate(struct http_request *rq, struct rest *rest, struct ratetable *table, const char *name,
                         uint32_t cost)
 {
-        uint32_t wait = ratetable_take(table, name, rest->roster->now_ms, cost);
-
-        if (wait)
-                http_problem(rq, PARLEY_RATE_LIMITED, wait, "too many requests: wait %u ms", wait);
-        return wait == 0;
+        return http_within_rate(rq, table, name, rest->roster->now_ms, cost);
 }
 
 static void refuse(struct http_request *rq, struct rest *rest, const char *token, int r)
@@ -34,14 +30,10 @@ static void refuse(struct http_request *rq, struct rest *rest, const char *token
                 return;
         if (r == AUTH_E_UNKNOWN_KEY && rest->jwks)
                 jwks_refresh(rest->jwks);
-        http_set_header(rq, "WWW-Authenticate", "Bearer");
         if (r < 0)
                 http_problem(rq, PARLEY_INTERNAL, 0, "the token cannot be checked");
-        else if (!token)
-                http_problem(rq, PARLEY_UNAUTHENTICATED, 0, "a token is needed: Authorization: Bearer …");
         else
-                http_problem(rq, r == AUTH_E_EXPIRED ? PARLEY_TOKEN_EXPIRED : PARLEY_UNAUTHENTICATED, 0,
-                             "the token is refused: %s", auth_error_text(r));
+                http_refuse_token(rq, token != NULL, r == AUTH_E_EXPIRED, auth_error_text(r));
 }
 
 /* Who it is, within the limits of rate, and that there is something to answer. False: it was answered. */

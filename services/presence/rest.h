@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/ratetable.h"
-#include "http/http.h"
+#include "http/serve.h"
 
 struct auth;
 struct jwks;

@@ -16,6 +16,8 @@ enum { PAUSE_MS = 2000, HOLD_MS = 1500, KNOW_MS = 3000, SKEW_S = 2 };
 
 #define OFFLINE PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline
 
+_Static_assert(PARLEY__V1__DEVICE__bot < 4, "struct person has four bits for kinds of devices");
+
 static struct roster *roster_of(const struct person *who)
 {
         return (struct roster *)((char *)who->people - offsetof(struct roster, people));
@@ -102,39 +104,67 @@ static void person_offline(struct roster *r, struct person *who)
         roster_drop(r, who);
 }
 
+/* What all gateways together have of him */
+struct together {
+        uint8_t devices;
+        bool active;
+};
+
+static struct together together_of(const struct person *who)
+{
+        struct together t = {0};
+
+        for (const struct report *p = who->reports; p; p = p->next) {
+                t.devices |= p->devices;
+                t.active = t.active || p->active;
+        }
+        return t;
+}
+
+static void person_take(struct roster *r, struct person *who, const struct together *t)
+{
+        wheel_disarm(&who->grace);
+        if (!t->devices) {
+                person_offline(r, who);
+                return;
+        }
+        who->devices = t->devices;
+        who->active = t->active;
+        person_refresh(r, who, false);
+}
+
 static void person_on_grace(struct wheel_timer *t, uint64_t now_ms)
 {
         struct person *who = (struct person *)((char *)t - offsetof(struct person, grace));
+        struct together now = together_of(who);
 
         (void)now_ms;
-        person_offline(roster_of(who), who);
+        person_take(roster_of(who), who, &now);
 }
 
-/* What all gateways together have of him */
+/* What comes is taken at once, what went when the grace is over: a device that connects again shows nothing, be it his only one or not. closed:
+ * false of a gateway that fell silent, whose grace that was. */
 static void person_touched(struct person *who, bool closed, void *userdata)
 {
         struct roster *r = userdata;
-        uint8_t devices = 0;
-        bool active = false;
+        struct together t = together_of(who);
+        bool went = who->reported & ~t.devices;
 
-        for (const struct report *p = who->reports; p; p = p->next) {
-                devices |= p->devices;
-                active = active || p->active;
-        }
-        if (devices) {
-                wheel_disarm(&who->grace);
-                who->devices = devices;
-                who->active = active;
-                person_refresh(r, who, false);
-        } else if (!who->devices) {
+        who->reported = t.devices;
+        if (!t.devices && !who->devices) {
                 roster_drop(r, who);
-        } else if (!closed) {
-                wheel_disarm(&who->grace);
+                return;
+        }
+        if (went && !t.devices)
                 who->closed_min = (uint32_t)(r->wall_s / 60);
-                person_offline(r, who);
-        } else if (!wheel_armed(&who->grace)) {
-                who->closed_min = (uint32_t)(r->wall_s / 60);
+        if (went && closed)
                 wheel_arm(r->wheel, &who->grace, r->lived_ms + r->options.grace_ms, person_on_grace);
+        if (closed && (who->devices & ~t.devices)) {
+                who->devices |= t.devices;
+                who->active = who->active || t.active;
+                person_refresh(r, who, false);
+        } else {
+                person_take(r, who, &t);
         }
 }
 
@@ -145,11 +175,22 @@ static void on_ask(const char *gateway_id, void *userdata)
         r->options.ask(gateway_id, r->options.userdata);
 }
 
+/* Who is not known is hidden from whoever asks, also from those who share a channel that is open to everyone: they ask again when he is known */
+static struct person *person_get(struct roster *r, const char *user_id)
+{
+        struct person *who = people_find(&r->people, user_id);
+
+        if (who)
+                return who;
+        who = people_get(&r->people, user_id);
+        if (who)
+                who->regrouped = true;
+        return who;
+}
+
 static struct person *person_find(const char *user_id, void *userdata)
 {
-        struct roster *r = userdata;
-
-        return people_get(&r->people, user_id);
+        return person_get(userdata, user_id);
 }
 
 int roster_report(struct roster *r, const Parley__V1__GatewayPresence *m)
@@ -254,7 +295,7 @@ static bool status_same(const struct status *a, const struct status *b)
 
 int roster_status(struct roster *r, const char *user_id, const Parley__V1__Status *status)
 {
-        struct person *who = ident_valid(user_id) ? people_get(&r->people, user_id) : NULL;
+        struct person *who = ident_valid(user_id) ? person_get(r, user_id) : NULL;
         struct status *s = who ? status_new(status) : NULL;
 
         if (!s)
@@ -288,6 +329,8 @@ int roster_record(struct roster *r, const char *user_id, const Parley__V1__Prese
         if (record && record->last_seen_at && r->options.last_seen &&
             record->last_seen_at->seconds / 60 >= who->last_seen_min)
                 who->last_seen_min = who->wrote_min = (uint32_t)(record->last_seen_at->seconds / 60);
+        if (who->regrouped && who->last_seen_min)
+                person_dirty(r, who);
         roster_drop(r, who);
         return 0;
 }
@@ -377,12 +420,12 @@ void roster_free(struct roster *r)
         if (!r)
                 return;
         sources_clear(&r->sources);
+        wheel_free(r->wheel); /* it knows the timers of persons */
         for (uint32_t i = 0; i < r->people.n_persons; i++) {
                 if (r->people.persons[i])
                         status_free(r->people.persons[i]->status);
         }
         people_done(&r->people);
-        wheel_free(r->wheel);
         free(r);
 }
 

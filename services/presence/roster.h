@@ -15,7 +15,7 @@
 #include "presence/sources.h"
 
 struct roster_options {
-        uint64_t grace_ms;  /* after the last close, before a user is offline */
+        uint64_t grace_ms;  /* after a close, before a device is gone, or its user offline */
         uint64_t silent_ms; /* of a gateway: then its users are offline */
         uint64_t count_ms;  /* a channel's count is told at most this often */
         uint32_t list_max;  /* members; larger channels have counts */

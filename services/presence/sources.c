@@ -152,17 +152,14 @@ static void source_arm(struct source *g)
 
 static void source_sync(struct source *g)
 {
-        struct sources *s = g->all;
-
-        if (!g->asked_ms || s->now_ms - g->asked_ms >= ASK_AGAIN_MS) {
-                g->asked_ms = s->now_ms;
-                s->options.ask(g->id, s->options.userdata);
-        }
+        g->asked_ms = g->all->now_ms;
+        g->all->options.ask(g->id, g->all->options.userdata);
 }
 
 static void source_ask(struct source *g)
 {
-        source_sync(g);
+        if (!g->asked_ms || g->all->now_ms - g->asked_ms >= ASK_AGAIN_MS)
+                source_sync(g);
         source_arm(g);
 }
 
@@ -204,6 +201,7 @@ static bool source_came_back(struct source *g, const Parley__V1__GatewayPresence
                 g->rival = m->epoch;
                 if (!g->rival_ms || g->all->now_ms - g->rival_ms >= RIVAL_MS) {
                         g->rival_ms = g->all->now_ms;
+                        /* also when it was asked a moment ago: the one that answered may be dead since */
                         source_sync(g);
                 }
         }

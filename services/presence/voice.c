@@ -126,9 +126,15 @@ void voice_tick(struct voice *v, bool ready)
                 v->heard_ms = v->options.roster->now_ms;
                 roster_store(v->options.roster);
                 voice_answer_begin(v);
+                v->begun = true;
         }
         say_changes(v);
         voice_store_some(v);
+}
+
+bool voice_begun(const struct voice *v)
+{
+        return v->begun;
 }
 
 bool voice_leading(const struct voice *v)
@@ -196,8 +202,8 @@ static void on_changes(const struct bus_msg *msg, void *userdata)
 
         heard(v);
         led = v->leader.leading;
-        if (m)
-                (void)leader_heard(&v->leader, m->source, v->options.roster->now_ms);
+        if (m && leader_heard(&v->leader, m->source, v->options.roster->now_ms))
+                v->begun = true;
         parley__v1__presence_changes__free_unpacked(m, NULL);
         if (led && !v->leader.leading) {
                 log_info("another instance speaks", LOG_S("instance", v->leader.heard));

@@ -28,7 +28,8 @@ int voice_new(struct voice **ret_voice, const struct voice_options *options);
 void voice_stop(struct voice *v);
 /* After it: what is being written calls back until then */
 void voice_free(struct voice *v);
-/* NATS is there (again): all gateways are asked for snapshots, and we are silent until they have answered */
+/* NATS is there (again): all gateways are asked for snapshots, and we are silent until they have answered,
+ * or were waited for (roster_known) */
 void voice_connected(struct voice *v);
 /* NATS is away */
 void voice_deaf(struct voice *v);
@@ -36,9 +37,11 @@ void voice_deaf(struct voice *v);
 void voice_lost(struct voice *v);
 /* roster_time says that we stood still: we are silent until it is known again what there is */
 void voice_doubt(struct voice *v);
-/* Regularly: says what has changed. ready: everything is known that there is to know. */
+/* Regularly: says what has changed. ready: all is known, but for gateways that do not answer. */
 void voice_tick(struct voice *v, bool ready);
 bool voice_leading(const struct voice *v);
+/* We spoke, or heard another one speak, at some time: before that a gateway that asks has nobody to ask */
+bool voice_begun(const struct voice *v);
 /* Goes on with an answer. False: there is no more to do. */
 bool voice_answer_some(struct voice *v);
 /* A snapshot of one gateway is wanted */

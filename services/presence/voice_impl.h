@@ -27,6 +27,7 @@ struct voice {
         struct question *questions; /* in the order in which they are gone on with */
         unsigned n_questions;
         uint64_t counter, said_ms, heard_ms; /* heard: anything, while we lead */
+        bool begun;
 };
 
 bool voice_publish(struct voice *v, const char *subject, const ProtobufCMessage *message);

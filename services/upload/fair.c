@@ -1,101 +1,69 @@
 #include "upload/fair.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stddef.h>
 #include <utlist.h>
 
-struct fair_owner {
-        struct fair_owner *prev, *next;
-        struct fair_item *items; /* oldest first */
-        unsigned n;
-        char name[];
-};
-
-static struct fair_owner *find_owner(const struct fair *f, const char *name)
+static struct fair_item *oldest_of(const struct fair *f, const struct owner *o)
 {
-        struct fair_owner *o = f->owners;
+        struct fair_item *item = f->items;
 
-        while (o && strcmp(o->name, name) != 0)
-                o = o->next;
-        return o;
+        while (item->owner != o)
+                item = item->next;
+        return item;
 }
 
-static struct fair_owner *owner_new(struct fair *f, const char *name)
+static struct fair_item *newest_of(const struct fair *f, const struct owner *o)
 {
-        size_t n = strlen(name) + 1;
-        struct fair_owner *o = calloc(1, sizeof(*o) + n);
+        struct fair_item *item = f->items->prev; /* utlist: the last one */
 
-        if (!o)
-                return NULL;
-        memcpy(o->name, name, n);
-        DL_APPEND(f->owners, o);
-        return o;
+        while (item->owner != o)
+                item = item->prev;
+        return item;
 }
 
-static void leave(struct fair *f, struct fair_item *item)
+/* Whether its owner has others */
+static bool leave(struct fair *f, struct fair_item *item)
 {
-        struct fair_owner *o = item->owner;
+        struct owner *o = item->owner;
 
-        DL_DELETE(o->items, item);
+        DL_DELETE(f->items, item);
         item->owner = NULL;
-        o->n--;
-        f->n--;
-}
-
-static struct fair_owner *with_most(const struct fair *f)
-{
-        struct fair_owner *most = f->owners;
-
-        for (struct fair_owner *o = f->owners; o; o = o->next)
-                if (o->n > most->n)
-                        most = o;
-        return most;
+        return owners_leave(&f->owners, o);
 }
 
 int fair_join(struct fair *f, struct fair_item *item, const char *owner, struct fair_item **ret_victim)
 {
-        struct fair_owner *own = find_owner(f, owner);
         struct fair_item *victim = NULL;
-        unsigned n = own ? own->n : 0;
+        struct owner *most, *own;
+        int r = owners_room(&f->owners, owner, &most);
 
-        if (n >= f->max_owner)
-                return FAIR_E_OWNER;
-        if (f->n >= f->max) {
-                struct fair_owner *most = with_most(f);
-
-                if (!most || most == own ||
-                    most->n <= n + 1) /* with one more only the two would take it from each other in turn */
-                        return FAIR_E_FULL;
-                victim = most->items->prev; /* utlist: the last one */
-        }
-        if (!own)
-                own = owner_new(f, owner);
+        if (r != 0)
+                return r;
+        own = owners_take(&f->owners, owner);
         if (!own)
                 return -ENOMEM;
-        if (victim)
-                leave(f, victim); /* he has others left */
+        if (own->n == 1)
+                owners_last(&f->owners, own);
+        if (most) {
+                victim = newest_of(f, most);
+                (void)leave(f, victim); /* he has others left */
+        }
         *item = (struct fair_item){.owner = own};
-        DL_APPEND(own->items, item);
-        own->n++;
-        f->n++;
+        DL_APPEND(f->items, item);
         *ret_victim = victim;
         return 0;
 }
 
 struct fair_item *fair_next(struct fair *f)
 {
-        struct fair_owner *o = f->owners;
+        struct owner *o = f->owners.all;
         struct fair_item *item;
 
         if (!o)
                 return NULL;
-        item = o->items;
-        leave(f, item);
-        DL_DELETE(f->owners, o);
-        if (o->items)
-                DL_APPEND(f->owners, o);
-        else
-                free(o);
+        item = oldest_of(f, o);
+        if (leave(f, item))
+                owners_last(&f->owners, o);
         return item;
 }

@@ -33,7 +33,7 @@ static void on_gone(void *context)
         struct reading *g = context;
 
         shares_leave(&g->store->reads, &g->place);
-        metric_set(&metric_reads, g->store->reads.n);
+        metric_set(&metric_reads, g->store->reads.owners.n);
         free(g);
 }
 
@@ -64,10 +64,10 @@ static bool admit(struct http_request *rq, struct local_store *s, const char *ow
         struct share *victim = NULL;
         int r = shares_find(&s->reads, owner, env_now_ms(s->env), &victim);
 
-        if (r == SHARES_E_OWNER)
+        if (r == OWNERS_E_OWNER)
                 http_problem(rq, PARLEY_RATE_LIMITED, OWNER_RETRY_MS,
-                             "%u files are on their way to you: let one of them end first", s->reads.max_owner);
-        else if (r == SHARES_E_FULL)
+                             "%u files are on their way to you: let one of them end first", s->reads.owners.max_owner);
+        else if (r == OWNERS_E_FULL)
                 http_problem(rq, PARLEY_UNAVAILABLE, LOCAL_RETRY_MS, "too many files are being read; try again");
         else if (victim)
                 cut(of_place(victim));
@@ -159,7 +159,7 @@ void local_get(struct http_request *rq, struct local_store *s)
                 http_problem(rq, PARLEY_UNAVAILABLE, LOCAL_RETRY_MS, "out of memory");
                 return;
         }
-        metric_set(&metric_reads, s->reads.n);
+        metric_set(&metric_reads, s->reads.owners.n);
         g->store = s;
         g->rq = rq;
         memcpy(g->name, get.name, strlen(get.name) + 1);

@@ -345,12 +345,13 @@ static bool admit(struct http_request *rq, struct local_store *s, const char *ow
         struct share *victim = NULL;
         int r = shares_find(&s->bodies, owner, env_now_ms(s->env), &victim);
 
-        if (r == SHARES_E_OWNER) {
+        if (r == OWNERS_E_OWNER) {
                 http_problem(rq, PARLEY_RATE_LIMITED, OWNER_RETRY_MS,
-                             "%u bodies of yours are on their way: let one of them end first", s->bodies.max_owner);
+                             "%u bodies of yours are on their way: let one of them end first",
+                             s->bodies.owners.max_owner);
                 return false;
         }
-        if (r == SHARES_E_FULL || s->n_transfers >= 2 * s->bodies.max) {
+        if (r == OWNERS_E_FULL || s->n_transfers >= 2 * s->bodies.owners.max) {
                 http_problem(rq, PARLEY_UNAVAILABLE, LOCAL_RETRY_MS, "too many bodies are being taken in; try again");
                 return false;
         }

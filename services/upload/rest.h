@@ -7,7 +7,7 @@
 #include "auth/auth.h"
 #include "auth/jwks.h"
 #include "base/ratetable.h"
-#include "http/http.h"
+#include "http/serve.h"
 #include "parley/v1/upload.pb-c.h"
 #include "policy/policy.h"
 #include "upload/env.h"
@@ -51,7 +51,7 @@ struct rest_call {
         uint64_t revision; /* of the file */
         char sum[STORE_SUM_MAX + 1];
         unsigned tries;
-        void (*then)(struct rest_call *c);      /* once the file may be read */
+        void (*then)(struct rest_call *c);      /* once its thumbnail is fine, or once the file may be read */
         void (*held_then)(struct rest_call *c); /* once it is known not to be held back, too */
         Parley__V1__FileState state;            /* that it is to have */
         const struct rejection *why;            /* a completion was refused */

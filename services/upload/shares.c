@@ -1,23 +1,8 @@
 #include "upload/shares.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-struct shares_owner {
-        struct shares_owner *prev, *next;
-        unsigned n;
-        char name[SHARES_OWNER_LEN + 1];
-};
-
-static struct shares_owner *find_owner(const struct shares *s, const char *name)
-{
-        struct shares_owner *o = s->owners;
-
-        while (o && strcmp(o->name, name) != 0)
-                o = o->next;
-        return o;
-}
+#include <stddef.h>
+#include <utlist.h>
 
 /* Bytes a second, of the window that runs and the one before it; UINT64_MAX: nothing to go by */
 static uint64_t rate(const struct share *p, uint64_t now_ms)
@@ -27,7 +12,7 @@ static uint64_t rate(const struct share *p, uint64_t now_ms)
         return p->whole || ms < SHARES_YOUNG_MS ? UINT64_MAX : (p->moved - p->moved_before) * 1000 / ms;
 }
 
-static struct share *slowest_of(const struct shares *s, const struct shares_owner *o, uint64_t now_ms)
+static struct share *slowest_of(const struct shares *s, const struct owner *o, uint64_t now_ms)
 {
         struct share *slowest = NULL;
         uint64_t least = UINT64_MAX;
@@ -45,81 +30,42 @@ static struct share *slowest_of(const struct shares *s, const struct shares_owne
 
 int shares_find(const struct shares *s, const char *owner, uint64_t now_ms, struct share **ret_victim)
 {
-        const struct shares_owner *own = find_owner(s, owner), *most = NULL;
-        unsigned n = own ? own->n : 0;
         struct share *victim = NULL;
+        struct owner *most;
+        int r = owners_room(&s->owners, owner, &most);
 
-        if (n >= s->max_owner)
-                return SHARES_E_OWNER;
-        if (s->n >= s->max) {
-                for (const struct shares_owner *o = s->owners; o; o = o->next)
-                        if (!most || o->n > most->n)
-                                most = o;
-                /* with one more only the two would take it from each other in turn */
-                if (most && most->n > n + 1)
-                        victim = slowest_of(s, most, now_ms);
+        if (r != 0)
+                return r;
+        if (most) {
+                victim = slowest_of(s, most, now_ms);
                 if (!victim)
-                        return SHARES_E_FULL;
+                        return OWNERS_E_FULL;
         }
         *ret_victim = victim;
         return 0;
 }
 
-static struct shares_owner *owner_new(struct shares *s, const char *name)
-{
-        struct shares_owner *o = calloc(1, sizeof(*o));
-
-        if (!o)
-                return NULL;
-        memcpy(o->name, name, strnlen(name, SHARES_OWNER_LEN));
-        o->next = s->owners;
-        if (o->next)
-                o->next->prev = o;
-        s->owners = o;
-        return o;
-}
-
 int shares_take(struct shares *s, struct share *p, const char *owner, uint64_t moved, uint64_t now_ms)
 {
-        struct shares_owner *o = find_owner(s, owner);
+        struct owner *o = owners_take(&s->owners, owner);
 
         if (!o)
-                o = owner_new(s, owner);
-        if (!o)
                 return -ENOMEM;
-        *p = (struct share){.owner = o, .next = s->all, .moved = moved, .before_ms = now_ms, .moved_before = moved};
+        *p = (struct share){.owner = o, .moved = moved, .before_ms = now_ms, .moved_before = moved};
         share_waited(p, now_ms);
-        if (p->next)
-                p->next->prev = p;
-        s->all = p;
-        s->n++;
-        o->n++;
+        DL_PREPEND(s->all, p);
         return 0;
 }
 
 void shares_leave(struct shares *s, struct share *p)
 {
-        struct shares_owner *o = p->owner;
+        struct owner *o = p->owner;
 
         if (!o)
                 return;
-        if (p->prev)
-                p->prev->next = p->next;
-        else
-                s->all = p->next;
-        if (p->next)
-                p->next->prev = p->prev;
-        s->n--;
+        DL_DELETE(s->all, p);
         p->owner = NULL;
-        if (--o->n > 0)
-                return;
-        if (o->prev)
-                o->prev->next = o->next;
-        else
-                s->owners = o->next;
-        if (o->next)
-                o->next->prev = o->prev;
-        free(o);
+        (void)owners_leave(&s->owners, o);
 }
 
 bool share_slow(struct share *p, uint64_t bytes_per_s, uint64_t window_ms, uint64_t now_ms)

@@ -1,41 +1,31 @@
-/* Who holds the places of the local store: bodies on their way in, files on their way out. Nobody may hold more than a share of them; when all
- * are taken, whoever holds most gives one up to whoever holds fewer; and who moves too little can be found. Pure: times in ms of any clock that
- * only goes forward. */
+/* Who holds the places of the local store: bodies on their way in, files on their way out. They are shared as owners.h has it: who gives one up loses
+ * the one where the least moved; and who moves too little can be found. Pure: times in ms of any clock that only goes forward. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SHARES_OWNER_LEN 16 /* characters; local_url.h makes them */
+#include "upload/owners.h"
+
 /* A place is not judged, and not given up for its rate, before it is so old: nothing is known of it. */
 #define SHARES_YOUNG_MS 1000
-
-struct shares_owner;
 
 /* One place; lies in what holds it, zeroed */
 struct share {
         struct share *prev, *next;
-        struct shares_owner *owner; /* NULL: it is none */
-        bool whole;                 /* all of it has come: the rest is ours */
-        uint64_t moved;             /* bytes, up to now */
+        struct owner *owner; /* NULL: it is none */
+        bool whole;          /* all of it has come: the rest is ours */
+        uint64_t moved;      /* bytes, up to now */
         /* the window that runs, and the one before it: since when, and how many bytes there were then */
         uint64_t since_ms, moved_then, before_ms, moved_before;
 };
 
 struct shares {
-        unsigned max, max_owner;
-        unsigned n; /* places that are taken */
+        struct owners owners;
         struct share *all;
-        struct shares_owner *owners;
 };
 
-enum shares_error {
-        SHARES_E_OWNER = 1, /* he holds his share */
-        SHARES_E_FULL,      /* all are taken, and nobody holds so many more that one of them is his */
-};
-
-/* 0, and ret_victim is NULL, or whose place has to be taken first (shares_leave): of whoever holds at least two more than this one does, where
- * the least moved. Or SHARES_E_*. */
+/* 0, and ret_victim is NULL, or whose place has to be taken first (shares_leave). Or OWNERS_E_*: FULL also where of all places too little is known. */
 int shares_find(const struct shares *s, const char *owner, uint64_t now_ms, struct share **ret_victim);
 /* moved: what p->moved begins with. 0 or -ENOMEM */
 int shares_take(struct shares *s, struct share *p, const char *owner, uint64_t moved, uint64_t now_ms);

@@ -153,7 +153,7 @@ int sniffer_ask(struct sniffer *s, const char *owner, const uint8_t *data, size_
 
 unsigned sniffer_waiting(const struct sniffer *s)
 {
-        return s->waiting.n;
+        return s->waiting.owners.n;
 }
 
 /* --- its life --- */
@@ -186,7 +186,7 @@ int sniffer_new(struct sniffer **ret_sniffer, const struct sniffer_options *opti
 
         if (!s)
                 return -ENOMEM;
-        s->waiting = (struct fair){.max = options->max, .max_owner = options->max_owner};
+        s->waiting = (struct fair){.owners = {.max = options->max, .max_owner = options->max_owner}};
         r = sniff_new(&s->sniff);
         if (r == 0) /* SIZE_MAX: one item at a time is no flood */
                 r = inbox_new(&s->inbox, options->loop, SIZE_MAX, on_done, NULL, s);

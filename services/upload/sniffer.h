@@ -17,8 +17,8 @@ struct sniffer_options {
 };
 
 enum sniffer_error {
-        SNIFFER_E_OWNER = FAIR_E_OWNER, /* this user has max_owner waiting */
-        SNIFFER_E_FULL = FAIR_E_FULL,   /* max wait, or this one made room for a user who had fewer */
+        SNIFFER_E_OWNER = OWNERS_E_OWNER, /* this user has max_owner waiting */
+        SNIFFER_E_FULL = OWNERS_E_FULL,   /* max wait, or this one made room for a user who had fewer */
         SNIFFER_E_STOPPED,
 };
 /* type: as of sniff_type, valid during the call; NULL where error is not 0: SNIFFER_E_* */

@@ -295,10 +295,10 @@ int store_local_new(struct store **ret_store, struct env *env)
                 return -ENOMEM;
         s->base.ops = &ops;
         s->env = env;
-        s->bodies = (struct shares){.max = (unsigned)env->config->max_transfers,
-                                    .max_owner = (unsigned)env->config->max_user_transfers};
-        s->reads = (struct shares){.max = (unsigned)env->config->max_reads,
-                                   .max_owner = (unsigned)env->config->max_user_reads};
+        s->bodies = (struct shares){.owners = {.max = (unsigned)env->config->max_transfers,
+                                               .max_owner = (unsigned)env->config->max_user_transfers}};
+        s->reads = (struct shares){.owners = {.max = (unsigned)env->config->max_reads,
+                                              .max_owner = (unsigned)env->config->max_user_reads}};
         r = local_dir_open(&s->dir, env->config->dir);
         if (r < 0) {
                 free(s);

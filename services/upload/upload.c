@@ -1,7 +1,6 @@
 #include "upload/upload.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "auth/auth.h"
 #include "auth/jwks.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "base/turn.h"
 #include "bus/bus.h"
 #include "upload/buckets.h"
@@ -37,7 +37,7 @@ struct upload {
         struct releases *releases;
         struct reconcile *reconcile;
         struct http_server *http, *admin;
-        uv_signal_t signals[2];
+        struct signals signals;
         uv_timer_t second;
         struct turn *turn;
         uint64_t next_sweep_ms;
@@ -78,17 +78,6 @@ static void on_jwks(int error, const char *text, void *userdata)
                 log_warn("the key set cannot be fetched", LOG_S("why", text));
 }
 
-static void on_request(const char *method, const char *route, unsigned status, uint64_t microseconds, void *userdata)
-{
-        unsigned class = status / 100;
-
-        (void)method;
-        (void)route;
-        (void)userdata;
-        metric_add(&metric_http[class < 6 ? class : 0], 1);
-        metric_observe(&metric_http_seconds, (double)microseconds / 1e6);
-}
-
 static bool on_ready(struct buf *out, void *userdata)
 {
         const struct upload *u = userdata;
@@ -123,13 +112,6 @@ static void on_second(uv_timer_t *timer)
         sweeper_run(u->sweeper);
 }
 
-static void on_turn(double seconds, void *userdata)
-{
-        (void)userdata;
-        if (seconds > metric_turn_max.value)
-                metric_set(&metric_turn_max, seconds);
-}
-
 /* --- stopping, in the reverse order: who asks, what they use --- */
 
 static void part_closed(void *userdata)
@@ -138,8 +120,7 @@ static void part_closed(void *userdata)
 
         if (--u->n_parts)
                 return;
-        for (unsigned i = 0; i < 2; i++)
-                uv_close((uv_handle_t *)&u->signals[i], NULL);
+        signals_close(&u->signals);
         uv_close((uv_handle_t *)&u->second, NULL);
         turn_close(u->turn);
 }
@@ -170,9 +151,9 @@ static void on_idle(struct env *env)
         close_parts((struct upload *)((char *)env - offsetof(struct upload, env)));
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(int number, void *userdata)
 {
-        struct upload *u = handle->data;
+        struct upload *u = userdata;
 
         if (u->stopping)
                 return;
@@ -236,20 +217,15 @@ static int open_store(struct upload *u)
 static int open_bus(struct upload *u)
 {
         const struct upload_config *c = u->config;
-        const struct bus_options options = {.loop = u->loop,
-                                            .url = c->nats.url,
-                                            .name = "parley-upload",
-                                            .user = c->nats.user,
-                                            .password = c->nats.password,
-                                            .tls_ca = c->nats.tls_ca,
-                                            .max_send_bytes = c->nats.send_bytes,
-                                            .max_inbox_bytes = c->nats.receive_bytes,
-                                            .on_connected = on_bus_connected,
-                                            .on_disconnected = on_bus_disconnected,
-                                            .on_error = on_bus_error,
-                                            .userdata = u};
-        int r = bus_new(&u->env.bus, &options);
+        struct bus_options options = bus_options_of(&c->nats, u->loop);
+        int r;
 
+        options.name = "parley-upload";
+        options.on_connected = on_bus_connected;
+        options.on_disconnected = on_bus_disconnected;
+        options.on_error = on_bus_error;
+        options.userdata = u;
+        r = bus_new(&u->env.bus, &options);
         if (r < 0)
                 log_error("NATS cannot be used", LOG_S("url_setting", "PARLEY_NATS_URL"), LOG_S("why", strerror(-r)));
         return r;
@@ -289,33 +265,21 @@ static int open_http(struct upload *u)
                                              .max_connections_per_ip = (unsigned)c->max_connections_per_ip,
                                              .cors_origin = c->cors_origin,
                                              .trusted_proxies = c->trusted_proxies,
-                                             .on_request = on_request,
                                              .userdata = &u->rest};
         const struct http_admin_options admin = {
                 .loop = u->loop, .listen = c->admin_listen, .ready = on_ready, .userdata = u};
-        int r = http_server_new(&u->http, &options);
+        char error[256];
+        int r = http_serve(&u->http, &u->admin, "upload", &options, &admin, error, sizeof(error));
 
         if (r < 0)
-                log_error("cannot listen", LOG_S("setting", "PARLEY_LISTEN"), LOG_S("value", c->listen),
-                          LOG_S("why", strerror(-r)));
-        if (r == 0) {
-                r = http_admin_new(&u->admin, &admin);
-                if (r < 0)
-                        log_error("cannot listen", LOG_S("setting", "PARLEY_ADMIN_LISTEN"),
-                                  LOG_S("value", c->admin_listen), LOG_S("why", strerror(-r)));
-        }
+                log_error(error);
         return r;
 }
 
 static void open_loop_handles(struct upload *u)
 {
-        static const int numbers[2] = {SIGTERM, SIGINT};
-
-        for (unsigned i = 0; i < 2; i++) {
-                (void)uv_signal_init(u->loop, &u->signals[i]);
-                u->signals[i].data = u;
-                (void)uv_signal_start(&u->signals[i], on_signal, numbers[i]);
-        }
+        signals_init(&u->signals, u->loop);
+        (void)signals_start(&u->signals, on_signal, u);
         (void)uv_timer_init(u->loop, &u->second);
         u->second.data = u;
         (void)uv_timer_start(&u->second, on_second, 1000, 1000);
@@ -328,7 +292,7 @@ int upload_run(const struct upload_config *config)
 
         u.env = (struct env){.loop = u.loop, .config = config};
         upload_metrics_register();
-        r = turn_new(&u.turn, u.loop, on_turn, NULL);
+        r = turn_measure(&u.turn, u.loop, "upload");
         if (r == 0)
                 r = open_auth(&u);
         if (r == 0)

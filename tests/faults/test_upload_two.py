@@ -7,7 +7,7 @@ import uuid
 
 import httpx
 import pytest
-from support.second_upload import SecondUpload
+from support.second_service import SecondUpload
 from support.stack import wait_until
 from support.stores import store_of
 from support.uploads import PART, Uploader, counted

@@ -1,6 +1,7 @@
 """Presence: who is here, as the open sockets of these clients say, and who may see it."""
 
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -184,6 +185,34 @@ async def test_gateway_killed(own_stack):
     async with Client(stack, bob):
         await comes(stack, eve, ada, "offline", 20)
         await comes(stack, eve, bob, "online", 1)
+
+
+async def test_a_gateway_dies_while_presence_stands_still(own_stack):
+    """The others' users are told of as soon as the dead one was waited for, not after its silence"""
+    stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_PRESENCE_GRACE_MS=1000)  # the silence: 30 s
+    second = stack.second_gateway()
+    second.start()
+    ada, bob, eve = name("ada"), name("bob"), name("eve")
+    stack.channel(ada, members=[bob, eve])
+    async with Client(stack, ada) as watcher, contextlib.AsyncExitStack() as lost:
+        lost.callback(second.kill)
+        other = await lost.enter_async_context(Client(stack, eve, url=second.ws_url))
+        await watcher.request({"type": "watch", "userIds": [bob, eve]})
+
+        def is_told(user, availability):
+            told = [u for f in watcher.frames if f["type"] == "presence" for u in f["users"] if u["userId"] == user]
+            return told and told[-1]["availability"] == availability
+        await watcher.wait(lambda: is_told(eve, "online"), 10, "eve is online")
+        presence = stack.pid("presence")
+        os.kill(presence, signal.SIGSTOP)
+        try:
+            second.kill()
+            await other.close()
+            await asyncio.sleep(4)  # presence is to see that it stood still, not that a turn was slow
+        finally:
+            os.kill(presence, signal.SIGCONT)
+        async with Client(stack, bob):
+            await watcher.wait(lambda: is_told(bob, "online"), 12, "bob is online")
 
 
 async def test_rest_knows_or_says_so(here):

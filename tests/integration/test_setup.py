@@ -52,6 +52,19 @@ def test_a_migration_waits_for_another_and_fails_when_that_does_not_end(stack):
     assert waiting.returncode == 0, out
 
 
+def test_a_migration_that_has_begun_is_not_given_up(stack):
+    """It would be called failed, and be through a moment later"""
+    setup, url = Setup(stack), stack.create_database("slow")
+    with psycopg.connect(url) as other:
+        other.execute("CREATE TABLE schema_migrations (version integer)")  # until the end of this transaction nobody else makes one of that name
+        # long enough to connect and to get the lock
+        process = setup.start("--migrate", PARLEY_PG_URL=url, PARLEY_SETUP_TIMEOUT_S=8)
+        assert "PARLEY_SETUP_TIMEOUT_S is over, and the migration has begun" in process.stdout.readline()
+        other.rollback()
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0 and "the schema is at version" in out, out
+
+
 def test_a_database_of_a_newer_program_is_refused_at_once(stack):
     setup, url = Setup(stack), stack.create_database("newer")
     assert setup.run("--migrate", PARLEY_PG_URL=url)[0] == 0

@@ -37,6 +37,29 @@ async def test_a_locked_table_is_seen_and_so_is_a_full_log(own_stack):
         assert stack.metric("history", "parley_history_ingest_lag_events") == 0
 
 
+@pytest.mark.parametrize("lease_ms", [1000, 10000])
+async def test_a_log_that_fills_without_postgres_is_seen(own_stack, lease_ms):
+    """Nobody has the lease then, sooner than ingest gives up or later, and nothing is trimmed: the gauges go on, with the message that finds no room"""
+    stack = own_stack(PARLEY_LEASE_MS=lease_ms)
+    channel = stack.channel("ada")
+    async with Log(stack) as log, Client(stack, "ada") as ada:
+        first = await ada.send(channel, "before")
+        stack.wait_ingested("ada", channel, first["seq"])
+        stack.kill("postgres")
+        for _ in range(5):
+            await ada.send(channel, "not ingested")
+        await stands(stack, 5)
+        await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_ingest_lag_events") >= 5, 30, "five wait")
+        await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_log_full_ratio") > 0, 30, "the log is looked at")
+        await fill(log, "CHAT_0")
+        with pytest.raises(Refused, match="unavailable"):
+            await ada.send(channel, "no room")
+        await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_log_full_ratio") >= 1, 30, "a full log")
+        stack.start("postgres")
+        await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_ingest_lag_events") == 0, 60, "nothing waits")
+        await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_ingest_lag_seconds") == 0, 30, "no lag")
+
+
 async def full(log, stack):
     """No log has room for one message more: neither now, nor when history has trimmed what is ingested to make some"""
     with database(stack) as db:

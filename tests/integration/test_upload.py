@@ -1,6 +1,5 @@
 """Uploads from the first request to reading the file: what is taken, what is refused, and who may do it."""
 
-import os
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +10,10 @@ import pytest
 
 import support
 from support.images import png
-from support.second_upload import SecondUpload
+from support.second_service import SecondUpload
 from support.stack import wait_until
 from support.stores import STORES, shared_stack_of, store_of
-from support.uploads import PART, Uploader, composite, problem, sha256
+from support.uploads import PART, Uploader, composite, noise, problem, sha256
 
 
 def user():
@@ -49,7 +48,7 @@ def room(stack, ann, bob):
 
 
 def test_one_request(ann, bob, room):
-    data = os.urandom(100_000)
+    data = noise(100_000)
     done = ann.uploaded(room, data, name="d.bin", sha256=sha256(data).upper())
     a = done["attachment"]
     assert (a["name"], a["size"], a["contentType"], a["sha256"]) == ("d.bin", len(data), "application/octet-stream", sha256(data))
@@ -63,7 +62,7 @@ def test_one_request(ann, bob, room):
 
 
 def test_parts_resume_and_checksum(ann, bob, room):
-    data = os.urandom(2 * PART + 12345)
+    data = noise(2 * PART + 12345)
     upload = ann.created(room, data, sha256=composite(data))
     assert (upload["partSize"], upload["partCount"], upload["partsThere"]) == (PART, 3, [])
     assert "put" not in upload
@@ -85,7 +84,7 @@ def test_parts_resume_and_checksum(ann, bob, room):
 
 
 def test_wrong_checksum_of_parts(ann, room):
-    data = os.urandom(PART + 1)
+    data = noise(PART + 1)
     upload = ann.created(room, data, sha256=composite(bytes(PART + 1)))
     ann.part_sent(upload, 1, data[:PART])
     ann.part_sent(upload, 2, data[PART:])
@@ -96,7 +95,7 @@ def test_wrong_checksum_of_parts(ann, room):
 
 
 def test_ranges(ann, room):
-    data = os.urandom(50_000)
+    data = noise(50_000)
     url = ann.located(ann.uploaded(room, data)["attachment"]["id"])
     for text, status, first, last in (("bytes=0-9", 206, 0, 9), ("bytes=49990-", 206, 49990, 49999), ("bytes=-10", 206, 49990, 49999),
                                       ("bytes=100-99999999", 206, 100, 49999), ("bytes=0-1,5-6", 200, 0, 49999), ("lines=1-2", 200, 0, 49999)):
@@ -417,7 +416,7 @@ def test_pending_uploads_types_and_expiry(own_stack, store):
 @pytest.mark.parametrize("store", STORES)
 def test_the_service_begins_again_where_it_was(own_stack, store):
     stack = own_stack(PARLEY_RATE_LIMITS="off", PARLEY_UPLOAD_STORE=store)
-    data = os.urandom(PART + 1000)
+    data = noise(PART + 1000)
     with Uploader(stack, "ann") as ann:
         small = ann.uploaded("general", b"small")["attachment"]["id"]
         upload = ann.created("general", data)

@@ -124,6 +124,23 @@ async def test_permission_lost_and_gained(two):
         assert all(not f["users"] for f in frames(watcher, "presence")[told:])
 
 
+async def test_known_again(own_stack):
+    """Who shares only what is open to everyone, and of whom nothing is kept, is hidden while he is away; whoever watches him then is told when he comes"""
+    stack = own_stack(**{**SETTINGS, "PARLEY_LAST_SEEN": "off"})
+    ada, bea, nick = name("ada"), name("bea"), name("nick")
+    async with Client(stack, ada) as first, Client(stack, bea) as second:
+        early, late = View(first), View(second)
+        await early.watch(nick)
+        async with Client(stack, nick):
+            await early.comes(nick, "online")
+        await early.comes(nick, "offline", GRACE_MS / 1000 + 5)
+        await late.watch(nick)
+        assert late.watched() == {nick: None}
+        async with Client(stack, nick):
+            await early.comes(nick, "online")
+            await late.comes(nick, "online")
+
+
 @contextlib.asynccontextmanager
 async def presence_stopped(stack):
     os.kill(stack.pid("presence"), signal.SIGSTOP)
@@ -262,6 +279,8 @@ async def test_messages_grow_with_changes(two):
     channel = two.channel(users[0], members=users[1:])
     watchers = [at(two, 0, users[i]) for i in range(50)]
     await asyncio.gather(*(client.connect() for client in watchers))
+    await watchers[0].request({"type": "watch", "userIds": [users[59]]})
+    await View(watchers[0]).comes(users[59], "offline", 15)  # it answers: in the test before it may have stood still, and who asks nobody hears so at once
     asked = two.metric("gateway", "parley_gateway_presence_queries_total")
     async with presence_stopped(two):  # one question is under way, and all others wait for the next
         for client in watchers:

@@ -40,6 +40,7 @@ ADAPTERS = [
     "lib/base/inbox.c",
     "lib/base/log.c",  # stamps its lines
     "lib/base/failpoint.c",  # blocks on purpose
+    "lib/base/signals.*",  # on a loop
     "lib/base/turn.c",  # measures the loop
     "lib/base/process.c",  # asks the kernel about itself
     "lib/bus/*",

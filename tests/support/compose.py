@@ -182,9 +182,13 @@ class ComposeStack(Stack):
     def address(self, name):
         return ("127.0.0.1", self.port) if name == "edge" else (self.containers[name][1], PORTS[name])
 
+    @property
+    def other_address(self):
+        return f"{self.back}.1"
+
     def elsewhere(self):
         # whoever comes by the published port has the same address there
-        return f"http://{self.containers['web'][1]}:8080", f"{self.back}.1"
+        return f"http://{self.containers['web'][1]}:8080", self.other_address
 
     @property
     def base_url(self):

@@ -232,9 +232,12 @@ class Stack:
         """(host, port) of the edge or of a service"""
         return "127.0.0.1", PORTS[name] + self.offset
 
+    # an address of this machine that is another one than everybody else comes from
+    other_address = "127.0.0.2"
+
     def elsewhere(self):
-        """The edge, and an address of this machine that is another one than everybody else comes from"""
-        return self.base_url, "127.0.0.2"
+        """The edge, and other_address for who goes there"""
+        return self.base_url, self.other_address
 
     def service_url(self, name):
         return "http://{}:{}".format(*self.address(name))

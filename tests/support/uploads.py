@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import random
 
 import httpx
 import nats
@@ -14,6 +15,11 @@ PART = 16 << 20
 
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
+
+
+def noise(n):
+    """Bytes of no type, the same each time: of random ones one file in a hundred is taken for a program"""
+    return bytes(8) + random.Random(n).randbytes(n - 8)
 
 
 def composite(data, part=PART):

@@ -72,9 +72,86 @@ static void test_leaving(void **state)
         assert_in_range(torture_each(run_leaving, NULL), 1, 10);
 }
 
+/* --- more users than are in one message --- */
+
+enum { MANY = 2001 };
+
+struct crowd {
+        bool there[MANY];
+        uint64_t counter;
+        bool broken; /* something was lost, and no snapshot was whole since */
+        bool whole;  /* the one that is coming in */
+};
+
+/* As presence takes it */
+static void on_crowd(const struct bus_msg *msg, void *userdata)
+{
+        Parley__V1__GatewayPresence *m = parley__v1__gateway_presence__unpack(NULL, msg->len, msg->data);
+        struct crowd *c = userdata;
+
+        assert_non_null(m);
+        assert_true(m->n_users < MANY);
+        if (m->counter != c->counter + 1)
+                c->broken = true, c->whole = false;
+        c->counter = m->counter;
+        if (m->snapshot && m->first) {
+                memset(c->there, 0, sizeof(c->there));
+                c->whole = true;
+        }
+        for (size_t i = 0; i < m->n_users; i++)
+                c->there[atoi(m->users[i]->user_id + 1)] = m->users[i]->n_devices > 0;
+        if (m->snapshot && m->last && c->whole)
+                c->broken = false;
+        parley__v1__gateway_presence__free_unpacked(m, NULL);
+}
+
+/* They have come, and are told in two messages. wanted: of a snapshot */
+static void run_crowd(void *arg)
+{
+        struct fake *f = fake_new();
+        struct crowd c = {0};
+        char name[SUBJECT_MAX];
+        struct bus_sub *sub;
+
+        fake_start(f);
+        fake_up = f->core->up;
+        f->core->up.publish = up_publish;
+        subject_presence_gateway(name, f->core->id);
+        assert_int_equal(fake_up.subscribe(f, name, on_crowd, &c, &sub), 0);
+        fake_advance(f, 1100);
+        for (unsigned i = 0; i < MANY; i++) {
+                (void)snprintf(name, sizeof(name), "u%u", i);
+                (void)fake_connect(f, name, ENCODING_PROTO);
+        }
+        f->core->here.wanted = *(const bool *)arg;
+        buf_done(&f->core->scratch);
+        f->now_ns += 1100 * 1000000ULL;
+        torture_begin();
+        core_tick(f->core);
+        torture_end();
+        for (unsigned i = 0; i < 12; i++) { /* what is missing shows with a heartbeat, at the latest */
+                fake_advance(f, 1100);
+                f->core->here.wanted |= c.broken;
+        }
+        assert_false(c.broken);
+        for (unsigned i = 0; i < MANY; i++)
+                assert_true(c.there[i]);
+        fake_up.unsubscribe(f, sub);
+        fake_free(f);
+}
+
+static void test_crowd(void **state)
+{
+        bool wanted[] = {false, true};
+
+        (void)state;
+        for (unsigned i = 0; i < 2; i++)
+                assert_in_range(torture_each(run_crowd, &wanted[i]), 2, 10);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaving)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_leaving), cmocka_unit_test(test_crowd)};
 
         return cmocka_run_group_tests_name("torture/here", tests, NULL, NULL);
 }

@@ -109,6 +109,9 @@ uint64_t fake_message(struct fake *f, const char *channel, const char *actor, co
 uint64_t fake_store(struct fake *f, const Parley__V1__Event *event);
 uint64_t fake_left(struct fake *f, const char *channel, const char *user, uint64_t version);
 uint64_t fake_joined(struct fake *f, const char *channel, const char *user, uint64_t version);
+/* History tells all gateways, beside the log */
+void fake_announce(struct fake *f, const char *channel, const char *user, Parley__V1__Role role, uint64_t seq,
+                   uint64_t version);
 /* The stream is lost and made anew, far above, now */
 void fake_new_stream(struct fake *f);
 /* The client got this event, live or in a replay */

@@ -2,6 +2,7 @@
 #include "gateway_fake_impl.h"
 
 #include "bus/subjects.h"
+#include "gateway/changes.h"
 #include "gateway/everyone.h"
 
 /* --- buckets --- */
@@ -151,6 +152,20 @@ uint64_t fake_joined(struct fake *f, const char *channel, const char *user, uint
         event.body_case = PARLEY__V1__EVENT__BODY_MEMBER_JOINED;
         event.member_joined = &joined;
         return fake_store(f, &event);
+}
+
+void fake_announce(struct fake *f, const char *channel, const char *user, Parley__V1__Role role, uint64_t seq,
+                   uint64_t version)
+{
+        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
+
+        change.channel_id = (char *)channel;
+        change.user_id = (char *)user;
+        change.role = role;
+        change.seq = seq;
+        change.version = version;
+        core_time(f->core);
+        changes_apply(f->core, &change);
 }
 
 void fake_new_stream(struct fake *f)

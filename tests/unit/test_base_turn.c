@@ -1,9 +1,13 @@
 /* What blocks a loop shows, wherever it blocks; waiting does not. */
 #include "unit.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/buf.h"
+#include "base/metrics.h"
 #include "base/turn.h"
 
 #define STALL_NS UINT64_C(60000000)
@@ -94,11 +98,34 @@ static void test_waiting(void **state)
         assert_true(w.longest < 0.15);
 }
 
+/* The names are the service's, and every turn is in the histogram */
+static void test_measured(void **state)
+{
+        struct world w;
+        struct buf out = BUF_INIT(1 << 20);
+        const char *count;
+
+        (void)state;
+        world_init(&w);
+        turn_close(w.turn);
+        assert_int_equal(turn_measure(&w.turn, &w.loop, "test"), 0);
+        w.turns = 1; /* on_turn is not asked */
+        world_run(&w);
+        assert_int_equal(metrics_write(&out), 0);
+        assert_int_equal(buf_append(&out, "", 1), 0);
+        assert_non_null(strstr((char *)out.data, "\nparley_test_loop_turn_max_seconds "));
+        count = strstr((char *)out.data, "\nparley_test_loop_turn_seconds_count ");
+        assert_non_null(count);
+        assert_true(strtod(strchr(count, ' '), NULL) > 0);
+        buf_done(&out);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_stalled_descriptor),
                 cmocka_unit_test(test_waiting),
+                cmocka_unit_test(test_measured),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
 /* G5 across an absence: who was removed and added again sees nothing of between, however the news of it come. */
 #include "gateway_fake.h"
 
-#include "gateway/changes.h"
 #include "gateway/channel.h"
 
 #define ROOM "room"
@@ -20,19 +19,6 @@ static struct fake *world(void)
         fake_put_members(f, "eve", 1, &m, 1, false);
         fake_connect(f, "ada", ENCODING_PROTO);
         return f;
-}
-
-static void announce(struct fake *f, Parley__V1__Role role, uint64_t seq, uint64_t version)
-{
-        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
-
-        change.channel_id = (char *)ROOM;
-        change.user_id = (char *)"eve";
-        change.role = role;
-        change.seq = seq;
-        change.version = version;
-        core_time(f->core);
-        changes_apply(f->core, &change);
 }
 
 static unsigned removed(const struct fake_client *c)
@@ -95,7 +81,7 @@ static void test_rejoin_is_announced(void **state)
         hidden = fake_message(f, ROOM, "ada", "hidden");
         joined = fake_joined(f, ROOM, "eve", 3);
         f->lose = 0;
-        announce(f, MEMBER, joined, 3);
+        fake_announce(f, ROOM, "eve", MEMBER, joined, 3);
         fake_run(f);
         assert_int_equal(added(eve), 0);
         fake_advance(f, 3000);
@@ -119,7 +105,7 @@ static void test_only_the_rejoin_is_announced(void **state)
         hidden = fake_message(f, ROOM, "ada", "hidden");
         joined = fake_joined(f, ROOM, "eve", 3);
         f->lose = 0;
-        announce(f, MEMBER, joined, 3);
+        fake_announce(f, ROOM, "eve", MEMBER, joined, 3);
         fake_run(f);
         fake_advance(f, 3000);
         check_back(f, eve);
@@ -164,7 +150,7 @@ static void test_another_role(void **state)
         (void)state;
         fake_message(f, ROOM, "ada", "1");
         fake_run(f);
-        announce(f, PARLEY__V1__ROLE__moderator, 100, 2);
+        fake_announce(f, ROOM, "eve", PARLEY__V1__ROLE__moderator, 100, 2);
         fake_message(f, ROOM, "ada", "2");
         fake_run(f);
         assert_int_equal(removed(eve), 0);
@@ -210,7 +196,7 @@ static void test_full_queue(void **state)
         eve = fake_connect(f, "eve", ENCODING_PROTO);
         fake_message(f, ROOM, "ada", "x");
         fake_run(f);
-        announce(f, NONE, 1000, 2);
+        fake_announce(f, ROOM, "eve", NONE, 1000, 2);
         eve->stuck = true;
         size = fill(eve, 60);
         while (queue_room(eve) >= 2 * size)
@@ -218,7 +204,7 @@ static void test_full_queue(void **state)
         fill(eve, 60 + queue_room(eve) - size - 8);
         assert_int_equal(eve->close_code, 0);
         assert_in_range(queue_room(eve), 0, 10);
-        announce(f, MEMBER, 2000, 3);
+        fake_announce(f, ROOM, "eve", MEMBER, 2000, 3);
         assert_int_equal(eve->close_code, PARLEY_CLOSE_TOO_SLOW);
         fake_free(f);
 }
@@ -254,7 +240,7 @@ static void test_replay_of_the_stay_before(void **state)
                                                             .seq = seq,
                                                             .prev = seq - 1});
                 }
-                announce(f, MEMBER, m.since_seq, 3);
+                fake_announce(f, ROOM, "eve", MEMBER, m.since_seq, 3);
         }
         fake_put_members(f, "eve", 3, &m, 1, false);
         assert_non_null(session_link(eve->session, channel_find(f->core, ROOM)));
@@ -281,7 +267,7 @@ static void test_removal_behind_the_last_event(void **state)
         chain_expect(channel_find(f->core, ROOM), seq, 0);
         fake_advance(f, 1000);
         assert_true(channel_position(channel_find(f->core, ROOM)) == seq);
-        announce(f, NONE, seq, 2);
+        fake_announce(f, ROOM, "eve", NONE, seq, 2);
         fake_run(f);
         assert_int_equal(removed(eve), 1);
         fake_free(f);

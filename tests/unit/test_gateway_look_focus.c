@@ -239,6 +239,28 @@ static void test_left_while_asked(void **state)
         end(f);
 }
 
+/* Out of focus and in again, as fast as he may: presence is asked each time for a while, then once a second */
+static void test_in_and_out(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        focus(c, ROOM);
+        fake_advance(f, 5000);
+        p->n_queries = 0;
+        for (unsigned i = 0; i < 60; i++) { /* 300 ms each */
+                focus_list(c, NULL, 0);
+                focus(c, ROOM);
+        }
+        assert_in_range(p->n_queries, 18, 32);
+        fake_presence_set(p, "bob", OFFLINE, false);
+        fake_advance(f, 5500);
+        assert_int_equal(last(c)->online, 1); /* and the list is true in the end */
+        end(f);
+}
+
 static void test_presence_down(void **state)
 {
         struct fake_presence *p;
@@ -279,15 +301,11 @@ static void test_from_channel_to_channel(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_list_then_changes),
-                cmocka_unit_test(test_members_change),
-                cmocka_unit_test(test_counted),
-                cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_removed),
-                cmocka_unit_test(test_no_room_for_list),
-                cmocka_unit_test(test_presence_down),
-                cmocka_unit_test(test_left_while_asked),
-                cmocka_unit_test(test_from_channel_to_channel),
+                cmocka_unit_test(test_list_then_changes), cmocka_unit_test(test_members_change),
+                cmocka_unit_test(test_counted),           cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_removed),           cmocka_unit_test(test_no_room_for_list),
+                cmocka_unit_test(test_in_and_out),        cmocka_unit_test(test_presence_down),
+                cmocka_unit_test(test_left_while_asked),  cmocka_unit_test(test_from_channel_to_channel),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,13 @@
 /* Watchers whose sets change while presence's answers are under way, fail, or are about a past; whose messages are lost; who may see whom and
- * who is in the channel in focus changes, and sessions come and go: when it is quiet again, each sees what is so. */
+ * who is in the channel in focus changes, and sessions come and go: when it is quiet again, each sees what is so. And of somebody whose removal
+ * presence has not heard of nobody is told anything meanwhile. */
 #include "gateway/look.h"
 #include "gateway_fake.h"
 
 enum { RUNS = 150, STEPS = 120, VIEWERS = 3, USERS = 5, MEMBERS = 4 };
 
+/* Shorter than a removal is remembered */
+#define BEHIND_NS (30 * 1000000000ULL)
 #define ROOM "general"
 #define PRESENCE PARLEY__V1__SERVER_FRAME__BODY_PRESENCE
 #define CHANNEL_PRESENCE PARLEY__V1__SERVER_FRAME__BODY_CHANNEL_PRESENCE
@@ -19,6 +22,9 @@ struct model {
         bool member[MEMBERS];
         uint64_t version; /* of memberships */
         unsigned seed, run;
+        int leaver; /* a user who has left, and presence has not heard of it; -1: nobody */
+        uint64_t left_ns;
+        size_t n_before[VIEWERS]; /* frames that each had then */
 };
 
 static unsigned chance(struct model *m, unsigned n)
@@ -83,6 +89,7 @@ static void focus(struct model *m, unsigned v, bool on)
 static void reconnect(struct model *m, unsigned v)
 {
         fake_client_drop(m->clients[v]);
+        m->n_before[v] = 0;
         fake_run(m->f);
         m->clients[v] = fake_connect(m->f, viewer(v), ENCODING_PROTO);
         watch(m, v);
@@ -107,19 +114,69 @@ static void change_state(struct model *m, unsigned user)
                           !is_lost(m));
 }
 
+/* What presence knows of it */
+static void hide(struct model *m)
+{
+        m->p->n_hidden = 0;
+        for (unsigned i = 0; i < VIEWERS * USERS; i++)
+                if (m->hidden[i / USERS][i % USERS] && (int)(i % USERS) != m->leaver)
+                        fake_presence_hide(m->p, viewer(i / USERS), name_of(i % USERS));
+}
+
+/* By the log, by the announcement, or both, and perhaps again after a repair */
+static void tell_left(struct model *m, unsigned user)
+{
+        m->version++;
+        for (unsigned i = chance(m, 4); i < 4; i++)
+                fake_announce(m->f, ROOM, name_of(user), PARLEY__V1__ROLE__none, m->version, m->version);
+}
+
 static void change_sight(struct model *m)
 {
         unsigned v = chance(m, VIEWERS), u = chance(m, USERS);
 
+        if ((int)u == m->leaver)
+                return;
         m->hidden[v][u] = !m->hidden[v][u];
-        m->p->n_hidden = 0;
-        for (unsigned i = 0; i < VIEWERS * USERS; i++)
-                if (m->hidden[i / USERS][i % USERS])
-                        fake_presence_hide(m->p, viewer(i / USERS), name_of(i % USERS));
+        hide(m);
         if (m->hidden[v][u] && chance(m, 2)) /* the channel's log is sooner */
-                looks_membership(m->f->core, ROOM, name_of(u), true);
+                tell_left(m, u);
         if (!is_lost(m))
                 fake_presence_speak(m->p, chance(m, 2) ? viewer(v) : name_of(u));
+}
+
+/* Nobody shares a channel with him any more; presence will hear of it later */
+static void leave(struct model *m)
+{
+        unsigned u = chance(m, USERS);
+
+        m->leaver = (int)u;
+        m->left_ns = m->f->now_ns;
+        m->p->behind = name_of(u);
+        for (unsigned v = 0; v < VIEWERS; v++) {
+                m->hidden[v][u] = true;
+                m->n_before[v] = m->clients[v]->n_frames;
+        }
+        tell_left(m, u);
+}
+
+static void presence_hears(struct model *m)
+{
+        const char *user = m->p->behind;
+
+        m->leaver = -1;
+        m->p->behind = NULL;
+        hide(m);
+        if (!is_lost(m))
+                fake_presence_speak(m->p, user);
+}
+
+static void change_leaver(struct model *m)
+{
+        if (m->leaver < 0 && chance(m, 20) == 0)
+                leave(m);
+        else if (m->leaver >= 0 && (chance(m, 10) == 0 || m->f->now_ns - m->left_ns > BEHIND_NS))
+                presence_hears(m);
 }
 
 static void change_members(struct model *m)
@@ -164,6 +221,7 @@ static void act(struct model *m)
                 fake_presence_speak(m->p, NULL);
         else
                 fake_advance(m->f, chance(m, 2000));
+        change_leaver(m);
         fake_run(m->f);
         fake_advance(m->f, 50);
 }
@@ -210,6 +268,21 @@ static void look_at(const struct fake_client *c, struct view *ret)
         }
 }
 
+/* While presence has not heard of it: since the last time */
+static void check_leaver(struct model *m, unsigned v)
+{
+        const struct fake_client *c = m->clients[v];
+
+        for (; m->leaver >= 0 && m->n_before[v] < c->n_frames; m->n_before[v]++) {
+                const Parley__V1__ServerFrame *frame = c->frames[m->n_before[v]];
+
+                for (size_t k = 0; frame->body_case == PRESENCE && k < frame->presence->n_users; k++)
+                        if (strcmp(frame->presence->users[k]->user_id, name_of((unsigned)m->leaver)) == 0)
+                                fail_msg("run %u: %s is told of %s, who has left", m->run, viewer(v),
+                                         name_of((unsigned)m->leaver));
+        }
+}
+
 static void check(const struct model *m, unsigned v)
 {
         struct view view;
@@ -236,7 +309,7 @@ static void check(const struct model *m, unsigned v)
 
 static void begin(struct model *m, unsigned run)
 {
-        *m = (struct model){.seed = run + 1, .run = run, .version = 1, .f = fake_new()};
+        *m = (struct model){.seed = run + 1, .run = run, .version = 1, .leaver = -1, .f = fake_new()};
         fake_start(m->f);
         fake_put_channel(m->f, ROOM, true, false);
         m->p = fake_presence_new(m->f);
@@ -253,6 +326,8 @@ static void begin(struct model *m, unsigned run)
 static void become_quiet(struct model *m)
 {
         m->p->hold = false;
+        if (m->leaver >= 0)
+                presence_hears(m);
         for (unsigned i = 0; i < 30; i++) {
                 fake_presence_release(m->p, 100, 0);
                 fake_presence_speak(m->p, NULL);
@@ -268,8 +343,11 @@ static void test_converges(void **state)
         (void)state;
         for (unsigned run = 0; run < RUNS; run++) {
                 begin(&m, run);
-                for (unsigned i = 0; i < STEPS; i++)
+                for (unsigned i = 0; i < STEPS; i++) {
                         act(&m);
+                        for (unsigned v = 0; v < VIEWERS; v++)
+                                check_leaver(&m, v);
+                }
                 become_quiet(&m);
                 for (unsigned v = 0; v < VIEWERS; v++)
                         check(&m, v);

@@ -1,7 +1,6 @@
 /* G5: nobody gets an event of a channel that he is no member of, from the moment of his removal. */
 #include "gateway_fake.h"
 
-#include "gateway/changes.h"
 #include "gateway/channel.h"
 
 #define ROOM "room"
@@ -18,18 +17,6 @@ static struct fake *world(void)
         fake_put_members(f, "ada", 1, &m, 1, false);
         fake_put_members(f, "eve", 1, &m, 1, false);
         return f;
-}
-
-static void announce(struct fake *f, const char *user, Parley__V1__Role role, uint64_t seq, uint64_t version)
-{
-        Parley__V1__MembershipChange change = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
-
-        change.channel_id = (char *)ROOM;
-        change.user_id = (char *)user;
-        change.role = role;
-        change.seq = seq;
-        change.version = version;
-        changes_apply(f->core, &change);
 }
 
 static const char *send_error(struct fake *f, struct fake_client *c)
@@ -60,7 +47,7 @@ static void removed_in_a_burst(uint64_t seed)
                 if (i == 150) {
                         left = fake_left(f, ROOM, "eve", 2);
                         if (seed % 2) /* the announcement may come before the event, or never */
-                                announce(f, "eve", NONE, left, 2);
+                                fake_announce(f, ROOM, "eve", NONE, left, 2);
                 }
                 if (unit_random(&f->seed) % 10 == 0)
                         fake_run(f);
@@ -101,7 +88,7 @@ static void test_announced_before_the_event(void **state)
         struct fake_client *eve = fake_connect(f, "eve", ENCODING_PROTO);
 
         (void)state;
-        announce(f, "eve", NONE, 3, 2);
+        fake_announce(f, ROOM, "eve", NONE, 3, 2);
         assert_string_equal(send_error(f, eve), "not_a_member");
         fake_message(f, ROOM, "ada", "1");
         fake_message(f, ROOM, "ada", "2");
@@ -122,7 +109,7 @@ static void test_announced_and_never_told(void **state)
         struct fake_client *eve = fake_connect(f, "eve", ENCODING_PROTO);
 
         (void)state;
-        announce(f, "eve", NONE, 2, 2);
+        fake_announce(f, ROOM, "eve", NONE, 2, 2);
         for (unsigned i = 0; i < 5; i++)
                 fake_message(f, ROOM, "ada", "x");
         fake_run(f);

@@ -2,16 +2,18 @@
 #include "gateway_fake.h"
 
 #include "auth/attachment.h"
-#include "gateway/changes.h"
 #include "gateway/channel.h"
 
 #define ROOM "room"
+
+static const char secret[] = "0123456789abcdef0123456789abcdef";
 
 static struct fake *world(void)
 {
         struct fake *f = fake_new();
         struct fake_membership m = {ROOM, PARLEY__V1__ROLE__member, 1, 0, 0, false};
 
+        f->config.upload_secret = strdup(secret);
         fake_start(f);
         fake_put_channel(f, ROOM, false, false);
         fake_put_members(f, "ada", 1, &m, 1, false);
@@ -27,7 +29,8 @@ static const char *code_of(const struct fake_client *c, uint32_t ref)
         return answer->body_case == PARLEY__V1__SERVER_FRAME__BODY_ERROR ? answer->error->code : "ack";
 }
 
-static uint32_t send_retry(struct fake_client *c, const char *id, uint32_t age_ms)
+/* token: of a file it carries, or NULL */
+static uint32_t send_message(struct fake_client *c, const char *id, char *token, bool retry, uint32_t age_ms)
 {
         Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
         Parley__V1__Send send = PARLEY__V1__SEND__INIT;
@@ -35,9 +38,11 @@ static uint32_t send_retry(struct fake_client *c, const char *id, uint32_t age_m
 
         message.id = (char *)id;
         message.content = (char *)"x";
+        message.attachments = &token;
+        message.n_attachments = token != NULL;
         send.channel_id = (char *)ROOM;
         send.message = &message;
-        send.retry = true;
+        send.retry = retry;
         send.retry_age_ms = age_ms;
         frame.ref = ++c->next_ref;
         frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_SEND;
@@ -69,14 +74,7 @@ static uint32_t change(struct fake_client *c, const char *id, uint64_t target, c
 
 static void remove_eve(struct fake *f)
 {
-        Parley__V1__MembershipChange message = PARLEY__V1__MEMBERSHIP_CHANGE__INIT;
-
-        message.channel_id = (char *)ROOM;
-        message.user_id = (char *)"eve";
-        message.seq = f->next_seq;
-        message.version = 2;
-        core_time(f->core);
-        changes_apply(f->core, &message);
+        fake_announce(f, ROOM, "eve", PARLEY__V1__ROLE__none, f->next_seq, 2);
 }
 
 /* Her removal was confirmed while her message waited for history's answer */
@@ -90,7 +88,7 @@ static void test_removed_meanwhile(void **state)
         (void)state;
         fake_uuid(f, id);
         f->silent = true;
-        ref = send_retry(eve, id, 0);
+        ref = send_message(eve, id, NULL, true, 0);
         remove_eve(f);
         f->silent = false;
         fake_run(f);
@@ -138,19 +136,19 @@ static void test_retry_across_a_new_stream(void **state)
         fake_new_stream(f);
         fake_reconnect(f);
         fake_advance(f, 10000);
-        ref = send_retry(ada, id, 20000);
+        ref = send_message(ada, id, NULL, true, 20000);
         assert_string_equal(code_of(ada, ref), "ack");
         assert_true(fake_answer(ada, ref)->ack->seq == fake_answer(ada, first)->ack->seq);
         assert_int_equal(f->n_lookups, 1);
         /* history has not ingested what was stored until then */
         f->ingested_seq = 0;
-        ref = send_retry(ada, id, 20000);
+        ref = send_message(ada, id, NULL, true, 20000);
         assert_string_equal(code_of(ada, ref), "unavailable");
         assert_int_equal(f->n_published, 1);
         /* what was first sent to the new stream needs nobody */
         fake_uuid(f, other);
         fake_advance(f, 10000);
-        ref = send_retry(ada, other, 1000);
+        ref = send_message(ada, other, NULL, true, 1000);
         assert_string_equal(code_of(ada, ref), "ack");
         assert_int_equal(f->n_lookups, 2);
         fake_free(f);
@@ -216,7 +214,6 @@ static void test_edit_behind_the_deletion(void **state)
 /* --- what carries files, for as long as their descriptors hold --- */
 
 enum { VALID_S = 60 };
-static const char secret[] = "0123456789abcdef0123456789abcdef";
 
 static void sign(const struct fake *f, const char *user, const char *name, char ret[ATTACHMENT_TOKEN_MAX + 1])
 {
@@ -231,40 +228,6 @@ static void sign(const struct fake *f, const char *user, const char *name, char 
         assert_int_equal(attachment_sign(secret, &a, &terms, ret), 0);
 }
 
-static uint32_t send_file(struct fake_client *c, const char *id, char *token, bool retry, uint32_t age_ms)
-{
-        Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
-        Parley__V1__Send send = PARLEY__V1__SEND__INIT;
-        Parley__V1__OutgoingMessage message = PARLEY__V1__OUTGOING_MESSAGE__INIT;
-
-        message.id = (char *)id;
-        message.content = (char *)"x";
-        message.attachments = &token;
-        message.n_attachments = 1;
-        send.channel_id = (char *)ROOM;
-        send.message = &message;
-        send.retry = retry;
-        send.retry_age_ms = age_ms;
-        frame.ref = ++c->next_ref;
-        frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_SEND;
-        frame.send = &send;
-        fake_client_send(c, &frame);
-        fake_run(c->f);
-        return frame.ref;
-}
-
-static struct fake *world_with_files(void)
-{
-        struct fake *f = fake_new();
-        struct fake_membership m = {ROOM, PARLEY__V1__ROLE__member, 1, 0, 0, false};
-
-        f->config.upload_secret = strdup(secret);
-        fake_start(f);
-        fake_put_channel(f, ROOM, false, false);
-        fake_put_members(f, "ada", 1, &m, 1, false);
-        return f;
-}
-
 static void says(const struct fake_client *c, uint32_t ref, const char *code, const char *part)
 {
         assert_string_equal(code_of(c, ref), code);
@@ -274,7 +237,7 @@ static void says(const struct fake_client *c, uint32_t ref, const char *code, co
 /* It was stored while its descriptor held: however late the answer is asked for again, it is the same */
 static void test_stored_before_it_expired(void **state)
 {
-        struct fake *f = world_with_files();
+        struct fake *f = world();
         struct fake_client *ada = fake_connect(f, "ada", ENCODING_PROTO);
         char token[ATTACHMENT_TOKEN_MAX + 1], other[ATTACHMENT_TOKEN_MAX + 1], id[37];
         uint32_t first, ref;
@@ -284,17 +247,17 @@ static void test_stored_before_it_expired(void **state)
         sign(f, "ada", "a.txt", token);
         sign(f, "ada", "b.txt", other);
         fake_uuid(f, id);
-        first = send_file(ada, id, token, false, 0);
+        first = send_message(ada, id, token, false, 0);
         assert_string_equal(code_of(ada, first), "ack");
         seq = fake_answer(ada, first)->ack->seq;
         fake_advance(f, VALID_S * 1000);
         ada = fake_connect(f, "ada", ENCODING_PROTO);
         for (uint32_t age_ms = 0; age_ms <= VALID_S * 1000; age_ms += VALID_S * 1000) {
-                ref = send_file(ada, id, token, true, age_ms); /* the second within the log's own memory */
+                ref = send_message(ada, id, token, true, age_ms); /* the second within the log's own memory */
                 assert_string_equal(code_of(ada, ref), "ack");
                 assert_true(fake_answer(ada, ref)->ack->duplicate && fake_answer(ada, ref)->ack->seq == seq);
         }
-        says(ada, send_file(ada, id, other, true, 0), "id_conflict", "before");
+        says(ada, send_message(ada, id, other, true, 0), "id_conflict", "before");
         assert_int_equal(f->n_published, 1);
         fake_free(f);
 }
@@ -302,7 +265,7 @@ static void test_stored_before_it_expired(void **state)
 /* It was not: then it is not now, and nothing is said as long as that is not known */
 static void test_not_stored_before_it_expired(void **state)
 {
-        struct fake *f = world_with_files();
+        struct fake *f = world();
         struct fake_client *ada;
         char token[ATTACHMENT_TOKEN_MAX + 1], theirs[ATTACHMENT_TOKEN_MAX + 1], id[37];
 
@@ -313,21 +276,22 @@ static void test_not_stored_before_it_expired(void **state)
         (void)fake_message(f, ROOM, "eve", "x");
         fake_advance(f, VALID_S * 1000);
         ada = fake_connect(f, "ada", ENCODING_PROTO);
-        says(ada, send_file(ada, id, token, false, 0), "bad_request", "message.attachments[0] has expired");
+        says(ada, send_message(ada, id, token, false, 0), "bad_request", "message.attachments[0] has expired");
         assert_int_equal(f->n_lookups, 0);
-        says(ada, send_file(ada, id, theirs, true, 0), "bad_request", "another user");
+        says(ada, send_message(ada, id, theirs, true, 0), "bad_request", "another user");
         assert_int_equal(f->n_lookups, 0);
         f->ingested_seq = 0;
-        says(ada, send_file(ada, id, token, true, 0), "unavailable", "behind");
-        says(ada, send_file(ada, id, token, true, VALID_S * 1000), "unavailable", "behind");
+        says(ada, send_message(ada, id, token, true, 0), "unavailable", "behind");
+        says(ada, send_message(ada, id, token, true, VALID_S * 1000), "unavailable", "behind");
         f->ingested_seq = UINT64_MAX;
-        says(ada, send_file(ada, id, token, true, 0), "bad_request", "message.attachments[0] has expired");
-        says(ada, send_file(ada, id, token, true, VALID_S * 1000), "bad_request", "message.attachments[0] has expired");
+        says(ada, send_message(ada, id, token, true, 0), "bad_request", "message.attachments[0] has expired");
+        says(ada, send_message(ada, id, token, true, VALID_S * 1000), "bad_request",
+             "message.attachments[0] has expired");
         assert_int_equal(f->n_lookups, 4);
         assert_int_equal(f->n_published, 0);
         /* with another descriptor it goes on under the same id */
         sign(f, "ada", "a.txt", token);
-        assert_string_equal(code_of(ada, send_file(ada, id, token, true, VALID_S * 1000)), "ack");
+        assert_string_equal(code_of(ada, send_message(ada, id, token, true, VALID_S * 1000)), "ack");
         assert_int_equal(f->n_published, 1);
         fake_free(f);
 }

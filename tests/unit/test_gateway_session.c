@@ -2,6 +2,8 @@
 #include "gateway_fake.h"
 
 #include "base/close_codes.h"
+#include "bus/subjects.h"
+#include "gateway/digest.h"
 
 static struct fake *world(void)
 {
@@ -283,6 +285,39 @@ static void test_connections_of_a_user(void **state)
         fake_free(f);
 }
 
+static void on_alive(const struct bus_msg *msg, void *userdata)
+{
+        Parley__V1__GatewayAlive *m = parley__v1__gateway_alive__unpack(NULL, msg->len, msg->data);
+
+        assert_non_null(m);
+        *(int *)userdata = m->stopping;
+        parley__v1__gateway_alive__free_unpacked(m, NULL);
+}
+
+/* Who has sessions answers for them: history waits for a gateway that drains, and no more for one that has */
+static void test_drain_is_waited_for(void **state)
+{
+        struct fake *f = world();
+        struct bus_sub *sub;
+        int stopping = -1;
+
+        (void)state;
+        assert_int_equal(f->core->up.subscribe(f, SUBJECT_GATEWAY_ALIVE, on_alive, &stopping, &sub), 0);
+        for (unsigned i = 0; i < 10; i++)
+                assert_non_null(fake_connect(f, "ada", ENCODING_PROTO)->session);
+        f->config.drain_ms = 10000;
+        core_drain(f->core);
+        fake_advance(f, 2100);
+        assert_int_equal(stopping, 0);
+        fake_advance(f, f->config.drain_ms + 200);
+        assert_true(core_drained(f->core));
+        alive_send(f->core);
+        fake_run(f);
+        assert_int_equal(stopping, 1);
+        f->core->up.unsubscribe(f, sub);
+        fake_free(f);
+}
+
 static void test_drain(void **state)
 {
         struct fake *f = world();
@@ -351,6 +386,7 @@ int main(void)
                 cmocka_unit_test(test_text_that_is_none),
                 cmocka_unit_test(test_connections_of_a_user),
                 cmocka_unit_test(test_drain),
+                cmocka_unit_test(test_drain_is_waited_for),
                 cmocka_unit_test(test_users_and_channels_are_let_go),
         };
 

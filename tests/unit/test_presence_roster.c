@@ -38,6 +38,7 @@ static void test_devices(void **state)
         assert_int_equal(world_shown(w, "ada"), SHOWN(online));
         assert_int_equal(world_person(w, "ada")->shown_devices, 5);
         world_tell(w, "gw1", 9, 2, "ada", 0, false); /* the one in use is gone, the other one remains */
+        world_pass(w, 10200);
         assert_int_equal(world_shown(w, "ada"), SHOWN(away));
         assert_int_equal(world_person(w, "ada")->shown_devices, 1);
 }
@@ -94,6 +95,23 @@ static void test_restarted_with_the_clock_set_back(void **state)
         assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
         world_tell(w, "gw0", 5000, 3, "eve", 1, true);
         assert_int_equal(world_shown(w, "eve"), SHOWN(online));
+}
+
+/* It had answered just before it was gone: whoever is heard then is asked all the same, and not ten seconds later */
+static void test_restarted_behind_an_answer(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7000, 1, "ada", 1, true);
+        world_pass(w, 1000);
+        world_tell(w, "gw0", 7000, 3, NULL, 0, false);
+        world_snapshot(w, "gw0", 7000, 4, (const char *const[]){"ada"}, 1);
+        world_pass(w, 200);
+        w->asked = 0;
+        world_tell(w, "gw0", 5000, 1, "bob", 1, true);
+        assert_int_equal(w->asked, 1);
+        world_snapshot(w, "gw0", 5000, 2, (const char *const[]){"bob"}, 1);
+        assert_int_equal(world_shown(w, "bob"), SHOWN(online));
 }
 
 /* Two gateways that were given one name by mistake, each with a user */
@@ -456,6 +474,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_gateway_dies, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_restarted_under_its_name, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_restarted_with_the_clock_set_back, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_restarted_behind_an_answer, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_two_of_one_name, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_late_words_of_the_one_before, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_gap, world_setup, world_teardown),

@@ -142,6 +142,30 @@ static void test_we_stood_still(void **state)
         assert_int_equal(t.world.n_stored, 0);
 }
 
+/* It is ready for others when it answers, or another one does; and stays so while one takes over from the other */
+static void test_begun(void **state)
+{
+        (void)state;
+        assert_false(voice_begun(t.voice));
+        pass(2000);
+        assert_true(voice_leading(t.voice) && voice_begun(t.voice));
+        voice_doubt(t.voice);
+        assert_true(!voice_leading(t.voice) && voice_begun(t.voice));
+}
+
+static void test_begun_by_another(void **state)
+{
+        Parley__V1__PresenceChanges m = PARLEY__V1__PRESENCE_CHANGES__INIT;
+        uint8_t data[64];
+        struct bus_msg msg = {.subject = SUBJECT_PRESENCE_CHANGES, .data = data};
+
+        (void)state;
+        m.source = (char *)"a"; /* before us */
+        msg.len = parley__v1__presence_changes__pack(&m, data);
+        t.on_changes(&msg, t.voice);
+        assert_true(!voice_leading(t.voice) && voice_begun(t.voice));
+}
+
 /* Its connection is open, and nothing comes over it, not even what we say ourselves */
 static void test_nats_stands_still(void **state)
 {
@@ -212,6 +236,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_we_stood_still, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_begun, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_begun_by_another, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nats_stands_still, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nothing_of_the_invisible, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_last_seen_of_the_one_before, setup, teardown),

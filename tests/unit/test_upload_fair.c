@@ -19,7 +19,7 @@ struct world {
 
 static void begin(struct world *w)
 {
-        *w = (struct world){.fair = {.max = PLACES, .max_owner = SHARE}};
+        *w = (struct world){.fair = {.owners = {.max = PLACES, .max_owner = SHARE}}};
 }
 
 static struct work *of(struct fair_item *item)
@@ -76,8 +76,8 @@ static void next_is(struct world *w, unsigned number)
 static void none(struct world *w)
 {
         assert_null(fair_next(&w->fair));
-        assert_int_equal(w->fair.n, 0);
-        assert_null(w->fair.owners);
+        assert_int_equal(w->fair.owners.n, 0);
+        assert_null(w->fair.owners.all);
 }
 
 static void test_in_turn(void **state)
@@ -109,7 +109,7 @@ static void test_a_share(void **state)
         (void)state;
         begin(&w);
         joins(&w, "mallory", SHARE);
-        assert_int_equal(join(&w, "mallory", &victim), FAIR_E_OWNER);
+        assert_int_equal(join(&w, "mallory", &victim), OWNERS_E_OWNER);
         next_is(&w, 0);
         joins(&w, "mallory", 1);
         for (unsigned i = 1; i <= SHARE; i++)
@@ -124,14 +124,14 @@ static void test_room_is_made(void **state)
 
         (void)state;
         begin(&w);
-        joins(&w, "mallory", SHARE);                             /* 0 to 3 */
-        joins(&w, "eve", SHARE - 1);                             /* 4 to 6 */
-        joins(&w, "ann", 1);                                     /* 7 */
-        joins_for(&w, "bob", 3);                                 /* 8 */
-        joins_for(&w, "bob", 2);                                 /* 9: mallory and eve have three; bob has one */
-        joins_for(&w, "ann", 6);                                 /* 10 */
-        assert_int_equal(join(&w, "ann", &victim), FAIR_E_FULL); /* all have two */
-        assert_int_equal(w.fair.n, PLACES);
+        joins(&w, "mallory", SHARE);                               /* 0 to 3 */
+        joins(&w, "eve", SHARE - 1);                               /* 4 to 6 */
+        joins(&w, "ann", 1);                                       /* 7 */
+        joins_for(&w, "bob", 3);                                   /* 8 */
+        joins_for(&w, "bob", 2);                                   /* 9: mallory and eve have three; bob has one */
+        joins_for(&w, "ann", 6);                                   /* 10 */
+        assert_int_equal(join(&w, "ann", &victim), OWNERS_E_FULL); /* all have two */
+        assert_int_equal(w.fair.owners.n, PLACES);
         next_is(&w, 0);
         next_is(&w, 4);
         next_is(&w, 7);
@@ -207,7 +207,7 @@ static void model_next(struct model *m)
 static void test_model(void **state)
 {
         static const char *const names[USERS] = {"a", "b", "c", "d", "e"};
-        struct model m = {.fair = {.max = PLACES, .max_owner = SHARE}};
+        struct model m = {.fair = {.owners = {.max = PLACES, .max_owner = SHARE}}};
         uint64_t seed = 7;
 
         (void)state;
@@ -218,13 +218,13 @@ static void test_model(void **state)
                         model_join(&m, owner, round);
                 else
                         model_next(&m);
-                assert_int_equal(m.fair.n, m.n);
+                assert_int_equal(m.fair.owners.n, m.n);
                 for (unsigned i = 0; i < USERS; i++)
                         assert_true(m.waits[i] <= SHARE && (m.waits[i] == 0 || m.passed[i] < USERS));
         }
         while (m.n)
                 model_next(&m);
-        assert_null(m.fair.owners);
+        assert_null(m.fair.owners.all);
 }
 
 int main(void)

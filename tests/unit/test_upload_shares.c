@@ -14,16 +14,16 @@ struct world {
 
 static void begin(struct world *w, unsigned max, unsigned max_owner)
 {
-        *w = (struct world){.shares = {.max = max, .max_owner = max_owner}, .now_ms = 1000000};
+        *w = (struct world){.shares = {.owners = {.max = max, .max_owner = max_owner}}, .now_ms = 1000000};
 }
 
 static void end(struct world *w)
 {
         for (unsigned i = 0; i < w->n; i++)
                 shares_leave(&w->shares, &w->places[i]);
-        assert_int_equal(w->shares.n, 0);
+        assert_int_equal(w->shares.owners.n, 0);
         assert_null(w->shares.all);
-        assert_null(w->shares.owners);
+        assert_null(w->shares.owners.all);
 }
 
 static int find(const struct world *w, const char *owner, struct share **ret_victim)
@@ -52,13 +52,13 @@ static void test_a_share(void **state)
         (void)state;
         begin(&w, PLACES, SHARE);
         take_all(&w, "mallory", SHARE);
-        assert_int_equal(find(&w, "mallory", &victim), SHARES_E_OWNER);
+        assert_int_equal(find(&w, "mallory", &victim), OWNERS_E_OWNER);
         assert_ptr_equal(victim, &w);
         assert_int_equal(find(&w, "ann", &victim), 0);
         assert_null(victim);
         shares_leave(&w.shares, &w.places[3]);
         shares_leave(&w.shares, &w.places[3]); /* only once */
-        assert_int_equal(w.shares.n, SHARE - 1);
+        assert_int_equal(w.shares.owners.n, SHARE - 1);
         assert_int_equal(find(&w, "mallory", &victim), 0);
         assert_null(victim);
         end(&w);
@@ -75,7 +75,7 @@ static void test_the_slowest_of_whom_holds_most(void **state)
         for (unsigned i = 0; i < 4; i++)
                 take_all(&w, owners[i], i + 1);
         w.now_ms += SHARES_YOUNG_MS - 1;
-        assert_int_equal(find(&w, "e", &victim), SHARES_E_FULL); /* of all too little is known */
+        assert_int_equal(find(&w, "e", &victim), OWNERS_E_FULL); /* of all too little is known */
         w.now_ms++;
         for (unsigned i = 0; i < 10; i++)
                 w.places[i].moved = 1000 - i;
@@ -88,7 +88,7 @@ static void test_the_slowest_of_whom_holds_most(void **state)
         assert_ptr_equal(victim, &w.places[9]);
         assert_int_equal(find(&w, "b", &victim), 0); /* two against four */
         assert_ptr_equal(victim, &w.places[9]);
-        assert_int_equal(find(&w, "c", &victim), SHARES_E_FULL); /* three: they would take it from each other in turn */
+        assert_int_equal(find(&w, "c", &victim), OWNERS_E_FULL); /* three: they would take it from each other in turn */
         end(&w);
 }
 
@@ -108,7 +108,7 @@ static void test_nobody_goes_in_circles(void **state)
         w.now_ms += SHARES_YOUNG_MS;
         for (unsigned i = 0; i < 32; i++) {
                 (void)snprintf(owner, sizeof(owner), "u%u", i);
-                assert_int_equal(find(&w, owner, &victim), SHARES_E_FULL);
+                assert_int_equal(find(&w, owner, &victim), OWNERS_E_FULL);
         }
         assert_int_equal(find(&w, "new", &victim), 0);
         assert_non_null(victim);

@@ -31,6 +31,8 @@ class Person:
         self.idle, self.turned = False, 0    # as his device says, since when
         self.member = True        # of the channel that readers have in focus
         self.writers = set()      # whom a reader sees writing there
+        self.barred = set()       # of whom he may not be told any more but that they are hidden
+        self.pong = asyncio.Event()
         self.seen = None          # user -> availability, None: hidden; before a snapshot there is nothing
         self.strange = []         # frames that docs/protocol.md rules out
         self.on_seen = lambda person: None   # after each frame that shows who is there
@@ -71,6 +73,17 @@ class Person:
 
     async def write(self):
         await self._say("typing", channelId=self.focus)
+
+    async def bar(self, user, bound_s):
+        """The gateway knows that this one has left: of him comes nothing behind what is on its way now."""
+        self.pong.clear()
+        try:
+            if self._ws:
+                await self._say("ping")
+                await asyncio.wait_for(self.pong.wait(), bound_s)
+        except websockets.WebSocketException:
+            pass  # lost, with all that was on its way
+        self.barred.add(user)
 
     async def _run(self):
         while True:
@@ -114,14 +127,22 @@ class Person:
             self.on_seen(self)
         elif frame["type"] == "typing":
             self.writers = set(frame["userIds"])
+        elif frame["type"] == "pong":
+            self.pong.set()
 
     def _listed(self, frame):
         """All members who are not offline; who is not named is."""
         if frame["channelId"] != self.focus or frame["counted"] or frame["online"] != len(frame["users"]):
             self.strange.append(frame)
+        self._check_barred(frame)
         self.seen = {u["userId"]: u["availability"] for u in frame["users"]}
 
+    def _check_barred(self, frame):
+        if self.barred & {u["userId"] for u in frame["users"]}:
+            self.strange.append(f"{frame}, of one who has left")
+
     def _told(self, frame):
+        self._check_barred(frame)
         if frame["snapshot"] and not self.focus:
             self.seen = {}
         elif self.seen is None:
@@ -132,10 +153,10 @@ class Person:
 
 
 def wrong(seen, there, listed=False):
-    """Where a view departs from who is there (user -> bool, or availability): [(user, seen, is there)]. listed: who is in no list is offline."""
+    """Where a view departs from who is there (user -> bool, or availability, None: hidden): [(user, seen, is there)]. listed: who is in no list is offline."""
     seen = {**(dict.fromkeys(there, "offline") if listed and seen is not None else {}), **(seen or {})}
     return [(user, seen.get(user, "untold"), is_there) for user, is_there in there.items()
-            if user not in seen or (seen[user] != is_there if isinstance(is_there, str) else (seen[user] in THERE) != is_there)]
+            if user not in seen or ((seen[user] in THERE) != is_there if isinstance(is_there, bool) else seen[user] != is_there)]
 
 
 class Crowd:
@@ -144,7 +165,7 @@ class Crowd:
     def __init__(self, doors, run, random, people=16, watchers=4, readers=2):
         self.random, self.n, self.turns = random, len(doors.ws_urls), 0
         self.people = [Person(doors, f"here{i}-{run}", mode=MODES.get(i)) for i in range(people)]
-        self.leaver, self.joiner = self.people[-2:]   # see regrouped
+        self.leaver, self.joiner = self.people[-2:]   # see regrouped; they share no other channel with anybody
         self.joiner.member = False
         names = [p.user for p in self.people]
         self.watchers = [Person(doors, f"watcher{i}-{run}", i % self.n, names) for i in range(watchers)]
@@ -166,6 +187,10 @@ class Crowd:
         self.leaver.member, self.joiner.member = False, True
         for person in self.leaver, self.joiner:
             person.come()
+
+    async def bar_leaver(self, bound_s):
+        """Both gateways have it from the channel's log that he was removed."""
+        await asyncio.gather(*(p.bar(self.leaver.user, bound_s) for p in self.watchers + self.readers))
 
     async def start(self, channel):
         """channel: all are in it."""
@@ -213,7 +238,7 @@ class Crowd:
 
     def wrong(self):
         """[(watcher or reader, what is wrong there)], also whose socket is not what it is meant to be."""
-        there = {p.user: p.shown for p in self.people}
+        there = {p.user: p.shown if p.member else None for p in self.people}
         inside = {p.user: p.shown if p.member else "offline" for p in self.people}
         found = [(p.user, wrong(p.seen, inside if p.focus else there, bool(p.focus))) for p in self.watchers + self.readers]
         return [(user, what) for user, what in found if what] + [(p.user, "no socket") for p in self.people if p.wanted and not p.open]

@@ -95,13 +95,32 @@ def test_readers_see_members_alone():
     (watcher, reader), (leaver, joiner) = crowd.all[:2], crowd.people[-2:]
     assert joiner.user not in crowd.members and leaver.user in crowd.members
     reader.focus, leaver.open, joiner.open = "room", True, True
-    watcher.seen = {p.user: p.shown for p in crowd.people}
+    watcher.seen = {**{p.user: p.shown for p in crowd.people}, joiner.user: None}
     reader.seen = {leaver.user: "online"}
     assert crowd.wrong() == []
     leaver.member, joiner.member = False, True
-    assert [user for user, _ in crowd.wrong()] == [reader.user]
-    reader.seen = {joiner.user: "online"}
+    assert crowd.wrong() == [(watcher.user, [(leaver.user, "online", None), (joiner.user, None, "online")]),
+                             (reader.user, [(leaver.user, "online", "offline"), (joiner.user, "offline", "online")])]
+    reader.seen, watcher.seen[joiner.user] = {joiner.user: "online"}, "online"
+    for shown in "online", "offline":   # it is not enough that he is not shown as there
+        watcher.seen[leaver.user] = shown
+        assert [user for user, _ in crowd.wrong()] == [watcher.user]
+    watcher.seen[leaver.user] = None
     assert crowd.wrong() == []
+
+
+async def test_nothing_of_who_has_left():
+    person = Person(SimpleNamespace(ws_urls=["a"]), "eve")
+    person.seen = {}
+    shown = {"snapshot": False, "users": [{"userId": "ada", "availability": "offline"}], "hiddenUserIds": []}
+    person._told(shown)
+    await person.bar("ada", 1)
+    person._told({"snapshot": True, "users": [], "hiddenUserIds": ["ada"]})
+    assert not person.strange
+    person._told(shown)
+    person.focus = "room"
+    person._listed({"channelId": "room", "counted": False, "members": 3, "online": 1, "users": [{"userId": "ada", "availability": "online"}]})
+    assert len(person.strange) == 2
 
 
 def test_changes_without_a_snapshot_and_errors_are_reported():

@@ -48,8 +48,14 @@ class Watched(TwoGateways):
         self.crowd, self.settling = Crowd(run.doors, run.load.run, random.Random(f"{run.seed} crowd")), None
         self.owner, *others = self.crowd.members
         self.channel = await run.thread(run.stack.channel, self.owner, others)
-        await run.thread(run.stack.channel, self.owner, [self.crowd.joiner.user])   # who was never anywhere is hidden, not offline
+        for person in self.crowd.leaver, self.crowd.joiner:   # in `general` everybody would see them, whatever else they leave
+            await run.thread(self.leave_general, run, person.user)
         await self.crowd.start(self.channel)
+
+    def leave_general(self, run, user):
+        with run.stack.rest(user) as rest:
+            answer = rest.post("/api/channels/general/leave")
+        assert answer.status_code in (202, 204), answer.text
 
     async def heal(self, run):
         await self.mend(run)
@@ -82,7 +88,8 @@ class Watched(TwoGateways):
         await super().clean(run)
 
     def on_second(self, run):
-        return [p for p in self.crowd.people if p.url == run.stack.gateways[1].ws_url]
+        """Of whom watchers are told."""
+        return [p for p in self.crowd.people if p.member and p.url == run.stack.gateways[1].ws_url]
 
     async def gather_on_second(self, run, n=6):
         """Nobody comes or goes any more, and at least n are there."""
@@ -94,7 +101,8 @@ class Watched(TwoGateways):
         return self.on_second(run)
 
     async def regroup(self, run):
-        """While the fault lasts one is removed from the channel that readers have in focus, which is true for them at once, and another one comes into it."""
+        """While the fault lasts one is removed from the channel of all, the only one that he shares with them: readers, who have it in focus, do not see him any more at
+        once, and nobody is told anything of him. Another one comes into it."""
         leaver, joiner = self.crowd.leaver.user, self.crowd.joiner.user
 
         def change():
@@ -105,6 +113,7 @@ class Watched(TwoGateways):
         self.crowd.regrouped()
         readers = self.crowd.readers
         await run.until(lambda: all(r.seen is not None and r.seen.get(leaver) not in THERE for r in readers), MARGIN_S, f"no reader sees {leaver}, who was removed")
+        await self.crowd.bar_leaver(MARGIN_S)
 
     async def typing_goes_on(self):
         if not await self.crowd.one_writes(MARGIN_S):

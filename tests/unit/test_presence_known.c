@@ -1,0 +1,149 @@
+/* Who is known, and what is shown of him while one of his devices connects again. */
+#include "presence/status.h"
+#include "presence_world.h"
+
+#define SHOWN(x) PARLEY__V1__USER_PRESENCE__AVAILABILITY__##x
+
+/* Which users are named in `regrouped` */
+static void expect_regrouped(struct world *w, const char *user)
+{
+        struct tidings t;
+
+        assert_int_equal(tidings_init(&t, 10), 0);
+        (void)roster_changes(w->roster, &t);
+        assert_int_equal(t.message.n_regrouped, user != NULL);
+        if (user)
+                assert_string_equal(t.message.regrouped[0], user);
+        roster_told(w->roster, &t);
+        tidings_done(&t);
+}
+
+/* Whoever asked before he was known was answered that he is hidden */
+static void test_who_was_not_known_is_asked_about_again(void **state)
+{
+        struct world *w = *state;
+        Parley__V1__PresenceRecord record = PARLEY__V1__PRESENCE_RECORD__INIT;
+        Google__Protobuf__Timestamp seen = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+        Parley__V1__Status status = PARLEY__V1__STATUS__INIT;
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        expect_regrouped(w, "ada");
+        world_tell(w, "gw0", 7, 2, "ada", 1, false);
+        expect_regrouped(w, NULL);
+        status.text = (char *)"hello";
+        assert_int_equal(roster_status(w->roster, "bob", &status), 0);
+        expect_regrouped(w, "bob");
+        seen.seconds = WORLD_START_S;
+        record.last_seen_at = &seen;
+        assert_int_equal(roster_record(w->roster, "eve", &record, 1), 0);
+        expect_regrouped(w, "eve");
+        assert_int_equal(roster_record(w->roster, "nobody", NULL, 1), 0);
+        expect_regrouped(w, NULL);
+        assert_null(world_person(w, "nobody"));
+}
+
+/* Nothing is kept of him: he is as unknown as before his first time */
+static void test_forgotten_and_known_again(void **state)
+{
+        struct world *w = *state;
+
+        w->roster->options.last_seen = false;
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        expect_regrouped(w, "ada");
+        world_tell(w, "gw0", 7, 2, "ada", 0, false);
+        world_pass(w, 10200);
+        expect_regrouped(w, NULL);
+        assert_null(world_person(w, "ada"));
+        world_tell(w, "gw0", 7, 3, "ada", 1, true);
+        expect_regrouped(w, "ada");
+}
+
+/* The phone lies there all the time; the page that is in use breaks off and comes back, on either gateway */
+static void test_one_of_two_devices_connects_again(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 4, false);
+        world_tell(w, "gw1", 9, 1, "ada", 1, true);
+        roster_discard(w->roster);
+        world_tell(w, "gw1", 9, 2, "ada", 0, false);
+        world_pass(w, 9800);
+        world_tell(w, "gw0", 7, 2, "ada", 5, true);
+        world_pass(w, 15000);
+        world_tell(w, "gw0", 7, 3, "ada", 4, false);
+        world_pass(w, 5000);
+        world_tell(w, "gw0", 7, 4, "ada", 5, true);
+        assert_int_equal(w->roster->n_dirty, 0);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        world_tell(w, "gw0", 7, 5, "ada", 5, false); /* he says so himself */
+        assert_int_equal(world_shown(w, "ada"), SHOWN(away));
+}
+
+/* The grace of the last one counts from its own end; what comes meanwhile is shown at once */
+static void test_one_after_the_other_goes(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 5, false);
+        world_tell(w, "gw0", 7, 2, "ada", 4, false);
+        world_pass(w, 5000);
+        world_tell(w, "gw1", 9, 1, "ada", 8, true);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        assert_int_equal(world_person(w, "ada")->shown_devices, 13);
+        world_tell(w, "gw1", 9, 2, "ada", 0, false);
+        world_pass(w, 4000);
+        world_tell(w, "gw0", 7, 3, "ada", 0, false);
+        world_pass(w, 9800);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        assert_int_equal(w->n_stored, 0);
+        world_pass(w, 400);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        assert_int_equal(w->n_stored, 1);
+}
+
+/* A gateway that fell silent had its time: what others have of him is all there is */
+static void test_one_of_two_gateways_dies(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 4, false);
+        world_tell(w, "gw1", 9, 1, "ada", 1, true);
+        for (unsigned i = 0; i < 4; i++) {
+                world_pass(w, 8000);
+                world_tell(w, "gw0", 7, 2 + i, NULL, 0, false);
+        }
+        assert_int_equal(world_shown(w, "ada"), SHOWN(away));
+        assert_int_equal(world_person(w, "ada")->shown_devices, 4);
+}
+
+/* We stood still, and one of two gateways never answers: the other one's users are waiting */
+static void test_known_without_the_dead(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        world_tell(w, "gw1", 9, 1, "bob", 1, true);
+        world_pass(w, 2000);
+        roster_doubt(w->roster, true);
+        world_pass(w, 1000);
+        world_snapshot(w, "gw0", 7, 2, (const char *const[]){"ada"}, 1);
+        world_pass(w, 2200);
+        assert_false(sources_settled(&w->roster->sources));
+        assert_true(roster_known(w->roster));
+        assert_int_equal(world_shown(w, "bob"), SHOWN(online));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_who_was_not_known_is_asked_about_again, world_setup,
+                                                world_teardown),
+                cmocka_unit_test_setup_teardown(test_forgotten_and_known_again, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_one_of_two_devices_connects_again, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_one_after_the_other_goes, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_one_of_two_gateways_dies, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_known_without_the_dead, world_setup, world_teardown),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
