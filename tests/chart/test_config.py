@@ -1,14 +1,12 @@
-"""The chart beside docs/configuration.md and README.md: which settings it takes, what its limits hold, what its Secrets have."""
+"""The chart beside docs/configuration.md: which settings it takes, what its limits hold."""
 
 import re
-import shlex
 import shutil
-import subprocess
 import sys
 
 import pytest
 import yaml
-from support_chart import CHART, MATRIX, ROOT, Refused, container, env, pod_specs, render, values
+from support_chart import CHART, MATRIX, ROOT, Refused, container, env, render, values
 
 sys.path.insert(0, str(ROOT / "scripts/lib"))
 import chart_schema  # noqa: E402
@@ -54,6 +52,32 @@ def test_the_formula_of_the_operators_page_names_every_bound():
     assert f"{sum(bounds('gateway').values()) // MIB} MiB" in row
 
 
+def in_cores(quantity):
+    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+
+
+def autoscaler(objects, service):
+    """most pods, and the cores at which one counts as full"""
+    spec = objects["HorizontalPodAutoscaler", f"parley-{service}"]["spec"]
+    percent = next(m["resource"]["target"]["averageUtilization"] for m in spec["metrics"] if m["type"] == "Resource")
+    return spec["maxReplicas"], in_cores(container(objects, service)["resources"]["requests"]["cpu"]) * percent / 100
+
+
+def test_pods_in_production_are_not_full_when_they_are_idle():
+    """Each gateway too many sends its clients away when it goes again"""
+    objects = render(*MATRIX["production"])
+    assert autoscaler(objects, "gateway")[1] >= 0.5 and autoscaler(objects, "history")[1] >= 0.3
+
+
+def test_all_of_history_in_production_finds_room_in_postgresql():
+    """100 connections are PostgreSQL's default and CloudNativePG's, of which some are kept for others"""
+    objects = render(*MATRIX["production"])
+    given = env(objects, "history")
+    pool = int(given.get("PARLEY_PG_POOL", defaults("history")["PARLEY_PG_POOL"]))
+    of_each = pool + min(16, 2 + int(given["PARLEY_SHARDS"])) + 2  # docs/operations.md, "How large"
+    assert of_each * (autoscaler(objects, "history")[0] + 1) <= 90
+
+
 # --- settings ---
 
 
@@ -92,41 +116,6 @@ def test_the_job_that_makes_streams_has_the_same_replicas():
     objects = render(*values(bus__replicas=3))
     job = objects["Job", "parley-setup"]["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {e["name"]: e.get("value") for e in job}["PARLEY_STREAM_REPLICAS"] == "3"
-
-
-# --- README ---
-
-
-def created():
-    """name -> keys of each Secret that README's block for production makes, as a shell understands it"""
-    readme = (ROOT / "README.md").read_text()
-    block = next(b for b in re.findall(r"```sh\n(.*?)```", readme, re.S) if "values-production.yaml" in b)
-    commands = [c for c in block.replace("\\\n", " ").splitlines() if " create secret generic " in c]
-    shell = 'kubectl() { printf "%q " "$@"; echo; }; openssl() { echo 00; }; ' + "; ".join(c.split("  #")[0] for c in commands)
-    secrets = {}
-    for line in subprocess.run(["bash", "-euc", shell], check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines():
-        words = shlex.split(line)
-        name = words[words.index("generic") + 1]
-        secrets[name] = {re.match(r"--from-(?:literal|file)=([^=]+)=", w)[1] for w in words if w.startswith("--from-")}
-    return secrets
-
-
-def mounted(objects):
-    """name -> keys of each Secret that a pod cannot start without"""
-    needed = {}
-    for _, spec in pod_specs(objects):
-        for volume in spec.get("volumes", []):
-            for source in [volume] + volume.get("projected", {}).get("sources", []):
-                secret = source.get("secret", {})
-                if secret and not secret.get("optional"):
-                    needed.setdefault(secret.get("secretName") or secret["name"], set()).update(i["key"] for i in secret["items"])
-    return needed
-
-
-def test_readme_makes_the_secrets_that_the_values_for_production_want():
-    secrets, needed = created(), mounted(render(*MATRIX["production"]))
-    needed["parley-secrets"] |= {f"nats-{user}-password" for user in ("scanner", "integration", "operator", "system")}  # which NATS alone has to know
-    assert secrets == needed
 
 
 # --- TLS of the gateway ---

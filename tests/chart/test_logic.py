@@ -1,11 +1,15 @@
 """What the chart decides."""
 
+import base64
+import importlib.util
+import json
 import math
 import re
+import shutil
 
 import pytest
 import yaml
-from support_chart import CHART, MATRIX, SERVICES, Refused, container, env, helm, render, values
+from support_chart import CHART, MATRIX, ROOT, SERVICES, Refused, container, env, helm, render, text, values
 
 
 def template(objects, name):
@@ -20,7 +24,8 @@ def template(objects, name):
 def test_the_grace_is_longer_than_what_a_stop_takes(drain_ms, pre_stop):
     objects = render(*values(gateway__config__PARLEY_DRAIN_MS=str(drain_ms), gateway__preStopSeconds=pre_stop))
     assert template(objects, "gateway")["spec"]["terminationGracePeriodSeconds"] >= pre_stop + math.ceil(drain_ms / 1000) + 10
-    assert container(objects, "gateway")["lifecycle"] == {"preStop": {"sleep": {"seconds": pre_stop}}}
+    # Kubernetes before 1.33 refuses a sleep of 0
+    assert container(objects, "gateway").get("lifecycle") == ({"preStop": {"sleep": {"seconds": pre_stop}}} if pre_stop else None)
 
 
 def test_a_drain_for_all_services_counts_and_one_of_a_service_counts_more():
@@ -73,6 +78,22 @@ def test_random_secrets_are_made_only_if_asked_and_by_an_account_that_may_nothin
                      {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["parley-parley-secrets"], "verbs": ["get", "patch"]}]
 
 
+def test_the_chart_knows_what_the_job_made(tmp_path):
+    """The first upgrade rolls nothing then: both come to one hash of the same Secret, without the password between servers"""
+    spec = importlib.util.spec_from_file_location("check", ROOT / "deploy/k8s/check/check.py")
+    check = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(check)
+    data = {**{f"key-{i}": base64.b64encode(bytes(range(i, i + 40))).decode() for i in range(0, 216, 5)}, "nats-routes-password": "cA=="}
+    helpers = (CHART / "templates/_helpers.tpl").read_text()
+    hashed = re.search(r"\(toJson \(omit \$data .*?\) \| sha256sum\)", helpers).group().replace("$data", ".Values.data")
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: one, version: 0.1.0}")
+    (tmp_path / "values.yaml").write_text(json.dumps({"data": data}))
+    (tmp_path / "templates/one.yaml").write_text(f"made: {{{{ {hashed} }}}}\n")
+    assert yaml.safe_load(helm("template", "one", tmp_path))["made"] == check.made(data) == check.made({**data, "nats-routes-password": "eA=="})
+    assert check.made(data) != check.made({**data, "key-0": "eA=="})
+
+
 # --- setup ---
 
 
@@ -93,6 +114,20 @@ def test_with_servers_of_its_own_the_first_setup_is_a_job_among_the_rest():
     assert "annotations" not in job["metadata"]
 
 
+@pytest.mark.parametrize("ready, hook", [(None, False), (0, False), (1, False), (2, True), (3, True)])
+def test_setup_waits_for_no_servers_that_the_same_upgrade_may_mend(ready, hook, tmp_path):
+    """A wrong image at the first installation. Without a cluster nothing can be looked up: what would be found is put in"""
+    shutil.copytree(CHART, tmp_path / "chart")
+    file = tmp_path / "chart/templates/_helpers.tpl"
+    live = {} if ready is None else {"spec": {"replicas": 3}, "status": {"readyReplicas": ready} if ready else {}}
+    found, n = re.subn(r'lookup "apps/v1" "StatefulSet" .*?\$sub\)', lambda _: f"fromJson `{json.dumps(live)}`", file.read_text())
+    assert n == 1
+    file.write_text(found)
+    objects = [o for o in yaml.safe_load_all(helm("template", "parley", tmp_path / "chart", *MATRIX["trial"])) if o]
+    job = next(o for o in objects if o["kind"] == "Job" and "setup" in o["metadata"]["name"])
+    assert (job["metadata"]["name"] == "parley-setup") == ("annotations" in job["metadata"]) == hook
+
+
 def test_setup_and_history_agree_on_the_streams():
     objects = render(*values(shards=7, bus__replicas=3, bus__dedupeWindowMs=90000, bus__logMaxBytes=123456789012, bus__logKeepHours=24,
                              config={"PARLEY_SYSTEM_KEEP_DAYS": "3"}))
@@ -102,6 +137,14 @@ def test_setup_and_history_agree_on_the_streams():
         assert setup[name] == history[name], name
     assert setup["PARLEY_LOG_MAX_BYTES"] == "123456789012"
     assert env(objects, "gateway")["PARLEY_SHARDS"] == "7"
+
+
+def test_other_users_or_rights_of_nats_reach_its_servers():
+    """They read accounts.conf when they begin"""
+    def hashed(*flags):
+        return render(*MATRIX["trial"], *flags)["StatefulSet", "parley-nats"]["spec"]["template"]["metadata"]["annotations"]["parley/config"]
+    assert len({hashed(), hashed("--set", "shards=2"), hashed("--set-json", 'bus.accounts.extraUsers="{ user: one }"'), hashed("--set", "nats.maxPayload=2MB")}) == 4
+    assert hashed() == hashed("--set", "nats.resources.limits.cpu=3")
 
 
 # --- scaling, volumes, classes ---
@@ -119,9 +162,40 @@ def test_an_autoscaler_owns_the_number_of_pods():
     assert objects["Deployment", "parley-gateway"]["spec"]["template"]["spec"]["priorityClassName"] == "chat-parley-core"
 
 
+@pytest.mark.parametrize("pods, counted_by, then, annotated", [
+    (7, "autoscaler", None, True),   # the autoscaler's own
+    (0, "autoscaler", 3, False),     # stopped by hand, as for a restore: no autoscaler begins it anew
+    (0, "", 3, False),
+    (7, "", 7, False),               # switched on later: taking the field out would make it one
+    (2, "", 3, False),
+    (40, "", 20, False),
+])
+def test_an_upgrade_finds_pods_that_an_autoscaler_counts(pods, counted_by, then, annotated, tmp_path):
+    """Without a cluster nothing can be looked up: what would be found is put in"""
+    shutil.copytree(CHART, tmp_path / "chart")
+    file = tmp_path / "chart/templates/_deployment.tpl"
+    live = json.dumps({"metadata": {"annotations": {"parley/counted-by": counted_by}}, "spec": {"replicas": pods}})
+    found, n = re.subn(r'lookup "apps/v1" "Deployment" .*?\.name\)(?= -}})', lambda _: f"fromJson `{live}`", file.read_text())
+    assert n == 1
+    file.write_text(found)
+    flags = values(gateway__autoscaling__enabled=True, gateway__autoscaling__minReplicas=3)
+    objects = {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(helm("template", "parley", tmp_path / "chart", *flags)) if o}
+    gateway = objects["Deployment", "parley-gateway"]
+    assert gateway["spec"].get("replicas") == then
+    # by which the upgrade after it knows whether Helm had the field
+    assert ("parley/counted-by" in gateway["metadata"].get("annotations", {})) == annotated
+
+
 def test_two_releases_of_one_name_make_two_classes():
     both = [{name for kind, name in render(*MATRIX["scaled"], "--set", "priorityClasses.create=true", "--namespace", namespace) if kind == "PriorityClass"} for namespace in ("live", "staging")]
     assert both == [{f"{namespace}-parley-{part}" for part in ("core", "side")} for namespace in ("live", "staging")]
+
+
+def test_classes_are_given_to_whom_the_values_say():
+    objects = render(*MATRIX["trial"], "--set", "priorityClasses.create=true")
+    given = {name: o["spec"]["template"]["spec"].get("priorityClassName") for (kind, name), o in objects.items() if kind in ("Deployment", "StatefulSet")}
+    assert given == {**dict.fromkeys(("parley-gateway", "parley-history"), "chat-parley-core"), "parley-nats": None, "parley-postgresql": None,
+                     **dict.fromkeys(("parley-presence", "parley-upload", "parley-web"), "chat-parley-side")}
 
 
 def test_the_metric_of_the_autoscaler_is_one_of_the_gateway():
@@ -156,6 +230,14 @@ def test_ingress_and_route_lead_each_path_to_its_owner():
     assert next(r for r in rules if r["matches"][0]["path"]["value"] == "/ws")["timeouts"] == {"request": "0s"}
 
 
+def test_own_annotations_of_the_ingress_go_before_the_charts():
+    own = {"nginx.ingress.kubernetes.io/proxy-body-size": "20m", "cert-manager.io/cluster-issuer": "chat"}
+    flags = [*MATRIX["production"], "--set-json", f"ingress.annotations={json.dumps(own)}"]
+    found = render(*flags)["Ingress", "parley"]["metadata"]["annotations"]
+    assert own.items() <= found.items() and found["nginx.ingress.kubernetes.io/proxy-read-timeout"] == "3600" and len(found) == 5
+    assert text(*map(str, flags)).count("proxy-body-size") == 1, "twice is refused, and not seen by who reads YAML here"
+
+
 def test_ports_of_ways_in_are_ports_of_services():
     objects = render(*MATRIX["production"])
     for p in objects["Ingress", "parley"]["spec"]["rules"][0]["http"]["paths"]:
@@ -173,7 +255,7 @@ def egress(objects, name):
 def test_each_service_reaches_what_it_needs():
     objects = render(*values())
     deny = objects["NetworkPolicy", "parley-deny"]["spec"]
-    assert deny["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in deny and egress(objects, "deny") == {53}
+    assert deny["policyTypes"] == ["Ingress", "Egress"] and "ingress" not in deny and egress(objects, "deny") == {53, 5353}
     assert deny["podSelector"]["matchLabels"] == {"app.kubernetes.io/instance": "parley"}
     assert {name: egress(objects, name) for name in SERVICES} == {
         "gateway": {4222}, "history": {4222, 5432}, "presence": {4222}, "upload": {4222}, "web": {8080, 8081, 8082, 8083, 8084}}
@@ -193,6 +275,12 @@ def test_policies_let_through_the_ports_that_the_addresses_have():
     assert egress(objects, "upload") == {14222, 9000}
 
 
+def test_the_job_that_makes_secrets_reaches_the_api_server():
+    """A network that keeps to policies sees where that listens, and not the Service's 443: 6443 mostly, 8443 in minikube, 16443 in microk8s"""
+    assert egress(render(*MATRIX["trial"]), "make-secrets-hook") == {443, 6443, 8443, 16443}
+    assert egress(render(*MATRIX["trial"], "--set", "networkPolicy.apiServerPorts={7443}"), "make-secrets-hook") == {7443}
+
+
 def test_one_switch_for_all_policies():
     assert {n for k, n in render(*MATRIX["trial"]) if k == "NetworkPolicy"} > {"parley-deny", "parley-nats", "parley-postgresql"}
     assert not [n for k, n in render(*MATRIX["trial"], "--set", "global.networkPolicy.enabled=false") if k == "NetworkPolicy"]
@@ -209,6 +297,9 @@ def test_jobs_before_an_upgrade_have_policies_of_the_same_version():
     for name in ("setup", "make-secrets"):
         about, job = (objects[key]["metadata"]["annotations"] for key in (("NetworkPolicy", f"parley-{name}-hook"), ("Job", f"parley-{name}")))
         assert about["helm.sh/hook"] == job["helm.sh/hook"] and int(about["helm.sh/hook-weight"]) < int(job["helm.sh/hook-weight"])
+    # Helm that gives up waiting removes that of the hook; the Job goes on, under the one that is the release's
+    assert objects["NetworkPolicy", "parley-setup"]["spec"] == objects["NetworkPolicy", "parley-setup-hook"]["spec"]
+    assert "annotations" not in objects["NetworkPolicy", "parley-setup"]["metadata"]
     # with servers of its own the first setup is no hook, and neither is its policy
     assert "annotations" not in render(*MATRIX["trial"])["NetworkPolicy", "parley-setup"]["metadata"]
 
@@ -222,6 +313,16 @@ def test_helm_test_takes_tokens_that_somebody_else_signed():
     volume = {v["name"]: v for v in pod["volumes"]}[{m["mountPath"]: m["name"] for m in pod["containers"][0]["volumeMounts"]}[folder]]["secret"]
     assert volume["secretName"] == "two-tokens" and [i["path"] for i in volume["items"]] == ["first", "second"]
     assert "PARLEY_TOKENS_DIR" not in {e["name"] for e in render(*values())["Pod", "parley-test"]["spec"]["containers"][0]["env"]}
+
+
+def test_helm_test_signs_only_where_the_services_take_it():
+    def mounted(*flags):
+        pod = render(*MATRIX["production"], *flags)["Pod", "parley-test"]["spec"]
+        assert [m["name"] for m in pod["containers"][0].get("volumeMounts", [])] == [v["name"] for v in pod.get("volumes", [])][::-1]
+        return {v["secret"]["secretName"] for v in pod.get("volumes", [])}
+    assert mounted() == set()
+    assert mounted("--set", "tests.tokensSecret=two") == {"two"}
+    assert mounted("--set", "auth.tokenSecret=true,tests.tokensSecret=two") == {"two", "parley-secrets"}
 
 
 # --- TLS ---
@@ -250,12 +351,19 @@ def test_the_object_store_is_reached_with_its_own_keys():
 @pytest.mark.parametrize("flags, why", [
     ([], "bus.url"),
     (values(image__tag="latest"), "image/tag|image.tag|latest"),
+    (values(image__tag="x" * 64), "image/tag"),  # it is a label, too
+    (values(image__tag="0.1.0-"), "image/tag"),
     (values(auth__tokenSecret=False), "nobody could sign in"),
     (values(bus__tls__enabled=True), "caSecret"),
+    ([*values(), "--set", r"bus.url=nats://one:4222\,tls://ann:secret@two:4222"], "bus.url holds"),
     (values(upload__autoscaling__enabled=True), "upload.store"),
     (values(upload__store="s3"), "objectStore.bucket"),
     (values(gatewayApi__enabled=True), "parentRefs"),
+    (values(gatewayApi__enabled=True, gatewayApi__hostnames=[]), "gatewayApi.hostnames"),
+    (values(ingress__enabled=True, ingress__host=""), "ingress.host"),
     (values(shards=0), "shards"),
+    (values(durability="strict"), "sync_interval: always"),
+    ([*MATRIX["trial"], "--set", "durability=some"], "durability"),
     (values(nonsense=1), "nonsense"),
     (values(gateway__config__NOT_OURS="1"), "NOT_OURS"),
     ([*MATRIX["trial"], "--set", "bus.replicas=5"], "servers of NATS"),
@@ -265,6 +373,11 @@ def test_the_object_store_is_reached_with_its_own_keys():
     (values(networkPolicy__enabled=False), "networkPolicy"),
     (values(fullnameOverride="x" * 41), "longer than 40 letters"),
     ([*MATRIX["trial"], "--set", "secrets.existing=mine"], "existingSecret"),
+    ([*MATRIX["trial"], "--set", "bus.url=nats://nats:4222"], "bus.url and nats.enabled"),
+    ([*MATRIX["trial"], "--set", "bus.tls.enabled=true,bus.tls.caSecret=ca"], "own NATS .* speaks no TLS"),
+    ([*MATRIX["trial"], "--set", "bus.auth=false"], "needs bus.auth"),
+    ([*MATRIX["trial"], "--set", "bus.accounts.create=false"], "needs bus.auth and bus.accounts.create"),
+    ([*MATRIX["trial"], "--set", "database.tls.enabled=true,database.tls.caSecret=ca"], "own PostgreSQL .* speaks no TLS"),
 ])
 def test_a_wrong_value_is_named(flags, why):
     with pytest.raises(Refused) as error:

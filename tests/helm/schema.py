@@ -32,10 +32,10 @@ def build_next(r, tag):
         run(Path(folder) / "scripts/images", "history", env={**os.environ, "PARLEY_IMAGE_TAG": tag, "PARLEY_IMAGE_PREFIX": r.prefix}, timeout=1200)
 
 
-def sql(r, text):
+def sql(r, text, database="parley"):
     """One row of one column, as whoever runs PostgreSQL"""
     said = r.kubectl("exec", f"statefulset/{r.name}-postgresql", "--", "/bin/sh", "-c",
-                     'PGPASSWORD=$(cat /run/secrets/parley/postgres-password) exec psql -q -h 127.0.0.1 -U parley -d parley -v ON_ERROR_STOP=1 -tAc "$0"', text)
+                     'PGPASSWORD=$(cat /run/secrets/parley/postgres-password) exec psql -q -h 127.0.0.1 -U parley -d "$1" -v ON_ERROR_STOP=1 -tAc "$0"', text, database)
     return said.strip().splitlines()[-1] if said.strip() else ""
 
 

@@ -11,6 +11,7 @@ files first and second in PARLEY_TOKENS_DIR, and then speaks in a direct channel
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import secrets
@@ -29,6 +30,7 @@ from support.client import Client, ProtocolViolation  # noqa: E402
 
 STOP = Path("/tmp/stop")
 CHANNEL = "general"
+MADE = "parley/made"
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -211,6 +213,11 @@ def wanted(there):
     return {key: base64.b64encode(value.encode()).decode() for key, value in new.items()}
 
 
+def made(data):
+    """What the chart compares with: as long as it is so, nobody has changed what was made (parley.secretData). The password between servers rolls nothing"""
+    return hashlib.sha256(json.dumps({k: v for k, v in data.items() if k != "nats-routes-password"}, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def make_secrets():
     name, space = os.environ["SECRET_NAME"], (ACCOUNT / "namespace").read_text()
     url = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}/api/v1/namespaces/{space}/secrets"
@@ -220,13 +227,15 @@ def make_secrets():
         there = api.get(f"{url}/{name}")
         if there.status_code == 404:
             new = wanted({})
-            answer = api.post(url, json={"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": new})
+            answer = api.post(url, json={"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "annotations": {MADE: made(new)}}, "data": new})
         else:
             there.raise_for_status()
-            new = wanted(there.json().get("data") or {})
+            data, about = there.json().get("data") or {}, there.json()["metadata"]
+            new = wanted(data)
+            untouched = (about.get("annotations") or {}).get(MADE) == made(data)
             # only if nobody else has changed it meanwhile
             answer = api.patch(f"{url}/{name}", headers={"Content-Type": "application/merge-patch+json"}, json={
-                "metadata": {"resourceVersion": there.json()["metadata"]["resourceVersion"]}, "data": new})
+                "metadata": {"resourceVersion": about["resourceVersion"], **({"annotations": {MADE: made({**data, **new})}} if untouched else {})}, "data": new})
         answer.raise_for_status()
     print(f"{name}: made {', '.join(sorted(new)) or 'nothing, all is there'}")
 

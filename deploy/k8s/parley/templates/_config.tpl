@@ -8,6 +8,7 @@
 {{- $_ := set $c (printf "PARLEY_EDGE_%s" (upper $s)) (printf "%s-%s:%d" (include "parley.fullname" $.root) $s (int $port)) -}}
 {{- end -}}
 {{- $_ := set $c "PARLEY_EDGE_LISTEN" (printf "0.0.0.0:%d" (get (include "parley.allPorts" . | fromYaml) "web" | int)) -}}
+{{- with $v.trustedProxies }}{{ $_ := set $c "PARLEY_EDGE_TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- if eq $v.upload.store "s3" -}}{{- $_ := set $c "PARLEY_EDGE_FILES_ORIGIN" (include "parley.filesOrigin" .root) -}}{{- end -}}
 {{- else -}}
 {{- $port := get (include "parley.ports" . | fromYaml) "main" | int -}}

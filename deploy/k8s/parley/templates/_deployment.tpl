@@ -1,12 +1,14 @@
 {{/* How many pods, or nothing where an autoscaler counts them from the beginning. A field that Helm had set and leaves out becomes 1, so where the
-     autoscaler was switched on later the number stays in, as it is at the moment. dict root, name */}}
+     autoscaler was switched on later the number stays in, as it is at the moment. An autoscaler leaves a Deployment alone that somebody scaled to none,
+     as for a restore: that one begins anew, with the least, and the number stays in from then on. dict root, name */}}
 {{- define "parley.replicas" -}}
 {{- $v := .root.Values -}}
 {{- $own := index $v .name -}}
 {{- if $own.autoscaling.enabled -}}
 {{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace (printf "%s-%s" (include "parley.fullname" .root) .name) -}}
-{{- if and $live (ne "autoscaler" (dig "metadata" "annotations" "parley/counted-by" "" $live)) -}}
-{{- min (max (dig "spec" "replicas" 1 $live | int) (int $own.autoscaling.minReplicas)) (int $own.autoscaling.maxReplicas) -}}
+{{- $pods := dig "spec" "replicas" 1 (default dict $live) | int -}}
+{{- if and $live (or (eq $pods 0) (ne "autoscaler" (dig "metadata" "annotations" "parley/counted-by" "" $live))) -}}
+{{- min (max $pods (int $own.autoscaling.minReplicas)) (int $own.autoscaling.maxReplicas) -}}
 {{- end -}}
 {{- else if and (eq .name "upload") (eq $v.upload.store "volume") -}}1
 {{- else -}}{{ int $own.replicas }}
@@ -110,7 +112,9 @@ spec:
             periodSeconds: 10
             timeoutSeconds: 8
             failureThreshold: 3
+          {{- if $own.preStopSeconds }}
           lifecycle: {preStop: {sleep: {seconds: {{ $own.preStopSeconds }}}}}
+          {{- end }}
           resources: {{- toYaml $own.resources | nindent 12 }}
           volumeMounts: {{- include "parley.volumeMounts" . | nindent 12 }}
             - {name: tmp, mountPath: /tmp}

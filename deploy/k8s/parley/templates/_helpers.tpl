@@ -66,10 +66,20 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if gt (len (include "parley.fullname" .)) 40 -}}{{- fail (printf "the name %s is longer than 40 letters: set fullnameOverride" (include "parley.fullname" .)) -}}{{- end -}}
 {{- if and (or .Values.nats.enabled .Values.postgresql.enabled) (gt (len .Release.Name) 41) -}}{{- fail (printf "the release name %s is longer than 41 letters, and what NATS and PostgreSQL of the trial are called would be too long" .Release.Name) -}}{{- end -}}
 {{- if not (or .Values.auth.tokenSecret .Values.auth.jwksUrl) -}}{{- fail "nobody could sign in: set auth.tokenSecret or auth.jwksUrl" -}}{{- end -}}
+{{- if contains "@" .Values.bus.url -}}{{- fail "bus.url holds a user or a password, which everybody could read in the pods: the services show their own, from the Secret (bus.auth)" -}}{{- end -}}
 {{- if and .Values.bus.tls.enabled (not .Values.bus.tls.caSecret) -}}{{- fail "bus.tls.enabled needs bus.tls.caSecret" -}}{{- end -}}
 {{- if and .Values.database.tls.enabled (not .Values.database.tls.caSecret) -}}{{- fail "database.tls.enabled needs database.tls.caSecret" -}}{{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}{{- fail "ingress.enabled needs ingress.host: without a name it would take what comes for all others" -}}{{- end -}}
+{{- if and .Values.gatewayApi.enabled (not .Values.gatewayApi.hostnames) -}}{{- fail "gatewayApi.enabled needs gatewayApi.hostnames: without a name it would take what comes for all others" -}}{{- end -}}
 {{- if and .Values.gatewayApi.enabled (not .Values.gatewayApi.parentRefs) -}}{{- fail "gatewayApi.enabled needs gatewayApi.parentRefs" -}}{{- end -}}
 {{- if and .Values.nats.enabled (gt (int .Values.bus.replicas) (int .Values.nats.replicas)) -}}{{- fail (printf "bus.replicas is %d but there are %d servers of NATS" (int .Values.bus.replicas) (int .Values.nats.replicas)) -}}{{- end -}}
+{{- if and (eq .Values.durability "strict") (not .Values.nats.enabled) -}}{{- fail "durability: strict is for the chart's own NATS: yours has sync_interval: always in the jetstream block of its configuration for that, which nobody here can see" -}}{{- end -}}
+{{- if .Values.nats.enabled -}}
+{{- if .Values.bus.url -}}{{- fail "bus.url and nats.enabled exclude each other: the policies let the services reach the chart's own NATS alone" -}}{{- end -}}
+{{- if .Values.bus.tls.enabled -}}{{- fail "bus.tls.enabled: the chart's own NATS (nats.enabled) speaks no TLS" -}}{{- end -}}
+{{- if not (and .Values.bus.auth .Values.bus.accounts.create) -}}{{- fail "nats.enabled needs bus.auth and bus.accounts.create: the chart's own NATS has these users and lets nobody else in" -}}{{- end -}}
+{{- end -}}
+{{- if and .Values.postgresql.enabled .Values.database.tls.enabled -}}{{- fail "database.tls.enabled: the chart's own PostgreSQL (postgresql.enabled) speaks no TLS" -}}{{- end -}}
 {{- range $sub := list "nats" "postgresql" -}}
 {{- if and (index $.Values $sub).enabled (ne (default "" (index $.Values $sub).existingSecret) $.Values.secrets.existing) -}}{{- fail (printf "%s.existingSecret has to be the same as secrets.existing" $sub) -}}{{- end -}}
 {{- end -}}
@@ -77,10 +87,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if and (eq .Values.upload.store "volume") .Values.upload.autoscaling.enabled -}}{{- fail "upload.autoscaling needs upload.store: s3, a volume belongs to one pod" -}}{{- end -}}
 {{- end -}}
 
-{{/* Changes with the Secret, where it can be seen */}}
+{{/* What the Secret holds, as JSON; where it can be seen, and is not just what the Job make-secrets put there (check.py leaves a hash): a first
+     installation is rendered before that, and the upgrade behind it would replace every pod for nothing. dict root, secret */}}
+{{- define "parley.secretData" -}}
+{{- $secret := default dict (lookup "v1" "Secret" .root.Release.Namespace .secret) -}}
+{{- $data := dig "data" dict $secret -}}
+{{- if eq (dig "metadata" "annotations" "parley/made" "" $secret) (toJson (omit $data "nats-routes-password") | sha256sum) -}}{{- $data = dict -}}{{- end -}}
+{{- toJson $data -}}
+{{- end -}}
+
+{{/* Changes with the Secret */}}
 {{- define "parley.secretVersion" -}}
-{{- $secret := lookup "v1" "Secret" .Release.Namespace (include "parley.secretName" .) -}}
-{{- printf "%s %s" .Values.secrets.version (toJson (dig "data" dict (default dict $secret))) | sha256sum | trunc 16 -}}
+{{- printf "%s %s" .Values.secrets.version (include "parley.secretData" (dict "root" . "secret" (include "parley.secretName" .))) | sha256sum | trunc 16 -}}
 {{- end -}}
 
 {{- define "parley.securityContext" -}}
@@ -116,11 +134,14 @@ imagePullSecrets: {{- range . }}
 {{- end -}}
 
 {{/* Servers of its own that are not there yet are part of what a hook would keep waiting: then it is a Job among the rest, and the services
-     wait for it. Also when a first installation failed half way. */}}
+     wait for it. Also when an installation failed half way, or most of them are not ready: what mends them may stand behind the hook. */}}
 {{- define "parley.setupIsHook" -}}
 {{- $hook := "yes" }}
 {{- range $sub := list "nats" "postgresql" -}}
-{{- if and (index $.Values $sub).enabled (not (lookup "apps/v1" "StatefulSet" $.Release.Namespace (printf "%s-%s" $.Release.Name $sub))) -}}{{- $hook = "" -}}{{- end -}}
+{{- if (index $.Values $sub).enabled -}}
+{{- $there := lookup "apps/v1" "StatefulSet" $.Release.Namespace (printf "%s-%s" $.Release.Name $sub) | default dict -}}
+{{- if le (mul 2 (dig "status" "readyReplicas" 0 $there)) (dig "spec" "replicas" 1 $there | int64) -}}{{- $hook = "" -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $hook -}}
 {{- end -}}

@@ -67,3 +67,18 @@
 {{ . | indent 6 }}
 {{- end }}
 {{- end -}}
+
+{{/* accounts.conf */}}
+{{- define "parley.accounts" -}}
+accounts {
+  PARLEY {
+    jetstream: enabled
+    users: [
+      {{- include "parley.natsUsers" . | nindent 4 }}
+    ]
+  }
+  # For those who run the servers: `nats server report`, and nothing of what is in PARLEY
+  SYS { users: [ { user: system, password: $NATS_SYSTEM_PASSWORD } ] }
+}
+system_account: SYS
+{{- end -}}

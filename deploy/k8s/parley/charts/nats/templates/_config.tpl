@@ -12,9 +12,10 @@ lame_duck_grace_period: "2s"
 lame_duck_duration: "30s"
 jetstream {
   store_dir: "/data"
-  max_file_store: {{ .Values.storage.maxFileStore | trimSuffix "i" }}
+  max_file_store: {{ .Values.storage.maxFileStore }}
   max_memory_store: 64MB
-  sync_interval: {{ .Values.syncInterval }}
+  # In quotes: a bare 2m is two million seconds
+  sync_interval: "{{ ternary "always" .Values.syncInterval (eq .durability "strict") }}"
 }
 {{- if gt (int .Values.replicas) 1 }}
 cluster {

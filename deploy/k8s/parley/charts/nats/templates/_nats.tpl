@@ -1,10 +1,14 @@
-{{- $name := printf "%s-nats" .Release.Name }}
-{{- $secret := default (printf "%s-parley-secrets" .Release.Name) .Values.existingSecret }}
 {{- define "nats.labels" }}
 app.kubernetes.io/name: nats
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: nats
 {{- end }}
+
+{{- /* The parent's templates/nats.yaml asks for it: what a subchart is not shown (its own values are all) comes with it.
+       dict Values, Release, accounts: text of accounts.conf, durability */}}
+{{- define "nats.objects" -}}
+{{- $name := printf "%s-nats" .Release.Name }}
+{{- $secret := default (printf "%s-parley-secrets" .Release.Name) .Values.existingSecret }}
 {{- $config := include "nats.config" . }}
 apiVersion: v1
 kind: ConfigMap
@@ -76,7 +80,7 @@ spec:
             matchLabels: {{- include "nats.labels" . | indent 14 }}
   egress:
     # Its own, should the release's other policies be left out: without names the servers do not find each other
-    - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+    - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}, {port: 5353, protocol: UDP}, {port: 5353, protocol: TCP}] # OpenShift's listens there
     - ports: [{port: 6222}]
       to:
         - podSelector:
@@ -98,9 +102,10 @@ spec:
     metadata:
       labels: {{- include "nats.labels" . | indent 8 }}
       annotations:
-        parley/config: {{ $config | sha256sum | trunc 16 }}
+        # Files of a subPath are those of the pod's begin, and nats-server reads them then
+        parley/config: {{ printf "%s%s" $config .accounts | sha256sum | trunc 16 }}
         # But for the password between servers: one at a time would find none that takes it (docs/operations.md, Rotating secrets)
-        parley/secret-version: {{ toJson (omit (dig "data" dict (default dict (lookup "v1" "Secret" .Release.Namespace $secret))) "nats-routes-password") | sha256sum | trunc 16 }}
+        parley/secret-version: {{ toJson (omit (include "parley.secretData" (dict "root" . "secret" $secret) | fromJson) "nats-routes-password") | sha256sum | trunc 16 }}
     spec:
       serviceAccountName: {{ $name }}
       automountServiceAccountToken: false
@@ -142,7 +147,7 @@ spec:
             httpGet: {path: /healthz, port: monitor}
             periodSeconds: 2
             timeoutSeconds: 4
-            failureThreshold: 300
+            failureThreshold: {{ ceil (divf .Values.startupSeconds 2) }}
           readinessProbe:
             httpGet: {path: "/healthz?js-server-only=true", port: monitor}
             periodSeconds: 5
@@ -176,3 +181,4 @@ spec:
         storageClassName: {{ . }}
         {{- end }}
         resources: {requests: {storage: {{ .Values.storage.size }}}}
+{{- end -}}
