@@ -14,12 +14,12 @@
 #define NGINX "/usr/sbin/nginx"
 #define ARGUMENTS_MAX 16
 
-/* Only this one may be empty: files are in the pages' own origin then. */
+/* Only these may be empty: files are in the pages' own origin then, and whoever connects is the client. */
 static const char *environment(const char *name)
 {
         const char *v = getenv(name);
 
-        if (strcmp(name, "PARLEY_EDGE_FILES_ORIGIN") == 0)
+        if (strcmp(name, "PARLEY_EDGE_FILES_ORIGIN") == 0 || strcmp(name, "PARLEY_EDGE_TRUSTED_PROXIES") == 0)
                 return v ? v : "";
         return v && *v ? v : NULL;
 }

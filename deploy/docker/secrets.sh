@@ -8,13 +8,24 @@ mkdir -p "$folder"
 chmod 700 "$folder"
 cd "$folder"
 
-keep() { # keep NAME TEXT: whole or not at all
-  printf '%s\n' "$2" >"$1.new"
-  mv "$1.new" "$1"
+own=$(mktemp -d ./new.XXXXXX)
+trap 'rm -rf "$own"' EXIT
+
+put() { # put NAME TEXT: whole or not at all
+  printf '%s\n' "$2" >"$own/$1"
+  mv "$own/$1" "$1"
+}
+
+make() { # make NAME: of two that run at once, one makes it and both use it
+  openssl rand -hex 32 >"$own/$1"
+  ln "$own/$1" "$1" 2>/dev/null || [[ -s $1 ]] || {
+    echo "secrets/$1 is empty: remove it" >&2
+    exit 1
+  }
 }
 
 for name in token upload nats.password postgres.password; do
-  [[ -s $name ]] || keep "$name" "$(openssl rand -hex 32)"
+  [[ -s $name ]] || make "$name"
 done
-keep nats.auth "authorization { user: parley, password: \"$(<nats.password)\" }"
-keep postgres.url "postgresql://parley:$(<postgres.password)@postgres:5432/parley"
+put nats.auth "authorization { user: parley, password: \"$(<nats.password)\" }"
+put postgres.url "postgresql://parley:$(<postgres.password)@postgres:5432/parley"

@@ -115,11 +115,28 @@ def at_rest_doors(stack, canaries, channel):
         note(rest.post(url, json={"content": "y" * 1_200_000 + canaries.plant("a body that is too large")}))
         note(rest.put("/api/presence/status", json={"text": canaries.plant("a status")}))
         note(rest.put("/api/presence/status", json={"text": canaries.plant("a status that is refused"), "mode": "dancing"}))
+        note(rest.post("/api/channels", json={"id": channel, "name": canaries.plant("the name of a channel that is there already")}))
+        note(rest.post("/api/channels", json={"id": "c1", "name": canaries.plant("the name of a channel that is refused"), "kind": "none"}))
     with Uploader(stack, "ada") as uploader:
+        note(uploader.create(channel, b"z", name=canaries.plant("the name of a file")))
+        note(uploader.create(channel, b"z", name=canaries.plant("the name of a file that is refused") + "/x", contentType="text"))
         uploader.uploaded(channel, canaries.plant("the body of a file").encode())
         upload = uploader.created(channel, b"z" * 60)
         note(uploader.send(upload["upload"], canaries.plant("the body of a file of another length").encode()) if "upload" in upload else
              uploader.create(channel, b"", name=""))
+
+
+def without_postgres(stack, canaries, channel):
+    """What is asked of history while it has no database, which is where it has most to say"""
+    stack.kill("postgres")
+    with stack.rest("ada") as rest:
+        def asked():
+            """True when the database was missed by each"""
+            name = canaries.plant("the name of a channel without PostgreSQL")
+            answers = [rest.post("/api/channels", json={"id": "c" + uuid.uuid4().hex, "name": name}), rest.patch(f"/api/channels/{channel}", json={"name": name})]
+            canaries.answers += [a.text for a in answers if a.status_code >= 400]
+            return all(a.status_code == 503 for a in answers)
+        wait_until(asked, 20, "history misses its database", 0.5)
 
 
 async def at_nats(stack, canaries, channel):
@@ -139,6 +156,7 @@ async def test_no_canary_sings(own_stack):
     await asyncio.to_thread(at_rest_doors, stack, canaries, channel)
     await at_nats(stack, canaries, channel)
     await asyncio.to_thread(wait_until, lambda: stack.metric("history", "parley_history_dead_letters_total") > 0, 20, "the dead letter is counted")
+    await asyncio.to_thread(without_postgres, stack, canaries, channel)
     assert len(canaries.planted) > 25 and len(canaries.answers) > 25
     heard = []
     logs = stack.log_texts()
