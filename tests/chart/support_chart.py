@@ -28,7 +28,7 @@ MATRIX = {
     "closed": ["-f", CHART / "values-trial.yaml", "--set-json", 'networkPolicy.clientsFrom=[{"namespaceSelector":{}}]', "--set-json",
                'networkPolicy.metricsFrom=[{"ipBlock":{"cidr":"10.0.0.0/8"}}]'],
     "own-claims": ["--set", "bus.url=nats://nats:4222,upload.persistence.existingClaim=files,secrets.existing=mine,setup.enabled=false,global.networkPolicy.enabled=false,"
-                   "podDisruptionBudget.enabled=false,topologySpread.enabled=false,image.pullSecrets={one},fullnameOverride=chat"],
+                   "podDisruptionBudget.enabled=false,topologySpread.enabled=false,global.imagePullSecrets={one},fullnameOverride=chat"],
     "gateway-tls": ["--set", "bus.url=nats://nats:4222,gateway.tls.existingSecret=chat-tls"],
     "shards": ["-f", CHART / "values-trial.yaml", "--set", "shards=3,auth.jwksUrl=https://x.example/keys"],
 }

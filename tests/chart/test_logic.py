@@ -371,6 +371,7 @@ def test_the_object_store_is_reached_with_its_own_keys():
     (values(image__digests={"gateway": "0.1.0"}), "digests/gateway"),
     (values(objectStore__endpoint="https://s3.example.com/"), "objectStore/endpoint"),
     (values(networkPolicy__enabled=False), "networkPolicy"),
+    (values(image__pullSecrets=["one"]), "pullSecrets"),  # of some pods alone: global.imagePullSecrets
     (values(fullnameOverride="x" * 41), "longer than 40 letters"),
     ([*MATRIX["trial"], "--set", "secrets.existing=mine"], "existingSecret"),
     ([*MATRIX["trial"], "--set", "bus.url=nats://nats:4222"], "bus.url and nats.enabled"),

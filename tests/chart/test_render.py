@@ -74,6 +74,17 @@ def test_every_container_has_limits_and_a_version(case):
 
 
 @CASES
+def test_every_pod_may_pull_from_a_private_registry(case):
+    for names in (["one"], ["one", "another"]):
+        specs = list(pod_specs(render(*MATRIX[case], "--set", f"global.imagePullSecrets={{{','.join(names)}}}")))
+        assert len(specs) >= 6
+        for name, spec in specs:
+            assert spec.get("imagePullSecrets") == [{"name": n} for n in names], name
+    for name, spec in pod_specs(render(*MATRIX[case], "--set", "global.imagePullSecrets=null")):
+        assert "imagePullSecrets" not in spec, name
+
+
+@CASES
 def test_only_the_job_that_makes_secrets_has_a_token(case):
     objects = render(*MATRIX[case])
     for name, spec in pod_specs(objects):

@@ -113,11 +113,16 @@ serviceAccountName: {{ include "parley.fullname" .root }}-{{ .name }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext: {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
-{{- with .root.Values.image.pullSecrets }}
+{{- with include "parley.pullSecrets" .root }}{{ . | nindent 0 }}{{ end }}
+{{- end -}}
+
+{{/* Of every pod, those of the subcharts too: they see what is global */}}
+{{- define "parley.pullSecrets" -}}
+{{- with .Values.global.imagePullSecrets -}}
 imagePullSecrets: {{- range . }}
   - name: {{ . }}
 {{- end }}
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* It is the cluster's, so two releases of one name in two namespaces need two. dict root, class */}}

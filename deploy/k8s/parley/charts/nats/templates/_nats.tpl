@@ -112,6 +112,7 @@ spec:
       enableServiceLinks: false
       terminationGracePeriodSeconds: 60
       securityContext: {{- toYaml .Values.podSecurityContext | nindent 8 }}
+      {{- with include "parley.pullSecrets" . }}{{ . | nindent 6 }}{{ end }}
       topologySpreadConstraints:
         - maxSkew: 1
           topologyKey: kubernetes.io/hostname
