@@ -10,8 +10,11 @@
 
 #include "load.h"
 
-#define PING_EVERY_NS 20000000000u /* each client; Parley and others drop who is silent for longer */
-#define PING_SLICES 20
+/* Each client, as Parley and others drop who is silent for longer. Evenly, as those of so many people are: the pings of a second all at once
+ * would be a storm of their own, which everybody's messages wait for. */
+#define PING_EVERY_NS 20000000000u
+#define PING_STEP_NS 2000000u
+#define PING_MAX_NS 1000000000u
 #define SEND_BURST 32 /* messages that are overdue, before sockets are read again */
 
 /* --- connecting --- */
@@ -107,11 +110,13 @@ static uint64_t next_due(const struct worker *w)
 
 static void ping_some(struct worker *w)
 {
-        unsigned n = w->begun / PING_SLICES + 1;
+        uint64_t each_ns = PING_EVERY_NS / (w->begun + 1);
+        unsigned n = each_ns < PING_STEP_NS ? (unsigned)(PING_STEP_NS / each_ns) : 1;
+        uint64_t wait_ns = n * each_ns;
 
-        for (unsigned i = 0; i < n && w->begun; i++, w->pinged++)
+        for (; n && w->begun; n--, w->pinged++)
                 session_ping(&w->sessions[w->pinged % w->begun]);
-        w->next_ping = w->now + PING_EVERY_NS / PING_SLICES;
+        w->next_ping = w->now + (wait_ns < PING_MAX_NS ? wait_ns : PING_MAX_NS);
 }
 
 /* --- commands --- */

@@ -24,7 +24,7 @@ HELP = "10,000 connections that watch 50 users each, 10 % come and go a minute, 
 QUICK = PARLEY_ALONE = True
 CLIENTS, WATCHED, BLOCK = 10000, 50, 100
 RATE, GRACE_MS = 5000, 1000
-LEAD_S, STEP_S = 7, 0.2  # until what somebody does is told to all; between two steps of those who come and go
+LEAD_S = 7      # until what somebody does is told to all
 SETTLED_S, BYTES_A_USER = 5, 512
 EYES = 100      # that watch a storm, each in another room
 CPU_SHARE, SLOWER = 5, 1.1  # percent of the gateway's; p99 with presence by that without
@@ -76,12 +76,11 @@ class Side:
 
     def move(self, leaving, coming, seconds):
         """One comes and one leaves at a time, evenly."""
-        began, told = time.monotonic(), 0
-        while told < self.moving:
-            time.sleep(STEP_S)
-            told = min(self.moving, round(self.moving * (time.monotonic() - began) / seconds))
-            coming.connect(max(1, told))
-            leaving.ask("cut", keep=self.moving - told)
+        began = time.monotonic()
+        for moved in range(1, self.moving + 1):
+            time.sleep(max(0, began + moved * seconds / self.moving - time.monotonic()))
+            coming.connect(moved)
+            leaving.ask("cut", keep=self.moving - moved)
 
     def run(self):
         """All talk while some come and go. Who comes is told with some delay: coming and going begin before the load."""
