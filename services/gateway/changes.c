@@ -125,13 +125,19 @@ bool changes_removed(const struct core *core, const char *user_id, const char *c
         return change && change->role == PARLEY__V1__ROLE__none && core->now_ms - change->at_ms <= CHANGES_LATE_MS;
 }
 
-bool changes_unsettled(struct core *core, changes_func found, void *userdata)
+void changes_unsettled(struct core *core, changes_func found, void *userdata)
 {
         struct change_log *log = changes_now(core);
         const struct change *change = log ? change_log_unsettled(log) : NULL;
 
         for (; change; change = change->next_in)
                 found(userdata, change->number, change->user_id, change->channel_id);
+}
+
+bool changes_lost(const struct core *core)
+{
+        struct change_log *log = changes_now(core);
+
         return log && change_log_lost(log);
 }
 

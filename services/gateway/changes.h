@@ -19,9 +19,11 @@ void changes_replay(struct core *core, struct user *u);
 /* He was removed from this channel, or left it, within CHANGES_LATE_MS: what is heard of him there now may be older */
 bool changes_removed(const struct core *core, const char *user_id, const char *channel_id);
 /* Removals that presence is not known to have heard of, of at most CHANGES_KEEP_MS ago, the newest first; not of who is back as far as is
- * known. number: for changes_settle. True: there are others, which had to go, so that nobody's answer is known to be new enough. */
+ * known. number: for changes_settle. */
 typedef void (*changes_func)(void *userdata, uint64_t number, const char *user_id, const char *channel_id);
-bool changes_unsettled(struct core *core, changes_func found, void *userdata);
+void changes_unsettled(struct core *core, changes_func found, void *userdata);
+/* There are others, which had to go: of nobody who was not shown before is an answer known to be new enough */
+bool changes_lost(const struct core *core);
 /* Presence has heard of it; or it has not */
 void changes_settle(struct core *core, uint64_t number);
 void changes_unheard(struct core *core, uint64_t number);

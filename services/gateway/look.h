@@ -112,7 +112,7 @@ struct place {
         uint8_t kind;
         bool asking;                      /* behind the gate, or under way */
         bool failed;                      /* there was no answer to the last question */
-        bool crowded;                     /* there is a list, and no room for it: it is counted instead */
+        bool unlisted;                    /* there is a list, and no room for it, or doubt: it is counted instead */
         bool unsure;                      /* to be asked again once the answer is there */
         bool held;                        /* its looks are being gone through */
         struct frame *shown[_ENCODING_N]; /* its description, for all but the invisible; NULL: to be made */

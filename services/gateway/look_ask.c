@@ -125,12 +125,12 @@ static void on_unsettled(void *userdata, uint64_t number, const char *user_id, c
 /* Of the others nothing depends on the answer; but each that is settled is one less to go through with the next question, and the next set */
 static void ask_add_left(struct looks *all, struct ask *a)
 {
-        a->others = a->more_left = false;
-        if (changes_unsettled(all->core, on_unsettled, a))
-                a->more_left = true; /* not by |=, which may read it before the call */
+        a->others = false;
+        a->more_left = changes_lost(all->core);
+        changes_unsettled(all->core, on_unsettled, a);
         a->others = true;
         if (a->n_left < ASK_LEFT)
-                (void)changes_unsettled(all->core, on_unsettled, a);
+                changes_unsettled(all->core, on_unsettled, a);
 }
 
 static void ask_collect(struct looks *all, struct ask *a)
@@ -240,10 +240,12 @@ void look_ask_go(struct looks *all)
 
 /* --- the answer --- */
 
-/* What is answered of a pair is from before one of them left */
-static bool is_behind(const struct ask *a, const struct look *l, const struct watch_edge *e)
+/* What is answered of a pair is, or may be, from before one of them left. Where not all who left were named: an edge that was there then is in
+ * doubt; one that was not, or whose user is hidden because another instance had heard of it, is not shown for the first time now. */
+static bool is_behind(const struct ask *a, const struct look *l, const struct watch_edge *e, bool visible)
 {
-        return e->seen->mark == a->mark || l->mark == a->mark || (a->more_left && edge_doubted(e));
+        return e->seen->mark == a->mark || l->mark == a->mark ||
+               (a->more_left && (edge_doubted(e) || (visible && e->sight != SIGHT_VISIBLE)));
 }
 
 static void edge_answer(const struct ask *a, struct look *l, struct watch_edge *e, bool visible)
@@ -257,7 +259,7 @@ static void edge_answer(const struct ask *a, struct look *l, struct watch_edge *
                 e->flags |= was == SIGHT_UNKNOWN ? EDGE_DOUBT : 0;
                 return;
         }
-        if (is_behind(a, l, e)) {
+        if (is_behind(a, l, e, visible)) {
                 e->flags |= EDGE_DOUBT | EDGE_LATER;
                 look_ask_later(l);
                 return;

@@ -240,7 +240,7 @@ static void place_answered(struct place *p, bool fine)
         gate_leave(&all->gate);
         if (!p->by.n)
                 place_drop(p);
-        else if (!fine || p->unsure || p->crowded)
+        else if (!fine || p->unsure || p->unlisted)
                 place_ask(p, fine && p->unsure ? 0 : FAILED_MS);
 }
 

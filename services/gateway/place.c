@@ -140,14 +140,10 @@ bool place_has(const struct place *p, const struct seen *who)
         return false;
 }
 
-/* The same members as are known */
-static bool place_same(const struct place *p, const Parley__V1__PresenceAnswer *answer)
+/* All whom it lists were listed before */
+static bool place_knows(const struct place *p, const Parley__V1__PresenceAnswer *answer)
 {
-        uint32_t n = 0;
-
-        for (uint32_t i = 0; i < p->n_residents; i++)
-                n += p->residents[i].seen != NULL;
-        if (p->kind != PLACE_LISTED || n != answer->n_users)
+        if (p->kind != PLACE_LISTED)
                 return false;
         for (size_t i = 0; i < answer->n_users; i++) {
                 const struct seen *who = answer->users[i]->user
@@ -158,6 +154,16 @@ static bool place_same(const struct place *p, const Parley__V1__PresenceAnswer *
                         return false;
         }
         return true;
+}
+
+/* The same members as are known */
+static bool place_same(const struct place *p, const Parley__V1__PresenceAnswer *answer)
+{
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < p->n_residents; i++)
+                n += p->residents[i].seen != NULL;
+        return n == answer->n_users && place_knows(p, answer);
 }
 
 static void resident_link(struct place *p, struct resident *r, struct seen *who)
@@ -232,6 +238,12 @@ static void on_left(void *userdata, uint64_t number, const char *user_id, const 
                 place_remove(p, who);
 }
 
+/* Who is new in it may be one who has left, and of whom it is not known any more */
+static bool list_doubted(const struct place *p, const Parley__V1__PresenceAnswer *answer)
+{
+        return changes_lost(p->core) && !place_knows(p, answer);
+}
+
 /* A list of members who are not known yet, at worst, and its encoded descriptions */
 static bool list_fits(const struct place *p, size_t n)
 {
@@ -243,12 +255,13 @@ static bool list_fits(const struct place *p, size_t n)
 
 int place_take(struct place *p, const Parley__V1__PresenceAnswer *answer)
 {
-        bool crowded = !answer->counted && !list_fits(p, answer->n_users), counted = answer->counted || crowded;
+        bool unlisted = !answer->counted && (!list_fits(p, answer->n_users) || list_doubted(p, answer)),
+             counted = answer->counted || unlisted;
         bool same = counted ? p->kind == PLACE_COUNTED && p->members == answer->members && p->online == answer->online
                             : place_same(p, answer);
         int r = 0;
 
-        p->crowded = crowded;
+        p->unlisted = unlisted;
         if (!same && !counted)
                 r = place_replace(p, answer);
         else if (!same)

@@ -1,4 +1,6 @@
 /* Somebody has left a channel: what is told of him, and to him, until presence is known to have heard of it. */
+#include "gateway/change_log.h"
+#include "gateway/changes.h"
 #include "gateway/look.h"
 #include "gateway/stats.h"
 #include "gateway_fake_look.h"
@@ -311,6 +313,117 @@ static void test_heard_by_another(void **state)
         }
 }
 
+/* Bob leaves both channels, and then more do than are remembered. None of them is known here. */
+static void too_many_leave(struct fake *f)
+{
+        char id[16];
+
+        fake_announce(f, "general", "bob", PARLEY__V1__ROLE__none, 20, 2);
+        fake_announce(f, "news", "bob", PARLEY__V1__ROLE__none, 20, 2);
+        for (unsigned i = 0; i < CHANGES_MAX; i++) {
+                snprintf(id, sizeof(id), "x%u", i);
+                fake_announce(f, "elsewhere", id, PARLEY__V1__ROLE__none, 20, 2);
+        }
+        core_time(f->core);
+        assert_true(changes_lost(f->core));
+}
+
+static void time_pass(struct fake *f, struct fake_client *c, unsigned s)
+{
+        for (unsigned i = 0; i < s; i++) {
+                fake_ping(c);
+                fake_advance(f, 1000);
+        }
+}
+
+/* It is not known any more that bob left, and presence has not heard: whoever looks for him anew is not shown him before a minute is over, and
+ * those who were shown already are */
+static void test_too_many_to_remember(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = fake_look_new(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        fake_watch(c, "carla");
+        fake_advance(f, 1100);
+        too_many_leave(f);
+        fake_watch(c, "carla", "bob");
+        time_pass(f, c, 10);
+        assert_int_equal(fake_sees(c, "bob"), FAKE_HIDDEN);
+        fake_presence_set(p, "carla", AWAY, true);
+        fake_presence_set(p, "bob", AWAY, true);
+        time_pass(f, c, 40);
+        assert_int_equal(fake_sees(c, "carla"), AWAY);
+        assert_int_equal(fake_sees(c, "bob"), FAKE_HIDDEN);
+        time_pass(f, c, 15);
+        assert_int_equal(fake_sees(c, "bob"), AWAY);
+        fake_look_free(f);
+}
+
+/* What is not known is also not shown as the list of a channel: it is counted meanwhile, unless all in the list were there before */
+static void test_too_many_for_places(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = fake_look_new(&p);
+        struct fake_client *was = fake_connect(f, "ada", ENCODING_PROTO),
+                           *comes = fake_connect(f, "carla", ENCODING_PROTO);
+
+        (void)state;
+        p->n_members = 1; /* ada */
+        fake_focus(was, "general");
+        fake_advance(f, 100);
+        too_many_leave(f);
+        fake_presence_speak(p, "ada");
+        time_pass(f, was, 2);
+        assert_int_equal(described(was)->n_users, 1);
+        p->n_members = 3;
+        fake_focus(comes, "news");
+        fake_presence_speak(p, "ada");
+        time_pass(f, was, 6);
+        assert_true(described(was)->n_users == 0 && described(was)->members == 3);
+        assert_true(described(comes)->n_users == 0 && described(comes)->members == 3);
+        fake_ping(comes);
+        time_pass(f, was, 48);
+        assert_int_equal(described(comes)->n_users, 0);
+        fake_ping(comes);
+        time_pass(f, was, 15);
+        assert_int_equal(described(comes)->n_users, 3);
+        assert_int_equal(described(was)->n_users, 3);
+        fake_look_free(f);
+}
+
+/* Presence had heard that bob left, so he is hidden; another one speaks, which has not, and of him nothing is remembered */
+static void test_too_many_for_another(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = fake_look_new(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        fake_watch(c, "bob");
+        fake_advance(f, 1100);
+        fake_announce(f, "general", "bob", PARLEY__V1__ROLE__none, 20, 2);
+        fake_presence_hide(p, "ada", "bob");
+        time_pass(f, c, 4);
+        assert_int_equal(fake_sees(c, "bob"), FAKE_HIDDEN);
+        for (unsigned i = 0; i < CHANGES_MAX; i++) {
+                char id[16];
+
+                snprintf(id, sizeof(id), "x%u", i);
+                fake_announce(f, "elsewhere", id, PARLEY__V1__ROLE__member, 20, 2);
+        }
+        strcpy(p->source, "second");
+        p->n_hidden = 0;
+        fake_presence_speak(p, "bob");
+        fake_presence_set(p, "bob", AWAY, true);
+        time_pass(f, c, 45);
+        assert_int_equal(fake_sees(c, "bob"), FAKE_HIDDEN);
+        time_pass(f, c, 20);
+        assert_int_equal(fake_sees(c, "bob"), AWAY);
+        fake_look_free(f);
+}
+
 /* Presence never hears of it: after a minute it is believed again, and that is counted */
 static void test_never_heard(void **state)
 {
@@ -352,6 +465,9 @@ int main(void)
                 cmocka_unit_test(test_removed_stays_out_for_long),
                 cmocka_unit_test(test_heard_by_another),
                 cmocka_unit_test(test_never_heard),
+                cmocka_unit_test(test_too_many_to_remember),
+                cmocka_unit_test(test_too_many_for_places),
+                cmocka_unit_test(test_too_many_for_another),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
