@@ -108,7 +108,7 @@ static void link_on_membership(const struct bus_msg *msg, void *userdata)
         struct bus_link *link = userdata;
         Parley__V1__MembershipApplied applied = PARLEY__V1__MEMBERSHIP_APPLIED__INIT;
         Parley__V1__MembershipChange *change = parley__v1__membership_change__unpack(NULL, msg->len, msg->data);
-        uint8_t data[CORE_ID_MAX + 16];
+        uint8_t data[CORE_ID_MAX + 32];
 
         if (!change) {
                 log_warn("a change of membership that cannot be read");
@@ -118,6 +118,7 @@ static void link_on_membership(const struct bus_msg *msg, void *userdata)
         changes_apply(link->core, change);
         parley__v1__membership_change__free_unpacked(change, NULL);
         applied.gateway_id = link->core->id;
+        applied.epoch = link->core->epoch;
         if (msg->reply &&
             bus_publish(link->bus, msg->reply, data, parley__v1__membership_applied__pack(&applied, data), NULL))
                 log_warn("a change of membership was not answered");

@@ -79,6 +79,7 @@ int core_new(struct core **ret_core, const struct core_options *options)
         core->clock = options->clock;
         core_time(core);
         core_name(core);
+        core->epoch = (uint64_t)(core->wall_ns / 1000000);
         random_bytes(core->trace_base, sizeof(core->trace_base));
         buf_init(&core->scratch, SCRATCH_MAX);
         foresight_init(&core->foresight, options->config->max_event_bytes);

@@ -52,7 +52,7 @@ struct here {
         struct user *dirty; /* users to look at */
         struct bus_sub *sub;
         struct wheel_timer timer;
-        uint64_t epoch, counter;
+        uint64_t counter;
         uint64_t told_ms, all_ms; /* the last message, the last snapshot */
         bool wanted;              /* a snapshot */
 };
@@ -76,6 +76,7 @@ struct core {
         void (*refresh_keys)(void *userdata);
         void *userdata;
         char id[CORE_ID_MAX + 1];
+        uint64_t epoch; /* unix milliseconds of its start, which tells it from another process of that name */
 
         void (*clock)(uint64_t *ret_now_ns, int64_t *ret_wall_ns);
         uint64_t now_ns, now_ms; /* monotonic, as last read */

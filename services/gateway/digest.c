@@ -125,10 +125,11 @@ static void digest_timer(struct wheel_timer *t, uint64_t now_ms)
 void alive_send(struct core *core)
 {
         Parley__V1__GatewayAlive alive = PARLEY__V1__GATEWAY_ALIVE__INIT;
-        uint8_t data[CORE_ID_MAX + 16];
+        uint8_t data[CORE_ID_MAX + 32];
         size_t n;
 
         alive.gateway_id = core->id;
+        alive.epoch = core->epoch;
         /* not before: until then it has sessions, and its answer to a removal is waited for */
         alive.stopping = core_drained(core);
         n = parley__v1__gateway_alive__pack(&alive, data);

@@ -17,7 +17,7 @@ const struct config_item gateway_config_items[] = {
         STRING("PARLEY_TLS_LISTEN", tls_listen, "127.0.0.1:8443",
                "Address and port for WebSocket connections over TLS 1.2 or later, where there is a certificate."),
         STRING("PARLEY_GATEWAY_ID", gateway_id, NULL,
-               "Name of this gateway among all; random when unset. Of two of one name presence shows the users of one as offline, and a removal is confirmed when one of them knows of it."),
+               "Name of this gateway among all; random when unset. Of two of one name presence shows the users of one as offline."),
         STRING("PARLEY_LOG_LEVEL", log_level, "info", "The lowest level that is logged: debug, info, warn or error."),
         STRING("PARLEY_ALLOWED_ORIGINS", allowed_origins, "*",
                "Comma-separated origins whose pages may connect, or * for all (tokens, not cookies, say who somebody is)."),

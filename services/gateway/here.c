@@ -51,7 +51,7 @@ static struct here_message *message_new(struct core *core, bool snapshot)
         h->core = core;
         parley__v1__gateway_presence__init(&h->m);
         h->m.gateway_id = core->id;
-        h->m.epoch = core->here.epoch;
+        h->m.epoch = core->epoch;
         h->m.users = h->list;
         h->m.snapshot = h->m.first = snapshot;
         return h;
@@ -246,8 +246,6 @@ int here_start(struct core *core)
 
         if (r)
                 return r;
-        if (!here->epoch)
-                here->epoch = (uint64_t)(core->wall_ns / 1000000);
         here->wanted = true; /* who listens was perhaps not reached for a while */
         if (!wheel_armed(&here->timer))
                 wheel_arm(core->wheel, &here->timer, core->now_ms + TELL_MS, here_on_timer);

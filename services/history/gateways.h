@@ -1,9 +1,7 @@
-/* The gateways that live, and their confirmation that a change of a membership is in force everywhere.
+/* The gateways that live (living.h), and their confirmation that a change of a membership is in force everywhere.
  *
- * They are known by their names alone, in GatewayAlive as in MembershipApplied: of two processes of one name the first answer confirms for
- * both, and where one of them stops neither is waited for until the other one is heard again, at most 2 s later. The one that has
- * not answered still delivers nothing from behind the removal, as that is ruled by its place in the log, but may take a frame of the removed
- * member until it hears of it. To tell them apart both messages would have to carry the epoch that GatewayPresence has. */
+ * Where one has not answered the change is not confirmed. It still delivers nothing from behind a removal, as that is ruled by its place in the log,
+ * but may take a frame of the removed member until it hears of it. */
 #pragma once
 
 #include <stdbool.h>

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 
 import pytest
@@ -143,6 +144,21 @@ async def test_removed_and_then_postgres_is_away(stack):
         stack.start("postgres")
         with stack.rest("ada") as rest:  # history finds it again by itself
             wait_until(lambda: rest.get("/api/channels").status_code == 200, what="history answers")
+
+
+async def test_two_gateways_of_one_name(own_stack):
+    """By a mistake, or one was started again while the one before still serves: neither confirms a removal for the other."""
+    stack = own_stack(PARLEY_GATEWAY_ID="one", PARLEY_RATE_LIMITS="off")
+    stack.second_gateways(2)
+    channel = stack.channel("ada", members=["bob", "carla", "eve"])
+    with stack.rest("ada") as rest:
+        for pid, user in (stack.pid("gateway"), "bob"), (stack.gateways[1].process.pid, "carla"):
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                assert rest.delete(f"/api/channels/{channel}/members/{user}").status_code == 202
+            finally:
+                os.kill(pid, signal.SIGCONT)
+        assert rest.delete(f"/api/channels/{channel}/members/eve").status_code == 204
 
 
 async def test_added_member_goes_live_at_once(stack):

@@ -290,6 +290,7 @@ static void on_alive(const struct bus_msg *msg, void *userdata)
         Parley__V1__GatewayAlive *m = parley__v1__gateway_alive__unpack(NULL, msg->len, msg->data);
 
         assert_non_null(m);
+        assert_true(m->epoch > 0);
         *(int *)userdata = m->stopping;
         parley__v1__gateway_alive__free_unpacked(m, NULL);
 }
