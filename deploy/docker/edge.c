@@ -7,18 +7,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "listen.h"
 #include "render.h"
 
 #define TEMPLATE "/etc/parley/nginx.conf.in"
 #define TEMPLATE_MAX 262144
 #define NGINX "/usr/sbin/nginx"
 #define ARGUMENTS_MAX 16
+#define LISTEN_MAX 256
+
+static char listen_on[LISTEN_MAX];
 
 /* Only these may be empty: files are in the pages' own origin then, and whoever connects is the client. */
 static const char *environment(const char *name)
 {
         const char *v = getenv(name);
 
+        if (strcmp(name, "PARLEY_EDGE_LISTEN") == 0)
+                return *listen_on ? listen_on : NULL;
         if (strcmp(name, "PARLEY_EDGE_FILES_ORIGIN") == 0 || strcmp(name, "PARLEY_EDGE_TRUSTED_PROXIES") == 0)
                 return v ? v : "";
         return v && *v ? v : NULL;
@@ -79,7 +85,7 @@ static int become_nginx(const char *folder, const char *path, int argc, char **a
 
 int main(int argc, char **argv)
 {
-        const char *folder = getenv("PARLEY_EDGE_TEMP");
+        const char *folder = getenv("PARLEY_EDGE_TEMP"), *at = getenv("PARLEY_EDGE_LISTEN");
         char path[4096];
         int n;
 
@@ -90,6 +96,10 @@ int main(int argc, char **argv)
         n = snprintf(path, sizeof(path), "%s/nginx.conf", folder);
         if (n < 0 || (size_t)n >= sizeof(path)) {
                 (void)complain("PARLEY_EDGE_TEMP", -ENAMETOOLONG);
+                return 1;
+        }
+        if (at && edge_listen(at, at[0] == ':' && edge_has_ipv6(), listen_on, sizeof(listen_on)) < 0) {
+                (void)complain("PARLEY_EDGE_LISTEN", -ENAMETOOLONG);
                 return 1;
         }
         if (mkdir(folder, 0700) < 0 && errno != EEXIST) {

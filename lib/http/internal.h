@@ -156,10 +156,6 @@ void http_server_sweep_start(struct http_server *s);
 /* The last one frees the server */
 void http_server_handle_closed(struct http_server *s);
 
-/* --- listen.c --- */
-/* A listening socket. ret_port: the one that was taken. -EINVAL: not an address and a port. */
-int http_listen(const char *text, int *ret_fd, unsigned *ret_port);
-
 /* --- conn.c --- */
 void http_conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
                       enum MHD_ConnectionNotificationCode code);

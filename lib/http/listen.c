@@ -1,14 +1,16 @@
+#include "http/listen.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/text.h"
-#include "http/internal.h"
-
-#define BACKLOG 1024
+#include "http/peer.h"
 
 union address {
         struct sockaddr sa;
@@ -57,18 +59,25 @@ static int address_parse(const char *text, union address *ret, bool *ret_any)
         return address_fill(ret, host, (uint16_t)port);
 }
 
-static int socket_open(const union address *a, bool any, int *ret_fd)
+/* What the machine's default is (bindv6only) does not count: whoever names every address means it */
+static int family_set(int fd, const union address *a)
 {
-        int fd, on = 1, off = 0, r;
+        int only = !IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
+
+        return a->sa.sa_family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only)) : 0;
+}
+
+static int socket_open(const union address *a, int backlog, bool nodelay, int *ret_fd)
+{
+        int fd, on = 1, r;
 
         fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
         if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-            (a->sa.sa_family == AF_INET6 &&
-             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof(on)) < 0) ||
+            (nodelay && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0) || family_set(fd, a) < 0 ||
             bind(fd, &a->sa, a->sa.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4)) < 0 ||
-            listen(fd, BACKLOG) < 0) {
+            listen(fd, backlog) < 0) {
                 r = -errno;
                 close(fd);
                 return r;
@@ -77,7 +86,7 @@ static int socket_open(const union address *a, bool any, int *ret_fd)
         return 0;
 }
 
-int http_listen(const char *text, int *ret_fd, unsigned *ret_port)
+int http_listen(const char *text, int backlog, bool nodelay, int *ret_fd, unsigned *ret_port)
 {
         union address a;
         socklen_t n = sizeof(a);
@@ -89,10 +98,10 @@ int http_listen(const char *text, int *ret_fd, unsigned *ret_port)
         if (r < 0)
                 return r;
         port = a.sa.sa_family == AF_INET6 ? ntohs(a.v6.sin6_port) : ntohs(a.v4.sin_port);
-        r = socket_open(&a, any, &fd);
+        r = socket_open(&a, backlog, nodelay, &fd);
         if (any && (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)) { /* a kernel without IPv6 */
                 address_fill(&a, "0.0.0.0", port);
-                r = socket_open(&a, false, &fd);
+                r = socket_open(&a, backlog, nodelay, &fd);
         }
         if (r < 0)
                 return r;

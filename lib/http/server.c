@@ -10,7 +10,9 @@
 
 #include "base/cleanup.h"
 #include "http/internal.h"
+#include "http/listen.h"
 
+#define BACKLOG 1024
 #define MAX_CONNECTIONS 1000
 #define TIMEOUT_S 30
 #define MAX_ANSWER_BYTES ((size_t)256 << 20)
@@ -194,7 +196,7 @@ int http_server_new(struct http_server **ret_server, const struct http_options *
         r = server_configure(s, options);
         if (r < 0)
                 return r;
-        r = http_listen(options->listen, &fd, &s->port);
+        r = http_listen(options->listen, BACKLOG, false, &fd, &s->port);
         if (r < 0)
                 return r;
         r = daemon_start(s, fd, options);

@@ -11,10 +11,11 @@
 
 #include "base/log.h"
 #include "gateway/stats.h"
-#include "gateway/ws_listen.h"
 #include "gateway/ws_tls.h"
+#include "http/listen.h"
 #include "http/peer.h"
 
+#define BACKLOG 4096
 #define ACCEPT_AT_ONCE 64
 #define ACCEPT_PAUSE_MS 100
 #define READ_BYTES 4096
@@ -292,6 +293,19 @@ static void door_listen(struct door *door)
         uv_poll_start(&door->poll, UV_READABLE, door_readable);
 }
 
+/* An event often follows an ack: with Nagle's algorithm it would wait for the client's delayed TCP acknowledgement, 40 ms. */
+static int door_socket(struct door *door, const struct door_options *options, char *ret_error, size_t n_error)
+{
+        unsigned port;
+        int r = http_listen(options->listen, BACKLOG, true, &door->fd, &port);
+
+        if (r)
+                snprintf(ret_error, n_error, "%s=%s: %s%s", options->setting, options->listen,
+                         r == -EINVAL ? "expected address:port" : "cannot listen there: ",
+                         r == -EINVAL ? "" : strerror(-r));
+        return r;
+}
+
 int door_new(struct door **ret_door, uv_loop_t *loop, struct core *core, struct ws *ws,
              const struct door_options *options, char *ret_error, size_t n_error)
 {
@@ -309,7 +323,7 @@ int door_new(struct door **ret_door, uv_loop_t *loop, struct core *core, struct 
         door->core = core;
         door->ws = ws;
         door->tls = options->tls;
-        r = door_socket(options->setting, options->listen, &door->fd, ret_error, n_error);
+        r = door_socket(door, options, ret_error, n_error);
         if (r == 0 && (r = uv_poll_init(loop, &door->poll, door->fd)) != 0)
                 close(door->fd);
         if (r) {
