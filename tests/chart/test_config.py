@@ -125,7 +125,7 @@ def test_the_gateway_speaks_tls_with_an_existing_secret_beside_its_plain_port():
     plain, objects = render(*values()), render(*MATRIX["gateway-tls"])
     assert ("Service", "parley-gateway-tls") not in plain and "PARLEY_TLS_CERT_FILE" not in env(plain, "gateway")
     given = env(objects, "gateway")
-    assert given["PARLEY_TLS_LISTEN"] == "0.0.0.0:8443" and given["PARLEY_LISTEN"] == "0.0.0.0:8081"
+    assert given["PARLEY_TLS_LISTEN"] == ":8443" and given["PARLEY_LISTEN"] == ":8081"
     spec = objects["Deployment", "parley-gateway"]["spec"]["template"]["spec"]
     mounts = {m["mountPath"]: m["name"] for m in spec["containers"][0]["volumeMounts"]}
     volume = next(v for v in spec["volumes"] if v["name"] == mounts["/run/secrets/tls"])["secret"]

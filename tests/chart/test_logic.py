@@ -78,11 +78,24 @@ def test_random_secrets_are_made_only_if_asked_and_by_an_account_that_may_nothin
                      {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["parley-parley-secrets"], "verbs": ["get", "patch"]}]
 
 
-def test_the_chart_knows_what_the_job_made(tmp_path):
-    """The first upgrade rolls nothing then: both come to one hash of the same Secret, without the password between servers"""
+@pytest.fixture
+def check():
+    """What runs in the image `check`"""
     spec = importlib.util.spec_from_file_location("check", ROOT / "deploy/k8s/check/check.py")
-    check = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(check)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("host, url", [("10.96.0.1", "https://10.96.0.1:443"), ("fd00:10:96::1", "https://[fd00:10:96::1]:443")])
+def test_the_job_that_makes_secrets_finds_the_api_server(check, monkeypatch, host, url):
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    assert check.api_server() == url
+
+
+def test_the_chart_knows_what_the_job_made(tmp_path, check):
+    """The first upgrade rolls nothing then: both come to one hash of the same Secret, without the password between servers"""
     data = {**{f"key-{i}": base64.b64encode(bytes(range(i, i + 40))).decode() for i in range(0, 216, 5)}, "nats-routes-password": "cA=="}
     helpers = (CHART / "templates/_helpers.tpl").read_text()
     hashed = re.search(r"\(toJson \(omit \$data .*?\) \| sha256sum\)", helpers).group().replace("$data", ".Values.data")

@@ -122,6 +122,20 @@ def test_selectors_select_the_pods_they_are_for(case):
             assert any(selector(o).items() <= labels.items() for labels in pods), name
 
 
+@CASES
+def test_services_have_an_address_of_each_family(case):
+    for flags, policy in (([], "PreferDualStack"), (["--set", "global.ipFamilyPolicy=SingleStack"], "SingleStack")):
+        services = [o for (kind, _), o in render(*MATRIX[case], *flags).items() if kind == "Service"]
+        assert len(services) >= 5 and {o["spec"]["ipFamilyPolicy"] for o in services} == {policy}
+
+
+@CASES
+def test_pods_listen_on_both_families(case):
+    settings = {e["name"]: e["value"] for name, spec in pod_specs(render(*MATRIX[case])) for e in spec["containers"][0].get("env", []) if e["name"].endswith("_LISTEN")}
+    assert set(settings) >= {"PARLEY_LISTEN", "PARLEY_ADMIN_LISTEN", "PARLEY_EDGE_LISTEN"}
+    assert all(value.startswith(":") for value in settings.values()), settings
+
+
 # --- documentation ---
 
 

@@ -7,7 +7,7 @@ import httpx
 
 from .stack import wait_until
 
-PORTS = {"upload": 8086, "presence": 8087}
+PORTS = {"upload": 8086, "presence": 8087, "history": 8088}
 
 
 class SecondService:

@@ -218,9 +218,15 @@ def made(data):
     return hashlib.sha256(json.dumps({k: v for k, v in data.items() if k != "nats-routes-password"}, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+def api_server():
+    """Its address is a bare number, also where the cluster has IPv6"""
+    host = os.environ["KUBERNETES_SERVICE_HOST"]
+    return f"https://{f'[{host}]' if ':' in host else host}:{os.environ['KUBERNETES_SERVICE_PORT']}"
+
+
 def make_secrets():
     name, space = os.environ["SECRET_NAME"], (ACCOUNT / "namespace").read_text()
-    url = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}/api/v1/namespaces/{space}/secrets"
+    url = f"{api_server()}/api/v1/namespaces/{space}/secrets"
     trust = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
     trust.verify_flags &= ~ssl.VERIFY_X509_STRICT  # clusters make CAs without a key usage, which Python 3.13 refuses
     with httpx.Client(verify=trust, headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}"}, timeout=20) as api:

@@ -7,13 +7,13 @@
 {{- range $s, $port := omit (include "parley.allPorts" . | fromYaml) "web" -}}
 {{- $_ := set $c (printf "PARLEY_EDGE_%s" (upper $s)) (printf "%s-%s:%d" (include "parley.fullname" $.root) $s (int $port)) -}}
 {{- end -}}
-{{- $_ := set $c "PARLEY_EDGE_LISTEN" (printf "0.0.0.0:%d" (get (include "parley.allPorts" . | fromYaml) "web" | int)) -}}
+{{- $_ := set $c "PARLEY_EDGE_LISTEN" (printf ":%d" (get (include "parley.allPorts" . | fromYaml) "web" | int)) -}}
 {{- with $v.trustedProxies }}{{ $_ := set $c "PARLEY_EDGE_TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- if eq $v.upload.store "s3" -}}{{- $_ := set $c "PARLEY_EDGE_FILES_ORIGIN" (include "parley.filesOrigin" .root) -}}{{- end -}}
 {{- else -}}
 {{- $port := get (include "parley.ports" . | fromYaml) "main" | int -}}
-{{- $_ := set $c "PARLEY_LISTEN" (printf "0.0.0.0:%d" $port) -}}
-{{- $_ := set $c "PARLEY_ADMIN_LISTEN" (printf "0.0.0.0:%d" (add $port 1000)) -}}
+{{- $_ := set $c "PARLEY_LISTEN" (printf ":%d" $port) -}}
+{{- $_ := set $c "PARLEY_ADMIN_LISTEN" (printf ":%d" (add $port 1000)) -}}
 {{- $c = merge $c (include "parley.config.bus" . | fromYaml) -}}
 {{- with $v.trustedProxies }}{{ $_ := set $c "PARLEY_TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- with $v.auth.issuer }}{{ $_ := set $c "PARLEY_TOKEN_ISSUER" . }}{{ end -}}
@@ -30,7 +30,7 @@
 {{- $_ := set $c "PARLEY_PROVISION" (ternary "off" "on" $v.setup.enabled) -}}
 {{- end -}}
 {{- if include "parley.hasTls" . -}}
-{{- $_ := set $c "PARLEY_TLS_LISTEN" (printf "0.0.0.0:%d" (get (include "parley.ports" . | fromYaml) "tls" | int)) -}}
+{{- $_ := set $c "PARLEY_TLS_LISTEN" (printf ":%d" (get (include "parley.ports" . | fromYaml) "tls" | int)) -}}
 {{- $_ := set $c "PARLEY_TLS_CERT_FILE" "/run/secrets/tls/tls.crt" -}}
 {{- $_ := set $c "PARLEY_TLS_KEY_FILE" "/run/secrets/tls/tls.key" -}}
 {{- end -}}

@@ -25,6 +25,7 @@ metadata:
   name: {{ $name }}
   labels: {{- include "nats.labels" . | indent 4 }}
 spec:
+  ipFamilyPolicy: {{ .Values.global.ipFamilyPolicy }}
   selector: {{- include "nats.labels" . | indent 4 }}
   ports:
     - {name: nats, port: 4222, targetPort: 4222}
@@ -38,6 +39,7 @@ metadata:
 spec:
   clusterIP: None
   publishNotReadyAddresses: true
+  ipFamilyPolicy: {{ .Values.global.ipFamilyPolicy }}
   selector: {{- include "nats.labels" . | indent 4 }}
   ports:
     - {name: nats, port: 4222, targetPort: 4222}
