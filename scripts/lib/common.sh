@@ -25,6 +25,18 @@ locked() ( # locked COMMAND…
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Prints the address that this machine takes Debian's SUITE from. Other publishers use the suites'
+# names too: apt knows the Origin once it has lists; before that the path has to do.
+system_mirror() { # system_mirror SUITE-PATTERN ARCHIVE-PATTERN
+  # shellcheck disable=SC2016 # apt's variables, not the shell's
+  LC_ALL=C apt-get indextargets --format '$(ORIGIN)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' |
+    awk -F'|' -v suite="$1" -v archive="$2" '
+      $2 !~ suite || $3 != "main" { next }
+      $1 == "Debian" && !origin { origin = $4 }
+      $4 ~ archive && !path { path = $4 }
+      END { print origin ? origin : path }'
+}
+
 # Prints the bin folder of the newest PostgreSQL server (>= 15); Debian keeps servers off the PATH.
 postgres_bindir() {
   local dir major best='' best_major=14

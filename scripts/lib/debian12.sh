@@ -11,18 +11,6 @@ apt_private() { # apt_private get|cache ARGUMENTS…
   LC_ALL=C "$tool" -q -c "$APT/apt.conf" "$@"
 }
 
-# Prints the address that this machine takes Debian's SUITE from. Other publishers use the suites'
-# names too: apt knows the Origin once it has lists; before that the path has to do.
-system_mirror() { # system_mirror SUITE-PATTERN ARCHIVE-PATTERN
-  # shellcheck disable=SC2016 # apt's variables, not the shell's
-  LC_ALL=C apt-get indextargets --format '$(ORIGIN)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)' 'Created-By: Packages' |
-    awk -F'|' -v suite="$1" -v archive="$2" '
-      $2 !~ suite || $3 != "main" { next }
-      $1 == "Debian" && !origin { origin = $4 }
-      $4 ~ archive && !path { path = $4 }
-      END { print origin ? origin : path }'
-}
-
 write_archive() { # write_archive FILE "ADDRESS SUITE"
   say "deb [signed-by=$KEYRING] $2 main" >"$1"
   say "deb-src [signed-by=$KEYRING] $2 main" >>"$1"
