@@ -103,6 +103,34 @@ test('typing is seen by the other one, not by the writer, and moves nothing', as
   await expect(typing(his)).toHaveText('', { timeout: 15_000 });
 });
 
+test('who is invisible is not shown writing, and is again afterwards', async ({ enter, request }) => {
+  const { id, anna, bob } = await friends(request);
+  const hers = await enter(anna, id);
+  const his = await enter(bob, id);
+  await expectHere(hers, 'Bob', 'online', 'online');
+  const become = async (mode: RegExp) => {
+    await his.page.getByRole('button', { name: /change your status/ }).click();
+    await his.page.getByRole('radio', { name: mode }).check();
+    await his.page.getByRole('button', { name: 'Save' }).click();
+    await expect(his.page.getByRole('dialog')).toHaveCount(0);
+  };
+  await become(/Invisible/);
+  await expectHere(hers, 'Bob', 'offline', 'offline', 15_000);
+  await hers.page.evaluate(() => {
+    const line = document.querySelector('.typing')!;
+    new MutationObserver(() => (document.body.dataset.shown = line.textContent ?? '')).observe(line, { childList: true, characterData: true, subtree: true });
+  });
+  const box = his.page.getByLabel(/^Message to/);
+  await box.pressSequentially('nobody sees this', { delay: 250 }); // four times as long as it takes to be shown
+  await expect(hers.page.locator('body')).not.toHaveAttribute('data-shown');
+  await hers.page.screenshot({ path: picture('people-invisible') });
+  await become(/Automatic/);
+  await expectHere(hers, 'Bob', 'online', 'online', 15_000);
+  await box.pressSequentially(' but this', { delay: 50 });
+  await expect(typing(hers)).toHaveText('Bob is typing…');
+  await expect(hers.page.locator('body')).toHaveAttribute('data-shown', 'Bob is typing…');
+});
+
 test('a channel that is not on screen is not told of typing; it is again when it is', async ({ enter, request }) => {
   const { id, direct, anna, bob } = await friends(request);
   const hers = await enter(anna, id);

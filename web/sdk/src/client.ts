@@ -253,8 +253,8 @@ export class ParleyClient {
    * Says something of the user to others, instead of all that was said before; it outlives the session. Resolves when it is kept. Rejects with
    * a ParleyError: `bad_request` (names the field), `rate_limited`, `unavailable`, or `connection_lost` when not online.
    */
-  async setStatus(status: StatusFields): Promise<void> {
-    await this.#connection.request({ type: 'status', ...status });
+  setStatus(status: StatusFields): Promise<void> {
+    return this.#people.setStatus(status);
   }
 
   /**
@@ -283,7 +283,10 @@ export class ParleyClient {
     return this.#people.store.channel(channelId);
   }
 
-  /** To be called at each input: others see that the user writes. It is told at most every 3 s, and ends by itself, by `send`, or so: */
+  /**
+   * To be called at each input: others see that the user writes. It is told at most every 3 s, and ends by itself, by `send`, or `stopTyping`.
+   * Not while the user is `invisible`, by `setStatus` or, where he is in `watch`, by his own presence.
+   */
   typing(channelId: string, threadId = ''): void {
     this.#people.writing.typing(channelId, threadId);
   }

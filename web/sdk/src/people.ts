@@ -3,7 +3,7 @@ import { asError, ParleyError } from './errors.js';
 import { Interest } from './interest.js';
 import { PresenceStore, type ChannelPresence } from './presence.js';
 import { TypingSender, TypistStore, type Typists } from './typing.js';
-import type { ClientBody, ServerFrame } from './wire.js';
+import { timeOf, type ClientBody, type ServerFrame, type StatusFields } from './wire.js';
 
 /** What the server takes at a time; a channel in focus beyond the first ones would be refused together with the others. */
 export const MAX_WATCHED = 500;
@@ -61,8 +61,24 @@ export class People {
     if (gone.length > 0) this.#hooks.presence(gone);
   }
 
+  /** Said of the user himself. Who is to be invisible is not shown writing from before he asks for it. */
+  async setStatus(status: StatusFields): Promise<void> {
+    const before = this.writing.hiddenUntil;
+    const until = status.mode === 'invisible' ? timeOf(status.modeUntil) || Infinity : 0;
+    if (until > 0) this.writing.hide(until);
+    try {
+      await this.#hooks.request({ type: 'status', ...status });
+    } catch (error) {
+      this.writing.hide(before);
+      throw error;
+    }
+    this.writing.hide(until);
+  }
+
   /** Returns true when the frame was for this part. */
   onFrame(frame: ServerFrame, self: string): boolean {
+    const own = 'users' in frame ? frame.users?.find(({ userId }) => userId === self) : undefined;
+    if (own) this.writing.hide(own.availability === 'invisible' ? Infinity : 0);
     if (frame.type === 'typing') {
       this.typists.onFrame(frame, self);
     } else if (frame.type === 'presence') {
@@ -96,6 +112,7 @@ export class People {
 
   /** All channels are gone, or it is another user: nothing of this is his. */
   forget(): void {
+    this.writing.hide(0);
     this.store.clear();
     this.typists.keep([]);
   }

@@ -35,6 +35,8 @@ export class TypingSender {
   readonly #say: (place: Place, stopped: boolean) => void;
   readonly #writings = new Map<string, Writing>();
   #online = false;
+  /** Wall time until which others are to take the user for offline; 0: they see him. */
+  #hiddenUntil = 0;
 
   /** `say` is called while there is a session. */
   constructor(env: Env, say: (place: Place, stopped: boolean) => void) {
@@ -42,8 +44,19 @@ export class TypingSender {
     this.#say = say;
   }
 
+  get hiddenUntil(): number {
+    return this.#hiddenUntil;
+  }
+
+  /** Until then (wall time) nothing is said that shows that the user is there; what was said is taken back. */
+  hide(until: number): void {
+    this.#hiddenUntil = until;
+    if (this.#hidden()) for (const { channelId, threadId } of this.#writings.values()) this.stop(channelId, threadId);
+  }
+
   /** There was input. */
   typing(channelId: string, threadId: string): void {
+    if (this.#hidden()) return;
     const known = this.#writings.get(channelId);
     const writing = known ?? { channelId, threadId, inputAt: 0, active: false, fresh: false, saidAt: -Infinity, timer: undefined };
     writing.inputAt = this.#env.clock.mono();
@@ -83,6 +96,10 @@ export class TypingSender {
       writing.saidAt = -Infinity;
       if (!writing.active) this.#writings.delete(channelId);
     }
+  }
+
+  #hidden(): boolean {
+    return this.#hiddenUntil > this.#env.clock.wall();
   }
 
   #end(writing: Writing): void {

@@ -325,6 +325,61 @@ describe('typing', () => {
     expect(said(socket)).toHaveLength(3);
   });
 
+  const own = (availability: string) => ({ type: 'presence', snapshot: false, users: [user('me', availability)] });
+
+  it('is not said of somebody invisible, and taken back when he becomes it', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    client.watch(['me']);
+    await settle();
+    client.typing('general', 't1');
+    await world.clock.advance(500);
+    client.typing('general', 't1'); // to be said when it is time
+    socket.push(own('invisible'));
+    expect(said(socket)).toEqual(['general/t1', 'general/t1 stopped']);
+    await world.clock.advance(5000);
+    client.typing('general', 't1');
+    client.stopTyping('general', 't1');
+    await world.clock.advance(5000);
+    expect(said(socket)).toHaveLength(2);
+    socket.push(own('online'));
+    client.typing('general', 't1');
+    expect(said(socket)).toHaveLength(3);
+  });
+
+  it('is not said after setStatus says invisible, to its end, nor in the next session', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    client.typing('general');
+    const modeUntil = new Date(world.clock.wall() + 60_000).toISOString();
+    await client.setStatus({ mode: 'invisible', modeUntil });
+    const told = socket.sent.map((frame) => frame.type).filter((type) => type === 'typing' || type === 'status');
+    expect(told).toEqual(['typing', 'typing', 'status']); // the end of it before anything else
+    await world.clock.advance(10_000);
+    client.typing('general');
+    socket.shut(1006);
+    await world.clock.advance(2000);
+    const next = obliging(await greet(world));
+    client.typing('general');
+    await world.clock.advance(10_000);
+    expect([said(socket).length, said(next)]).toEqual([2, []]);
+    await world.clock.advance(60_000);
+    client.typing('general');
+    expect(said(next)).toEqual(['general/']);
+  });
+
+  it('is said again when the server would not have him invisible', async () => {
+    const { world, client, socket } = await online();
+    socket.answersPings = true;
+    const refused = client.setStatus({ mode: 'invisible' }).catch((error: { code: string }) => error.code);
+    client.typing('general');
+    refuse(socket, socket.last('status'), 'rate_limited', 5000);
+    expect([await refused, said(socket)]).toEqual(['rate_limited', []]);
+    client.typing('general');
+    expect(said(socket)).toEqual(['general/']);
+    await world.clock.advance(0);
+  });
+
   it('is said again to the next session while it lasts', async () => {
     const { world, client, socket } = await online();
     obliging(socket);
