@@ -51,6 +51,8 @@ static void ready_send(struct session *s, uint32_t ref)
         }
         ready.heartbeat_ms = (uint32_t)core->config->heartbeat_ms;
         ready.max_content_bytes = (uint32_t)core->config->max_content_bytes;
+        ready.max_watch = (uint32_t)core->config->max_watch;
+        ready.max_focus = (uint32_t)core->config->max_focus;
         frame.ref = ref;
         frame.body_case = PARLEY__V1__SERVER_FRAME__BODY_READY;
         frame.ready = &ready;

@@ -76,6 +76,7 @@ async def test_plain_page_protocol(stack):
     async with websockets.connect(f"{stack.edge_ws_url}?token={token}") as ws:
         ready = json.loads(await asyncio.wait_for(ws.recv(), 10))
         assert ready["type"] == "ready" and ready["userId"] == "ada"
+        assert (ready["maxWatch"], ready["maxFocus"]) == (500, 16)
         id = str(uuid.uuid4())
         await ws.send(json.dumps({"type": "send", "ref": 7, "channelId": "general", "message": {"id": id, "content": "plain"}}))
         seen = {}

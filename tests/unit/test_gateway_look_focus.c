@@ -298,14 +298,40 @@ static void test_from_channel_to_channel(void **state)
         end(f);
 }
 
+/* A client that is told how much it may name has nothing refused */
+static void test_ready_names_limits(void **state)
+{
+        static const uint64_t limits[][2] = {{500, 16}, {1, 0}};
+
+        (void)state;
+        for (size_t i = 0; i < 2; i++) {
+                struct fake_presence *p;
+                struct fake *f = world(&p);
+                const Parley__V1__Ready *ready;
+
+                f->config.max_watch = limits[i][0];
+                f->config.max_focus = limits[i][1];
+                ready = fake_last(fake_connect(f, "ada", ENCODING_PROTO), PARLEY__V1__SERVER_FRAME__BODY_READY)->ready;
+                assert_int_equal(ready->max_watch, limits[i][0]);
+                assert_int_equal(ready->max_focus, limits[i][1]);
+                end(f);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_list_then_changes), cmocka_unit_test(test_members_change),
-                cmocka_unit_test(test_counted),           cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_removed),           cmocka_unit_test(test_no_room_for_list),
-                cmocka_unit_test(test_in_and_out),        cmocka_unit_test(test_presence_down),
-                cmocka_unit_test(test_left_while_asked),  cmocka_unit_test(test_from_channel_to_channel),
+                cmocka_unit_test(test_list_then_changes),
+                cmocka_unit_test(test_members_change),
+                cmocka_unit_test(test_counted),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_removed),
+                cmocka_unit_test(test_no_room_for_list),
+                cmocka_unit_test(test_in_and_out),
+                cmocka_unit_test(test_presence_down),
+                cmocka_unit_test(test_left_while_asked),
+                cmocka_unit_test(test_from_channel_to_channel),
+                cmocka_unit_test(test_ready_names_limits),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
 import type { ChannelPresence, ChannelView, Member, ParleyClient, StatusFields, Typists, UserPresence } from '@parley/sdk';
-import { MAX_WATCHED } from '@parley/sdk';
 import { computed, effect, signal, untracked, type Signal } from '@preact/signals';
 import { channels, client, current, currentId, me } from './model.js';
 
@@ -71,7 +70,7 @@ function follow(mine: ParleyClient): () => void {
     effect(() => {
       room.value = mine.channelPresence(currentId.value);
       typists.value = mine.typists(currentId.value);
-      mine.focus(visible.value && currentId.value ? [currentId.value] : []);
+      mine.focus(visible.value && currentId.value ? [currentId.value].slice(0, mine.maxFocus) : []);
     }),
     effect(() => calmly(mine, wanted())),
     effect(() => {
@@ -103,10 +102,10 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 
 function calmly(mine: ParleyClient, userIds: string[]): void {
   clearTimeout(timer);
-  timer = setTimeout(() => mine.watch(userIds), CALM_MS);
+  timer = setTimeout(() => mine.watch(userIds.slice(0, mine.maxWatch)), CALM_MS);
 }
 
-/** Oneself, the partners of direct channels, who wrote in the open channel, and its members where they are listed. */
+/** Who is to be watched, the most important first: oneself, the partners of direct channels, who wrote in the open channel, and its members where they are listed. */
 function wanted(): string[] {
   const ids = new Set<string>();
   if (me.value) ids.add(me.value.userId);
@@ -115,7 +114,7 @@ function wanted(): string[] {
   for (let i = messages.length - 1; i >= 0; i--) ids.add(messages[i]!.senderId);
   if (listOpen.value) members.value.get(currentId.value)?.forEach((member) => ids.add(member.userId));
   ids.delete('system');
-  return [...ids].slice(0, MAX_WATCHED);
+  return [...ids];
 }
 
 async function loadAll(mine: ParleyClient, direct: readonly ChannelView[]): Promise<void> {

@@ -159,6 +159,16 @@ export class ParleyClient {
     return this.#maxContentBytes;
   }
 
+  /** So many users can be watched. */
+  get maxWatch(): number {
+    return this.#people.maxWatch;
+  }
+
+  /** So many channels can be in focus. */
+  get maxFocus(): number {
+    return this.#people.maxFocus;
+  }
+
   /** The user's channels, by name. */
   get channels(): readonly ChannelView[] {
     const views = [...this.#channels.values()].map((record) => this.#view(record));
@@ -258,15 +268,15 @@ export class ParleyClient {
   }
 
   /**
-   * Asks for the presence of these users, instead of those of the last call, now and in each later session; at most 500, else it throws
-   * `too_large`. `presence` events follow.
+   * Asks for the presence of these users, instead of those of the last call, now and in each later session; at most `maxWatch`, else it
+   * throws `too_large`. A later session whose server takes fewer is told the first ones. `presence` events follow.
    */
   watch(userIds: readonly string[]): void {
     this.#people.watch(userIds);
   }
 
   /**
-   * Names the channels that somebody looks at, instead of those of the last call; at most 16. Who is there and who writes is told of these,
+   * Names the channels that somebody looks at, instead of those of the last call; at most `maxFocus`, as with `watch`. Who is there and who writes is told of these,
    * while the user is in them: of one that he comes into later, or again, from then on.
    */
   focus(channelIds: readonly string[]): void {
@@ -350,7 +360,7 @@ export class ParleyClient {
     this.#events.emit('channels', this.channels);
     if (first && this.#options.storage) this.#outbox.persist(this.#options.storage, `parley.outbox.${ready.userId}`);
     this.#outbox.online();
-    this.#people.online();
+    this.#people.online(ready);
     this.#repairs.wake();
     this.#history.wake();
   }

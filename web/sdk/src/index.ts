@@ -5,7 +5,6 @@ export type { StopReason } from './close.js';
 export type { ConnectionState, Status } from './connection.js';
 export { browserEnv, type Clock, type Env, type FileEnv, type KeyValueStorage, type Picture, type Signals, type SocketLike, type Transfer } from './env.js';
 export { isTemporary, ParleyError, type ErrorCode } from './errors.js';
-export { MAX_FOCUS, MAX_WATCHED } from './people.js';
 export type { ChannelPresence, UserPresence } from './presence.js';
 export { Rest, type EventPage, type Member, type MessagePage, type PageQuery, type SignedRequest, type UploadPlan } from './rest.js';
 export type { StoredMessage } from './store.js';

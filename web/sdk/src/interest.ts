@@ -9,6 +9,8 @@ export interface InterestHooks {
   refused: (error: ParleyError) => void;
   /** Whether the server takes this id at present: for one that it does not it would refuse the whole set. */
   takes: (id: string) => boolean;
+  /** So many at most: the first ones. */
+  most: () => number;
 }
 
 /**
@@ -35,12 +37,12 @@ export class Interest {
 
   /** What the server takes of the set at present. */
   get ids(): readonly string[] {
-    return this.#wanted.filter(this.#hooks.takes);
+    return this.#wanted.filter(this.#hooks.takes).slice(0, this.#hooks.most()).sort();
   }
 
   /** Takes the place of the set before. */
   set(ids: readonly string[]): void {
-    this.#wanted = [...new Set(ids)].sort();
+    this.#wanted = [...new Set(ids)];
     this.#pump();
   }
 

@@ -3,11 +3,11 @@ import { asError, ParleyError } from './errors.js';
 import { Interest } from './interest.js';
 import { PresenceStore, type ChannelPresence } from './presence.js';
 import { TypingSender, TypistStore, type Typists } from './typing.js';
-import { timeOf, type ClientBody, type ServerFrame, type StatusFields } from './wire.js';
+import { timeOf, type ClientBody, type Ready, type ServerFrame, type StatusFields } from './wire.js';
 
-/** What the server takes at a time; a channel in focus beyond the first ones would be refused together with the others. */
-export const MAX_WATCHED = 500;
-export const MAX_FOCUS = 16;
+/** What a server takes at a time that does not say it. */
+const MAX_WATCH = 500;
+const MAX_FOCUS = 16;
 
 export interface PeopleHooks {
   request: (body: ClientBody) => Promise<ServerFrame>;
@@ -26,6 +26,8 @@ export class People {
   readonly #focus: Interest;
   /** The gateway of this session does not know such frames; it would close a session that goes on with them. */
   #older = false;
+  #maxWatch = MAX_WATCH;
+  #maxFocus = MAX_FOCUS;
   readonly store = new PresenceStore();
   readonly typists: TypistStore;
   readonly writing: TypingSender;
@@ -33,20 +35,30 @@ export class People {
   constructor(env: Env, hooks: PeopleHooks) {
     this.#hooks = hooks;
     const refused = (error: ParleyError) => hooks.report(error);
-    this.#watched = new Interest(env, { tell: (userIds) => this.#ask({ type: 'watch', userIds }), refused, takes: () => true });
-    this.#focus = new Interest(env, { tell: (channelIds) => this.#ask({ type: 'focus', channelIds }), refused, takes: hooks.isMember });
+    const watch = (userIds: readonly string[]) => this.#ask({ type: 'watch', userIds });
+    const focus = (channelIds: readonly string[]) => this.#ask({ type: 'focus', channelIds });
+    this.#watched = new Interest(env, { tell: watch, refused, takes: () => true, most: () => this.#maxWatch });
+    this.#focus = new Interest(env, { tell: focus, refused, takes: hooks.isMember, most: () => this.#maxFocus });
     this.typists = new TypistStore(env, hooks.typing);
     this.writing = new TypingSender(env, (place, stopped) => this.#say(place, stopped));
   }
 
+  get maxWatch(): number {
+    return this.#maxWatch;
+  }
+
+  get maxFocus(): number {
+    return this.#maxFocus;
+  }
+
   watch(userIds: readonly string[]): void {
-    limit(userIds, MAX_WATCHED, 'users can be watched');
+    limit(userIds, this.#maxWatch, 'users can be watched');
     this.#watched.set(userIds);
     this.store.watch(this.#watched.ids);
   }
 
   focus(channelIds: readonly string[]): void {
-    limit(channelIds, MAX_FOCUS, 'channels can be in focus');
+    limit(channelIds, this.#maxFocus, 'channels can be in focus');
     this.#focus.set(channelIds);
     this.store.focus(this.#focus.ids);
     this.typists.keep(this.#focus.ids);
@@ -95,8 +107,13 @@ export class People {
     return true;
   }
 
-  online(): void {
+  /** What this session takes; of sets that are larger than that only the beginning is told. */
+  online(ready: Ready): void {
     this.#older = false;
+    this.#maxWatch = ready.maxWatch ?? MAX_WATCH;
+    this.#maxFocus = ready.maxFocus ?? MAX_FOCUS;
+    this.store.watch(this.#watched.ids);
+    this.store.focus(this.#focus.ids);
     this.#watched.online();
     this.#focus.online();
     this.writing.online();

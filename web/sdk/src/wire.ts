@@ -201,6 +201,9 @@ export interface Ready {
   /** The client pings at least this often, in milliseconds. */
   heartbeatMs: number;
   maxContentBytes: number;
+  /** Users of `watch`, and channels of `focus`. Not there in what an older server sends: 500 and 16. */
+  maxWatch?: number;
+  maxFocus?: number;
 }
 
 export interface Ack {

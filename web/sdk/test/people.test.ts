@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ClientBody } from '../src/wire.js';
 import { channelOf, frameOf, messageEvent, readyOf, settle, type FakeSocket, type Sent } from './fakes.js';
-import { greet, online } from './harness.js';
+import { greet, harness, online } from './harness.js';
 
 /** Acknowledges whatever is asked. */
 function obliging(socket: FakeSocket): FakeSocket {
@@ -114,10 +114,43 @@ describe('watch', () => {
     expect([sets(next, 'watch'), sets(next, 'focus')]).toEqual([[['bob']], [['general']]]);
   });
 
-  it('of more than 500 is refused at once', async () => {
-    const { client } = await online();
-    expect(() => client.watch(Array.from({ length: 501 }, (_, i) => `u${i}`))).toThrow(/at most 500/);
-    expect(() => client.focus(Array.from({ length: 17 }, (_, i) => `c${i}`))).toThrow(/at most 16/);
+  const ids = (count: number) => Array.from({ length: count }, (_, i) => `u${i}`);
+  const readyWith = (limits: object) => readyOf([{ id: 'general', headSeq: 10 }], limits);
+
+  it.each([
+    ['an older server', {}, 500, 16],
+    ['a server that takes less', { maxWatch: 100, maxFocus: 1 }, 100, 1],
+    ['a server that takes nothing', { maxWatch: 0, maxFocus: 0 }, 0, 0],
+    ['a server that takes more', { maxWatch: 500, maxFocus: 256 }, 500, 256],
+  ])('of more than %s takes is refused at once', async (_, limits, maxWatch, maxFocus) => {
+    const { world, client } = harness();
+    client.connect();
+    obliging(await greet(world, readyWith(limits)));
+    expect([client.maxWatch, client.maxFocus]).toEqual([maxWatch, maxFocus]);
+    expect(() => client.watch(ids(maxWatch + 1))).toThrow(`at most ${maxWatch} `);
+    expect(() => client.focus(ids(maxFocus + 1))).toThrow(`at most ${maxFocus} `);
+    client.watch(ids(maxWatch));
+    client.focus(ids(maxFocus));
+  });
+
+  it('that was asked for before the server said how many it takes is cut to the first ones', async () => {
+    const { world, client, socket } = await online();
+    obliging(socket);
+    client.watch(['zoe', 'bob', 'carla']);
+    client.focus(['general']);
+    await settle();
+    socket.push({ type: 'presence', snapshot: true, users: [user('zoe', 'online'), user('carla', 'online')] });
+    socket.shut(1006);
+    await world.clock.advance(2000);
+    const next = obliging(await greet(world, readyWith({ maxWatch: 2, maxFocus: 0 })));
+    await settle();
+    expect([sets(next, 'watch'), sets(next, 'focus')]).toEqual([[['bob', 'zoe']], []]);
+    expect([client.presence('zoe')?.availability, client.presence('carla')]).toEqual(['online', undefined]);
+    next.shut(1006);
+    await world.clock.advance(2000);
+    const last = obliging(await greet(world, readyWith({})));
+    await settle();
+    expect([sets(last, 'watch'), sets(last, 'focus')]).toEqual([[['bob', 'carla', 'zoe']], [['general']]]);
   });
 });
 
