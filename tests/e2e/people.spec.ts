@@ -48,6 +48,13 @@ test('who is here is shown where his name is, and goes out when he has gone', as
   await hers.page.keyboard.press('Escape');
 });
 
+test('a channel that is open to everyone says so where others have a list', async ({ enter, request }) => {
+  const hers = await enter(await demoSession(request, 'Anna'), 'general');
+  await hers.page.getByRole('button', { name: /online$/ }).click();
+  await expect(hers.page.getByRole('complementary', { name: 'Members' })).toContainText('open to everyone');
+  await hers.page.screenshot({ path: picture('people-everyone') });
+});
+
 test('a status is set in a dialog, and seen by others', async ({ enter, request }) => {
   const { id, anna, bob } = await friends(request);
   const hers = await enter(anna, id);

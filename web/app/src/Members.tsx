@@ -2,10 +2,10 @@ import type { ChannelView } from '@parley/sdk';
 import { Avatar } from './Avatar.js';
 import { me } from './model.js';
 import { listOpen, members, presenceOf, roomNow } from './people.js';
-import { presenceLine, rankOf, roomText, statusLine } from './peopleText.js';
+import { noListText, presenceLine, rankOf, roomText, statusLine } from './peopleText.js';
 import { PresenceText } from './Presence.js';
 
-/** Members shown; of larger channels there is a count alone. */
+/** Members shown; of larger channels, and those open to everyone, there is a count alone. */
 const MOST = 200;
 
 export function Members({ channel }: { channel: ChannelView }) {
@@ -24,7 +24,7 @@ export function Members({ channel }: { channel: ChannelView }) {
         <button class="quiet" type="button" onClick={close}>Close</button>
       </header>
       {here && <p class="muted">{roomText(here)}{here.counted && here.members > 0 ? ` of ${here.members.toLocaleString('en')} members` : ''}</p>}
-      {here?.counted ? <p class="muted">There are too many people here for a list.</p> : <List channelId={channel.id} />}
+      {here?.counted ? <p class="muted">{noListText(channel.info.everyone)}</p> : <List channelId={channel.id} />}
     </aside>
   );
 }

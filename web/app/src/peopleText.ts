@@ -46,6 +46,10 @@ export function roomText(room: ChannelPresence): string {
   return room.members > 0 && !room.counted ? `${number.format(room.online)} of ${number.format(room.members)} online` : online;
 }
 
+/** Instead of a list of members. */
+export const noListText = (everyone: boolean): string =>
+  everyone ? 'This channel is open to everyone, so its members are not listed.' : 'There are too many people here for a list.';
+
 /** `names` may be empty where they are not known; `more` are not named at all. */
 export function typingText(names: readonly string[], more: number): string {
   const known = names.filter((name) => name !== '');

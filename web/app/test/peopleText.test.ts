@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { UserPresence } from '@parley/sdk';
-import { agoText, endsOf, presenceLine, rankOf, roomText, statusLine, typingText } from '../src/peopleText.js';
+import { agoText, endsOf, noListText, presenceLine, rankOf, roomText, statusLine, typingText } from '../src/peopleText.js';
 
 const NOW = Date.UTC(2026, 0, 2, 12, 0, 0);
 const MINUTE = 60_000;
@@ -58,6 +58,11 @@ describe('a channel', () => {
     const room = { channelId: 'c', members: 12, online: 3, counted: false, userIds: [] };
     expect(roomText(room)).toBe('3 of 12 online');
     expect(roomText({ ...room, members: 9000, online: 1234, counted: true })).toBe('1,234 online');
+  });
+
+  it('has no list for one of two reasons', () => {
+    expect(noListText(true)).toMatch(/open to everyone/);
+    expect(noListText(false)).toMatch(/too many/);
   });
 });
 

@@ -22,7 +22,7 @@ export interface ChannelPresence {
   readonly members: number;
   /** Members who were not offline when this was told; where there is a list, `presence` has what changed since. */
   readonly online: number;
-  /** Too large for a list: `userIds` is empty. */
+  /** Open to everyone, or too large for a list: `userIds` is empty. */
   readonly counted: boolean;
   /** Members who were not offline when this was told; `presence` has what changed since. */
   readonly userIds: readonly string[];

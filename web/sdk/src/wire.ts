@@ -135,7 +135,7 @@ export interface ChannelPresenceFrame {
   channelId: string;
   members: number;
   online: number;
-  /** Too large for a list. */
+  /** There is no list: the channel is open to everyone, or too large. */
   counted: boolean;
   users?: WireUserPresence[];
 }
