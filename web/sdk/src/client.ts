@@ -1,83 +1,25 @@
 import { Connection, type ConnectionState } from './connection.js';
 import { ChannelRecord, type ChannelView, type Message, type Self } from './channel.js';
 import { Emitter } from './emitter.js';
-import { browserEnv, type Env, type KeyValueStorage } from './env.js';
+import { browserEnv, type Env } from './env.js';
 import { ParleyError } from './errors.js';
 import { History } from './history.js';
 import { IDLE_AFTER_MS, IdleWatch } from './idle.js';
+import type { ClientEvents, ClientOptions, SendOptions } from './options.js';
 import { Outbox, type OutboxItem } from './outbox.js';
 import { People } from './people.js';
 import type { ChannelPresence, UserPresence } from './presence.js';
 import { cursorOf, MAX_CURSORS, Repairs } from './repair.js';
 import { Rest } from './rest.js';
 import type { StoredMessage } from './store.js';
-import { TokenCache, type TokenProvider } from './token.js';
+import { TokenCache } from './token.js';
 import type { Typists } from './typing.js';
 import { Files, type FileDescriptor, type UploadOptions } from './upload.js';
 import { uuidv7 } from './uuid.js';
-import type { Ack, ChannelState, Device, MessageType, Ready, ServerFrame, StatusFields, WireEvent } from './wire.js';
+import type { Ack, ChannelState, Ready, ServerFrame, StatusFields, WireEvent } from './wire.js';
 
 /** Version of the SDK, as told to the server. */
 export const VERSION = '0.1.0';
-
-export interface ClientOptions {
-  /** Gives a token; see TokenProvider. */
-  token: TokenProvider;
-  /** WebSocket address. Default: `/ws` of this page's origin. */
-  url?: string;
-  /** Address that `/api` hangs from, without a slash at its end. Default: this page's origin. */
-  api?: string;
-  /** Name and version of the application for the server's log; at most 64 bytes. */
-  client?: string;
-  /**
-   * Keeps unsent messages, so that a reload does not lose them: `sessionStorage` (one tab), or `localStorage` (then no
-   * two tabs of one user at the same time). Default: memory only.
-   */
-  storage?: KeyValueStorage;
-  /** Remembers unfinished uploads, so that they go on after a reload: `localStorage`. Default: `storage`. */
-  uploads?: KeyValueStorage;
-  /** What others see as the kind of this device. Default `web`. */
-  device?: Device;
-  /** Without input for so many milliseconds others see the user as away; 0: never. Default: 5 minutes. */
-  idleAfterMs?: number;
-  /** The outside world; for tests and other runtimes. */
-  env?: Env;
-}
-
-/** What `on` can listen to. */
-export interface ClientEvents {
-  /** The connection's state changed. */
-  state: ConnectionState;
-  /** A channel came, went, or changed its name or one's role. */
-  channels: readonly ChannelView[];
-  /** Something in this channel changed. Collected: at most once per turn of the event loop and channel. */
-  channel: ChannelView;
-  /** A message of the log that was not here before, live or after a reconnect; not for pages of history. */
-  message: Message;
-  /** Every event of the log, as it is applied. */
-  event: WireEvent;
-  /** The presence of these users changed: see `presence(userId)`. */
-  presence: readonly string[];
-  /** Who of a channel in focus is there changed. */
-  channelPresence: ChannelPresence;
-  /** Who writes in a channel in focus changed. */
-  typing: Typists;
-  /** Something that a developer wants to know; the SDK goes on by itself. */
-  error: ParleyError;
-}
-
-export interface SendOptions {
-  /** Default `text`. */
-  type?: Exclude<MessageType, 'system'>;
-  /** Id of the message that the thread hangs from. */
-  threadId?: string;
-  /** Id of the message that is answered. */
-  replyTo?: string;
-  /** Ids of the users who are mentioned. */
-  mentions?: readonly string[];
-  /** Files that were uploaded for this channel, at most 10. With one the content may be empty. */
-  attachments?: readonly FileDescriptor[];
-}
 
 /** A chat session of one user: stays connected, proves that it missed nothing, and sends what it was given. */
 export class ParleyClient {

@@ -1,4 +1,5 @@
-import { ParleyClient, type ClientOptions } from '../src/client.js';
+import { ParleyClient } from '../src/client.js';
+import type { ClientOptions } from '../src/options.js';
 import { FakeWorld, readyOf, settle, type FakeSocket } from './fakes.js';
 
 export interface Harness {
