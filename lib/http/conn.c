@@ -166,6 +166,22 @@ void http_conn_make_room(struct http_server *s, const struct http_conn *newest)
 
 /* --- libmicrohttpd's notifications --- */
 
+enum MHD_Result http_conn_admit(void *cls, const struct sockaddr *sa, socklen_t n)
+{
+        const struct http_server *s = cls;
+        char peer[HTTP_PEER_MAX], counted_as[HTTP_PEER_MAX];
+        unsigned there = 0;
+
+        (void)n;
+        if (!s->max_connections_per_ip)
+                return MHD_YES;
+        http_peer_format(sa, peer);
+        http_peer_counted_as(peer, counted_as);
+        for (const struct http_conn *c = s->conns; c; c = c->next)
+                there += strcmp(c->counted_as, counted_as) == 0;
+        return there < s->max_connections_per_ip ? MHD_YES : MHD_NO;
+}
+
 static void conn_begin(struct http_server *s, struct MHD_Connection *mhd, void **socket_context)
 {
         struct http_conn *c = calloc(1, sizeof(*c));
@@ -176,6 +192,7 @@ static void conn_begin(struct http_server *s, struct MHD_Connection *mhd, void *
         c->mhd = mhd;
         c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         http_peer_format(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, c->peer);
+        http_peer_counted_as(c->peer, c->counted_as);
         http_conn_phase(c, HTTP_PHASE_HEAD, 0);
         c->next = s->conns;
         if (c->next)

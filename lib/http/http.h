@@ -51,10 +51,10 @@ struct http_options {
         unsigned n_routes;
         unsigned
                 max_connections; /* 0: 1000; at that many who is idle, sends or takes nothing longest is cut; others wait */
-        unsigned max_connections_per_ip; /* of the TCP peer; 0: no limit */
+        unsigned max_connections_per_ip; /* of the TCP peer, with IPv6 of its /64; 0: no limit */
         unsigned timeout_s;              /* of an idle or half-sent connection; 0: 30 */
         size_t max_answer_bytes;         /* of all answers on their way together; 0: 256 MiB; past it 503 is answered */
-        size_t max_answer_bytes_per_address; /* of those to one address (http_peer); 0: no limit; past it 429 is answered */
+        size_t max_answer_bytes_per_address; /* of those to one address (http_counted_as); 0: no limit; past it 429 is answered */
         const char *cors_origin; /* NULL: none; "*", or origins separated by commas, whose pages may read answers */
         /* Whose X-Forwarded-For counts: addresses and CIDRs, "10.0.0.0/8, fd00::/8". Loopback's always does. */
         const char *trusted_proxies;
@@ -95,6 +95,8 @@ void http_cut(struct http_request *rq);
 /* The client's address: the last one of X-Forwarded-For that is not a trusted proxy's, where the peer is one; else the
  * peer. Loopback is trusted. */
 const char *http_peer(const struct http_request *rq);
+/* The same for limits: a client with IPv6 is its /64 (http_peer_counted_as) */
+const char *http_counted_as(const struct http_request *rq);
 /* The bearer token of the Authorization header; NULL: none */
 const char *http_bearer(const struct http_request *rq);
 /* A W3C traceparent's trace id, or a new one; 32 hex digits */

@@ -51,7 +51,7 @@ struct http_conn {
         bool request_begun; /* the request line is there: who is cut off now gets a 408 */
         bool refused;       /* was answered although it may still be sending */
         bool cut;           /* shut down by us */
-        char peer[HTTP_PEER_MAX];
+        char peer[HTTP_PEER_MAX], counted_as[HTTP_PEER_MAX];
 };
 
 struct http_linger {
@@ -72,7 +72,7 @@ struct http_server {
         void (*on_request)(const char *method, const char *route, unsigned status, uint64_t microseconds,
                            void *userdata);
         void *userdata;
-        unsigned max_connections;
+        unsigned max_connections, max_connections_per_ip;
         uint32_t timeout_ms;
         size_t max_answer_bytes, max_answer_bytes_per_address, answer_bytes;
         unsigned port;
@@ -127,7 +127,7 @@ struct http_request {
         unsigned n_headers;
         struct buf body;
         size_t n_taken; /* of the body, by the sink */
-        char peer[HTTP_PEER_MAX];
+        char peer[HTTP_PEER_MAX], counted_as[HTTP_PEER_MAX];
         char trace_id[33];
         const char *bearer;
         uint64_t begin_ns;
@@ -157,6 +157,8 @@ void http_server_sweep_start(struct http_server *s);
 void http_server_handle_closed(struct http_server *s);
 
 /* --- conn.c --- */
+/* Whether another one of this address may come (an MHD_AcceptPolicyCallback) */
+enum MHD_Result http_conn_admit(void *cls, const struct sockaddr *sa, socklen_t n);
 void http_conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
                       enum MHD_ConnectionNotificationCode code);
 struct http_conn *http_conn_of(struct MHD_Connection *mhd);

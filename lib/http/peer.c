@@ -136,6 +136,24 @@ void http_peer_format(const struct sockaddr *sa, char ret[HTTP_PEER_MAX])
                 snprintf(ret, HTTP_PEER_MAX, "?");
 }
 
+void http_peer_counted_as(const char *address, char ret[HTTP_PEER_MAX])
+{
+        static const struct in6_addr translated = {.s6_addr = {0x00, 0x64, 0xff, 0x9b}};
+        struct in6_addr a;
+        bool is_v4;
+
+        snprintf(ret, HTTP_PEER_MAX, "%s", address);
+        if (address_parse(address, &a, &is_v4) < 0 || is_v4)
+                return;
+        if (IN6_IS_ADDR_V4MAPPED(&a) || memcmp(a.s6_addr, translated.s6_addr, 12) == 0) {
+                address_format(&a, ret);
+                return;
+        }
+        memset(&a.s6_addr[8], 0, 8);
+        inet_ntop(AF_INET6, &a, ret, HTTP_PEER_MAX);
+        memcpy(ret + strlen(ret), "/64", sizeof("/64"));
+}
+
 /* The element that ends before `end`, trimmed, into ret; -EINVAL when it is not an address */
 static int last_element(const char *list, const char *end, const char **ret_begin, struct in6_addr *ret)
 {

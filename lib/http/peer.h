@@ -20,6 +20,9 @@ bool http_trusted_has(const struct http_trusted *trusted, const char *address);
 
 /* "?" where it is not an internet address. An IPv4 address inside of IPv6 is written as IPv4. */
 void http_peer_format(const struct sockaddr *sa, char ret[HTTP_PEER_MAX]);
+/* What somebody with this address (numeric text; anything else stays as it is) is counted as: with IPv6 the /64, as whoever has one address of it has
+ * all; an IPv4 address inside of IPv6 (::ffff:0:0/96, 64:ff9b::/96) by itself. */
+void http_peer_counted_as(const char *address, char ret[HTTP_PEER_MAX]);
 /* forwarded: all values of X-Forwarded-For joined by commas, or NULL */
 void http_peer_resolve(const struct http_trusted *trusted, const char *peer, const char *forwarded,
                        char ret[HTTP_PEER_MAX]);

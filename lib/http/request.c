@@ -144,6 +144,7 @@ int http_request_read_head(struct http_request *rq, const char *method)
         read_trace(rq);
         read_bearer(rq);
         http_peer_resolve(rq->server->trusted, rq->conn->peer, joined_header(rq, "X-Forwarded-For"), rq->peer);
+        http_peer_counted_as(rq->peer, rq->counted_as);
         return reader.result;
 }
 
@@ -245,6 +246,11 @@ void http_cut(struct http_request *rq)
 const char *http_peer(const struct http_request *rq)
 {
         return rq->peer;
+}
+
+const char *http_counted_as(const struct http_request *rq)
+{
+        return rq->counted_as;
 }
 
 const char *http_bearer(const struct http_request *rq)

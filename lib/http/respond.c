@@ -149,7 +149,7 @@ static bool too_much_to_address(const struct http_request *rq, size_t n)
         if (!max || n <= HTTP_SMALL_ANSWER || s->answer_bytes + n <= max)
                 return false;
         for (const struct http_conn *c = s->conns; c; c = c->next)
-                if (c->rq && c->rq->n_answer && strcmp(c->rq->peer, rq->peer) == 0)
+                if (c->rq && c->rq->n_answer && strcmp(c->rq->counted_as, rq->counted_as) == 0)
                         total += c->rq->n_answer;
         return total > max;
 }

@@ -133,16 +133,15 @@ static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
         return strlen(s);
 }
 
-static int daemon_start(struct http_server *s, int fd, const struct http_options *options)
+static int daemon_start(struct http_server *s, int fd)
 {
         s->mhd = MHD_start_daemon(
-                MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_THREAD_SAFETY, 0, NULL, NULL, http_access, s,
-                MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, s->max_connections,
-                MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->max_connections_per_ip, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-                MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL_BYTES, MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
-                MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_URI_LOG_CALLBACK, http_access_begin, s,
-                MHD_OPTION_NOTIFY_COMPLETED, http_access_end, s, MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, s,
-                MHD_OPTION_END);
+                MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_THREAD_SAFETY, 0, http_conn_admit, s, http_access,
+                s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, s->max_connections,
+                MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_POOL_BYTES,
+                MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
+                MHD_OPTION_URI_LOG_CALLBACK, http_access_begin, s, MHD_OPTION_NOTIFY_COMPLETED, http_access_end, s,
+                MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, s, MHD_OPTION_END);
         return s->mhd ? 0 : -ENOMEM;
 }
 
@@ -171,6 +170,7 @@ static int server_configure(struct http_server *s, const struct http_options *op
         s->on_request = options->on_request;
         s->userdata = options->userdata;
         s->max_connections = options->max_connections ? options->max_connections : MAX_CONNECTIONS;
+        s->max_connections_per_ip = options->max_connections_per_ip;
         s->max_answer_bytes = options->max_answer_bytes ? options->max_answer_bytes : MAX_ANSWER_BYTES;
         s->max_answer_bytes_per_address = options->max_answer_bytes_per_address;
         s->timeout_ms = (options->timeout_s ? options->timeout_s : TIMEOUT_S) * 1000;
@@ -199,7 +199,7 @@ int http_server_new(struct http_server **ret_server, const struct http_options *
         r = http_listen(options->listen, BACKLOG, false, &fd, &s->port);
         if (r < 0)
                 return r;
-        r = daemon_start(s, fd, options);
+        r = daemon_start(s, fd);
         if (r < 0) {
                 close(fd);
                 return r;

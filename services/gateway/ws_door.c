@@ -42,7 +42,7 @@ struct visitor {
         struct wheel_timer deadline;
         struct buf head;
         int fd; /* -1: handed on */
-        char peer[HTTP_PEER_MAX];
+        char peer[HTTP_PEER_MAX], counted_as[HTTP_PEER_MAX];
 };
 
 static void door_listen(struct door *door);
@@ -110,12 +110,13 @@ static void visitor_timeout(struct wheel_timer *t, uint64_t now_ms)
 
 static enum parley_code visitor_count(struct visitor *v, const struct upgrade *u, uint32_t *ret_retry_ms)
 {
-        char client[HTTP_PEER_MAX];
+        char client[HTTP_PEER_MAX], counted_as[HTTP_PEER_MAX];
 
         if (v->address)
                 return PARLEY_OK;
         http_peer_resolve(v->door->trusted, v->peer, u->forwarded, client);
-        return address_enter(v->door->core, client, &v->address, ret_retry_ms);
+        http_peer_counted_as(client, counted_as);
+        return address_enter(v->door->core, counted_as, &v->address, ret_retry_ms);
 }
 
 static int visitor_adopt(struct visitor *v, struct upgrade *u, size_t n_head)
@@ -191,12 +192,12 @@ static void visitor_readable(uv_poll_t *poll, int status, int events)
 
 /* --- accepting --- */
 
-static unsigned visitors_from(const struct door *door, const char *peer)
+static unsigned visitors_from(const struct door *door, const char *counted_as)
 {
         unsigned n = 0;
 
         for (const struct visitor *v = door->visitors; v; v = v->next)
-                n += strcmp(v->peer, peer) == 0;
+                n += strcmp(v->counted_as, counted_as) == 0;
         return n;
 }
 
@@ -208,8 +209,8 @@ static bool visitor_admit(struct visitor *v)
 
         if (http_trusted_has(door->trusted, v->peer))
                 return true;
-        return visitors_from(door, v->peer) < door->core->config->max_opening_per_address &&
-               address_enter(door->core, v->peer, &v->address, &retry_ms) == PARLEY_OK;
+        return visitors_from(door, v->counted_as) < door->core->config->max_opening_per_address &&
+               address_enter(door->core, v->counted_as, &v->address, &retry_ms) == PARLEY_OK;
 }
 
 static void door_enter(struct door *door, int fd, const struct sockaddr *peer)
@@ -232,6 +233,7 @@ static void door_enter(struct door *door, int fd, const struct sockaddr *peer)
         v->poll.data = v;
         buf_init(&v->head, UPGRADE_HEAD_MAX + READ_BYTES);
         http_peer_format(peer, v->peer);
+        http_peer_counted_as(v->peer, v->counted_as);
         v->next = door->visitors;
         if (v->next)
                 v->next->prev = v;

@@ -149,7 +149,7 @@ static bool authenticate(struct rest_call *c)
 
         if (r == 0)
                 return within_rate(c, c->rest->by_user, c->claims.user_id, 1);
-        if (!within_rate(c, c->rest->by_address, http_peer(c->rq), 1))
+        if (!within_rate(c, c->rest->by_address, http_counted_as(c->rq), 1))
                 return false;
         if (r == AUTH_E_UNKNOWN_KEY && c->rest->jwks)
                 jwks_refresh(c->rest->jwks);

@@ -118,7 +118,7 @@ void rest_demo_session(struct http_request *rq, void *userdata)
                 return;
         }
         /* the limit before the work: anybody may come here */
-        wait = ratetable_take(rest->by_address, http_peer(rq), env_now_ms(rest->env), 1);
+        wait = ratetable_take(rest->by_address, http_counted_as(rq), env_now_ms(rest->env), 1);
         if (wait)
                 http_problem(rq, PARLEY_RATE_LIMITED, wait, "too many sign-ins: wait %u ms", wait);
         else

@@ -26,7 +26,7 @@ static bool within_rate(struct http_request *rq, struct rest *rest, struct ratet
 
 static void refuse(struct http_request *rq, struct rest *rest, const char *token, int r)
 {
-        if (!within_rate(rq, rest, rest->by_address, http_peer(rq), 1))
+        if (!within_rate(rq, rest, rest->by_address, http_counted_as(rq), 1))
                 return;
         if (r == AUTH_E_UNKNOWN_KEY && rest->jwks)
                 jwks_refresh(rest->jwks);

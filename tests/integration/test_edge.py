@@ -139,6 +139,17 @@ def test_a_client_behind_a_proxy_holds_its_own_places_and_not_the_proxys(behind_
         assert status(by_proxy, f"{mallory}, 192.0.2.7") == 429 and status(by_proxy, "8.8.8.8, 192.0.2.7") == 200
 
 
+def test_a_client_with_ipv6_holds_the_places_of_its_64(behind_proxy, descriptors):
+    stack = behind_proxy
+    base_url, proxy = stack.elsewhere()
+    url = urlsplit(base_url)
+    by_proxy = httpx.Client(base_url=base_url, transport=httpx.HTTPTransport(local_address=proxy), timeout=5,
+                            headers={"Authorization": "Bearer " + stack.token("ada")})
+    with by_proxy, all_places_taken((url.hostname, url.port), stack.token("mallory"), lambda i: f"2001:db8:66:1:{i:x}::1", proxy):
+        assert status(by_proxy, "2001:db8:66:1::1") == 429
+        assert status(by_proxy, "2001:db8:66:2::1") == 200
+
+
 def test_who_is_no_proxy_is_not_believed(behind_proxy, descriptors):
     stack = behind_proxy
     base_url, proxy = stack.elsewhere()

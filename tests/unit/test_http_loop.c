@@ -284,32 +284,6 @@ static void test_answers_that_nobody_reads(void **state)
 }
 
 /* The same of one address, which others do not feel. */
-static void test_answers_that_one_address_does_not_read(void **state)
-{
-        struct fixture f;
-        struct answer a;
-        int fd;
-
-        (void)state;
-        fixture_start(&f, &(struct http_options){.max_answer_bytes_per_address = 40U << 20});
-        fd = client_connect(&f);
-        client_send_str(fd, "GET /api/big HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
-        a = client_read(fd, true);
-        assert_int_equal(a.status, 200);
-        a = client_request(&f, "GET /api/big HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
-        assert_int_equal(a.status, 429);
-        assert_string_equal(answer_header(&a, "Retry-After"), "1");
-        answer_done(&a);
-        a = client_request(&f, "GET /api/things/x HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
-        assert_int_equal(a.status, 200);
-        answer_done(&a);
-        a = client_request(&f, "GET /api/big HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.2\r\n\r\n");
-        assert_int_equal(a.status, 200);
-        answer_done(&a);
-        close(fd);
-        fixture_stop(&f);
-}
-
 static unsigned n_held_wanted;
 
 static bool wanted_held(struct fixture *f)
@@ -445,25 +419,6 @@ static void test_body_deadline(void **state)
         fixture_stop(&f);
 }
 
-static void test_connection_limit_per_address(void **state)
-{
-        struct fixture f;
-        int fds[3];
-
-        (void)state;
-        fixture_start(&f, &(struct http_options){.max_connections_per_ip = 2});
-        for (int i = 0; i < 3; i++)
-                fds[i] = client_connect(&f);
-        for (int i = 0; i < 2; i++) {
-                client_send_str(fds[i], GET("/api/things/x"));
-                expect_on(fds[i], 200, NULL);
-        }
-        assert_true(client_closed(fds[2], 5000));
-        for (int i = 0; i < 3; i++)
-                close(fds[i]);
-        fixture_stop(&f);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -476,13 +431,11 @@ int main(void)
                 cmocka_unit_test(test_idle_and_handler_time),
                 cmocka_unit_test(test_big_answer),
                 cmocka_unit_test(test_answers_that_nobody_reads),
-                cmocka_unit_test(test_answers_that_one_address_does_not_read),
                 cmocka_unit_test(test_connection_limit),
                 cmocka_unit_test(test_limit_is_not_held),
                 cmocka_unit_test(test_limit_is_not_held_by_answers),
                 cmocka_unit_test(test_unread_answer),
                 cmocka_unit_test(test_body_deadline),
-                cmocka_unit_test(test_connection_limit_per_address),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

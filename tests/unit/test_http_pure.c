@@ -279,6 +279,37 @@ static void test_peer(void **state)
         http_trusted_free(trusted);
 }
 
+static void test_counted_as(void **state)
+{
+        static const char *const cases[][2] = {
+                {"1.2.3.4", "1.2.3.4"},
+                {"?", "?"},
+                {"2001:db8::1", "2001:db8::/64"},
+                {"2001:db8:0:0:ffff::1", "2001:db8::/64"},
+                {"2001:db8:0:0:1:0:0:0", "2001:db8::/64"},
+                {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+                {"2001:db8:1:2::1", "2001:db8:1:2::/64"},
+                {"2001:db8:0:1::5", "2001:db8:0:1::/64"},
+                {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff::/64"},
+                {"::1", "::/64"},
+                {"::1:2:3:4:5:6", "0:0:1:2::/64"},
+                {"fe80::1", "fe80::/64"},
+                {"1::", "1::/64"},
+                {"::ffff:1.2.3.4", "1.2.3.4"},
+                {"64:ff9b::1.2.3.4", "64:ff9b::102:304"},
+                {"64:ff9b::1.2.3.5", "64:ff9b::102:305"},
+                {"64:ff9b:1::1.2.3.4", "64:ff9b:1::/64"},
+        };
+        char got[HTTP_PEER_MAX];
+
+        (void)state;
+        for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+                http_peer_counted_as(cases[i][0], got);
+                if (strcmp(got, cases[i][1]) != 0)
+                        fail_msg("%s: %s", cases[i][0], got);
+        }
+}
+
 static void test_trusted_bad(void **state)
 {
         static const char *const bad[] = {"x",          "1.2.3",   "1.2.3.4/33",  "1.2.3.4/",
@@ -298,7 +329,7 @@ int main(void)
                 cmocka_unit_test(test_router),         cmocka_unit_test(test_router_bad_tables),
                 cmocka_unit_test(test_percent_decode), cmocka_unit_test(test_query),
                 cmocka_unit_test(test_target_forms),   cmocka_unit_test(test_peer),
-                cmocka_unit_test(test_trusted_bad),
+                cmocka_unit_test(test_counted_as),     cmocka_unit_test(test_trusted_bad),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
