@@ -117,6 +117,8 @@ struct core {
         bool opening_waits;   /* a session would be live, but too much is waiting */
 
         struct here here;
+        unsigned typing_reads;  /* whether somebody who writes may be shown is being read */
+        uint32_t typing_number; /* of the last of these */
         struct looks *looks;    /* whom sessions look at; NULL: nobody did so far */
         struct channel **acked; /* channels of our own acks since the last digest */
         unsigned n_acked, cap_acked;

@@ -89,7 +89,7 @@ void frame_focus(struct session *s, const Parley__V1__ClientFrame *frame)
 void frame_typing(struct session *s, const Parley__V1__ClientFrame *frame)
 {
         const Parley__V1__Typing *typing = frame->typing;
-        const struct channel *c = frame_channel(s, frame->ref, typing->channel_id, POLICY_SEND);
+        struct channel *c = frame_channel(s, frame->ref, typing->channel_id, POLICY_SEND);
 
         if (!c)
                 return;
@@ -98,7 +98,6 @@ void frame_typing(struct session *s, const Parley__V1__ClientFrame *frame)
                 return;
         }
         metric_add(&stat_typing_received, 1);
-        if (typing_may(s->user, c, typing->stopped))
-                typing_say(s, c, typing->thread_id, typing->stopped);
+        typing_write(s->user, c, typing->thread_id, typing->stopped);
         look_ack(s, frame->ref);
 }

@@ -6,6 +6,7 @@
 #include "gateway/frames.h"
 #include "gateway/mutation.h"
 #include "gateway/stats.h"
+#include "gateway/typing.h"
 #include "gateway/user.h"
 #include "gateway/wiretime.h"
 #include "policy/message.h"
@@ -161,6 +162,7 @@ void frame_send(struct session *s, const Parley__V1__ClientFrame *frame)
         c = frame_channel(s, frame->ref, send->channel_id, POLICY_SEND);
         if (!c || !check_capacity(s, frame->ref) || !open_attachments(s, frame->ref, c, send, &files, &expired))
                 return;
+        typing_sent(s->user, c, out->thread_id);
         fields.attachments = files.all;
         wiretime_set(&at, s->core->wall_ns);
         message_event(&fields,

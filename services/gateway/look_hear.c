@@ -10,6 +10,7 @@
 #include "gateway/look.h"
 #include "gateway/session.h"
 #include "gateway/stats.h"
+#include "gateway/typing.h"
 #include "gateway/user.h"
 
 /* RESYNC_MS: everything is not asked again more often. PLACE_MS, COUNT_MS: nor a channel with a list, or a count. MOVED_MS: so long after
@@ -179,6 +180,25 @@ static void count_take(struct looks *all, const Parley__V1__ChannelCount *count)
                 place_count(c->place, count->members, count->online);
 }
 
+/* Whoever has become invisible is not shown writing any more, as he looks like one who left */
+static void vanished(struct looks *all, const char *user_id)
+{
+        struct place *p, *tmp;
+
+        HASH_ITER (hh, all->places, p, tmp) {
+                if (p->typing)
+                        typing_left(p, user_id);
+        }
+}
+
+static void change_take(struct looks *all, const Parley__V1__PresenceChange *change)
+{
+        if (change->invisible && change->user)
+                vanished(all, change->user->user_id);
+        if (seen_take(all, change))
+                looks_resync(all);
+}
+
 static void on_changes(const struct bus_msg *msg, void *userdata)
 {
         struct looks *all = userdata;
@@ -196,8 +216,7 @@ static void on_changes(const struct bus_msg *msg, void *userdata)
                 places_again(all);
         all->failed = false;
         for (size_t i = 0; i < m->n_changes; i++)
-                if (seen_take(all, m->changes[i]))
-                        looks_resync(all);
+                change_take(all, m->changes[i]);
         for (size_t i = 0; i < m->n_counts; i++)
                 count_take(all, m->counts[i]);
         for (size_t i = 0; i < m->n_regrouped; i++)

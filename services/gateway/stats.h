@@ -75,6 +75,8 @@
           "Users told as hidden in a snapshot, for it was not known in time whether they may be seen")                 \
         X(typing_received, COUNTER, "parley_gateway_typing_received_total", NULL, "Frames typing of clients")          \
         X(typing_said, COUNTER, "parley_gateway_typing_published_total", NULL, "of these: told to all gateways")       \
+        X(typing_hidden, COUNTER, "parley_gateway_typing_hidden_total", NULL,                                          \
+          "of those received: of somebody who is invisible, or of whom that cannot be known")                          \
         X(typing_updates, COUNTER, "parley_gateway_typing_updates_total", NULL, "Frames typing to clients")            \
         X(typing_dropped, COUNTER, "parley_gateway_typing_dropped_total", NULL,                                        \
           "Frames typing that were left out, for too much waited for the session")

@@ -1,6 +1,5 @@
 #include "gateway/typing.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,7 +192,7 @@ void typing_free(struct place *p)
 /* --- what is heard --- */
 
 /* Members who get it, at least: presence knows the rest, once it was asked */
-static bool is_crowd(const struct channel *c)
+bool typing_crowd(const struct channel *c)
 {
         uint64_t most = c->core->config->typing_max_members;
 
@@ -265,7 +264,7 @@ static void on_typing(const struct bus_msg *msg, void *userdata)
                 log_warn("a word of somebody who is writing cannot be read", LOG_S("subject", msg->subject));
         else if (m->stopped)
                 typing_message(p, m->user_id, m->thread_id);
-        else if (!is_crowd(p->channel) && !changes_removed(p->core, m->user_id, p->channel->id))
+        else if (!typing_crowd(p->channel) && !changes_removed(p->core, m->user_id, p->channel->id))
                 typing_begin(p, m->user_id, m->thread_id);
         parley__v1__typing_signal__free_unpacked(m, NULL);
 }
@@ -287,66 +286,4 @@ void typing_deaf(struct place *p)
                 p->core->up.unsubscribe(p->core->up.self, p->typing_sub);
         p->typing_sub = NULL;
         typing_free(p);
-}
-
-/* --- what is said --- */
-
-/* The channels that a user writes in: so many at once, more are not told */
-enum { TYPED_MAX = 8 };
-
-struct typed {
-        const struct channel *channel; /* only compared */
-        uint64_t at_ms;
-        bool on;
-};
-
-static struct typed *typed_get(struct user *u, const struct channel *c)
-{
-        struct typed *oldest = u->typed;
-
-        if (!u->typed)
-                oldest = u->typed = calloc(TYPED_MAX, sizeof(*u->typed));
-        for (unsigned i = 0; u->typed && i < TYPED_MAX; i++) {
-                if (u->typed[i].channel == c)
-                        return &u->typed[i];
-                if (u->typed[i].at_ms < oldest->at_ms)
-                        oldest = &u->typed[i];
-        }
-        return oldest;
-}
-
-bool typing_may(struct user *u, const struct channel *c, bool stopped)
-{
-        struct typed *typed = is_crowd(c) ? NULL : typed_get(u, c);
-        uint64_t now_ms = u->core->now_ms;
-        bool known = typed && typed->channel == c;
-
-        if (!typed)
-                return false;
-        if (stopped) {
-                stopped = known && typed->on;
-                if (known)
-                        typed->on = false;
-                return stopped;
-        }
-        if (typed->at_ms && now_ms - typed->at_ms < TYPING_EVERY_MS)
-                return false;
-        *typed = (struct typed){.channel = c, .at_ms = now_ms, .on = true};
-        return true;
-}
-
-void typing_say(struct session *s, const struct channel *c, const char *thread_id, bool stopped)
-{
-        struct core *core = s->core;
-        Parley__V1__TypingSignal m = PARLEY__V1__TYPING_SIGNAL__INIT;
-        uint8_t data[256]; /* two ids and a flag */
-        char subject[SUBJECT_MAX];
-
-        m.user_id = s->user->id;
-        m.thread_id = (char *)thread_id;
-        m.stopped = stopped;
-        subject_typing(subject, c->shard->number, c->id);
-        if (core->up.publish(core->up.self, subject, data, parley__v1__typing_signal__pack(&m, data)))
-                return; /* it is over soon in any case */
-        metric_add(&stat_typing_said, 1);
 }

@@ -1,4 +1,4 @@
-/* Inside of typing: who writes (typing.c), and who is told (typing_tell.c). */
+/* Inside of typing: who writes (typing.c), who is told (typing_tell.c), and what is told of one's own users (typing_say.c). */
 #pragma once
 
 #include "gateway/typing.h"
@@ -49,3 +49,5 @@ void threads_clean(struct typing *t);
 void threads_append(struct typing *t, struct typing_thread *threads);
 void typing_expire(struct typing *t, uint64_t now_ms);
 void typing_free(struct place *p);
+/* It is too large for anybody to be shown writing */
+bool typing_crowd(const struct channel *c);

@@ -75,8 +75,8 @@ async def connect(url, user):
 PUBLISH = [
     # user, may, may not
     ("gateway", ["chat.0.general", "chat.1.x", "digest.0", "presence.gw.a", "rpc.history.events", "$JS.API.STREAM.INFO.CHAT_1", "$JS.API.DIRECT.GET.CHAT_0.chat.0.x",
-                 "$JS.API.STREAM.MSG.GET.KV_MEMBERS"],
-     ["$JS.API.STREAM.DELETE.CHAT_0", "$JS.API.STREAM.PURGE.CHAT_0", "$JS.API.STREAM.CREATE.X", "$JS.API.STREAM.UPDATE.CHAT_0", "$JS.API.STREAM.MSG.DELETE.CHAT_0",
+                 "$JS.API.STREAM.MSG.GET.KV_MEMBERS", "$JS.API.STREAM.MSG.GET.KV_PRESENCE"],
+     ["$KV.PRESENCE.ada", "$JS.API.STREAM.DELETE.CHAT_0", "$JS.API.STREAM.PURGE.CHAT_0", "$JS.API.STREAM.CREATE.X", "$JS.API.STREAM.UPDATE.CHAT_0", "$JS.API.STREAM.MSG.DELETE.CHAT_0",
       "$KV.MEMBERS.ada", "$KV.CHANNELS.x", "live.0.general", "live.user.ada", "dlq.history", "upload.completed", "$KV.FILES.file.x"]),
     ("history", ["chat.0.general", "rpc.upload.release", "live.user.ada", "dlq.history", "$KV.MEMBERS.ada", "$JS.API.STREAM.PURGE.CHAT_0", "$JS.API.STREAM.MSG.DELETE.CHAT_1",
                  "$JS.API.CONSUMER.CREATE.CHAT_0.name.chat.0.>".replace(".>", ".x")],

@@ -76,6 +76,40 @@ async def test_shown_ended_and_to_whom(two):
     await close(a, a2, b, elsewhere)
 
 
+async def test_not_of_the_invisible(two):
+    """Whoever says by REST that he is invisible, of which no gateway hears, is not shown writing from that answer on, and what is shown of him ends."""
+    ada, bob = name("ada"), name("bob")
+    channel = two.channel(ada, members=[bob])
+    a, b = await open_at(two, 0, ada, channel), await open_at(two, 1, bob, channel)
+
+    def metric(what):
+        return two.metric("gateway", f"parley_gateway_typing_{what}_total")  # the first one, where she is
+
+    def say(mode):
+        with two.rest(ada) as rest:
+            assert rest.put("/api/presence/status", json={"mode": mode}).status_code == 200
+
+    async def types_until(done, seconds):
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, "nothing became of what was written"
+            await types(a, channel)
+            await asyncio.sleep(0.1)  # the interval of a poll with a deadline
+    await types_until(lambda: writers(b) == [ada], 10)
+    begun = time.monotonic()
+    say("invisible")
+    await comes(b, [])
+    assert time.monotonic() - begun < 3  # and not after 6 s
+    hidden = metric("hidden")
+    await types_until(lambda: metric("hidden") > hidden, 10)  # with the first one the gateway also says that what it told before is over
+    said, before = metric("published"), len(told(b))
+    await types_until(lambda: metric("hidden") > hidden + 2, 15)
+    assert metric("published") == said and len(told(b)) == before
+    say("automatic")
+    await types_until(lambda: writers(b) == [ada], 10)
+    await close(a, b)
+
+
 async def test_refused(two):
     ada, bob = name("ada"), name("bob")
     channel = two.channel(ada, members=[bob])

@@ -94,6 +94,8 @@ void fake_step(struct fake *f);
 void fake_reconnect(struct fake *f);
 
 /* Buckets */
+/* What a user says of himself; until_s: 0: for good */
+void fake_put_mode(struct fake *f, const char *user, Parley__V1__Status__Mode mode, int64_t until_s);
 void fake_put_channel(struct fake *f, const char *id, bool everyone, bool joined_only);
 struct fake_membership {
         const char *channel;

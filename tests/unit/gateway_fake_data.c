@@ -33,6 +33,20 @@ static void key_put(struct fake *f, const char *bucket, const char *key, const u
         k->len = len;
 }
 
+void fake_put_mode(struct fake *f, const char *user, Parley__V1__Status__Mode mode, int64_t until_s)
+{
+        Parley__V1__PresenceRecord record = PARLEY__V1__PRESENCE_RECORD__INIT;
+        Parley__V1__Status status = PARLEY__V1__STATUS__INIT;
+        Google__Protobuf__Timestamp until = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+        uint8_t data[64];
+
+        until.seconds = until_s;
+        status.mode = mode;
+        status.mode_until = until_s ? &until : NULL;
+        record.status = &status;
+        key_put(f, BUCKET_PRESENCE, user, data, parley__v1__presence_record__pack(&record, data));
+}
+
 void fake_put_channel(struct fake *f, const char *id, bool everyone, bool joined_only)
 {
         Parley__V1__Channel c = PARLEY__V1__CHANNEL__INIT;

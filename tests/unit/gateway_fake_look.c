@@ -1,5 +1,7 @@
 #include "gateway_fake_look.h"
 
+#include "bus/subjects.h"
+
 struct fake *fake_look_new(struct fake_presence **ret_presence)
 {
         const char *const names[] = {"ada", "bob", "carla"};
@@ -96,4 +98,44 @@ int fake_sees(const struct fake_client *c, const char *user)
                                 is = FAKE_HIDDEN;
         }
         return is;
+}
+
+/* --- who writes --- */
+
+const Parley__V1__ServerFrame *fake_type(struct fake_client *c, const char *channel, const char *thread, bool stopped)
+{
+        Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Typing body = PARLEY__V1__TYPING__INIT;
+
+        body.channel_id = (char *)channel;
+        body.thread_id = (char *)thread;
+        body.stopped = stopped;
+        frame.ref = ++c->next_ref;
+        frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_TYPING;
+        frame.typing = &body;
+        fake_client_send(c, &frame);
+        fake_run(c->f);
+        return fake_answer(c, frame.ref);
+}
+
+void fake_signal(struct fake *f, const char *channel, const char *user, const char *thread, bool stopped)
+{
+        Parley__V1__TypingSignal m = PARLEY__V1__TYPING_SIGNAL__INIT;
+        uint8_t data[256];
+        char subject[SUBJECT_MAX];
+
+        m.user_id = (char *)user;
+        m.thread_id = (char *)thread;
+        m.stopped = stopped;
+        subject_typing(subject, 0, channel);
+        f->core->up.publish(f->core->up.self, subject, data, parley__v1__typing_signal__pack(&m, data));
+        fake_run(f);
+}
+
+const Parley__V1__TypingUsers *fake_typing(const struct fake_client *c)
+{
+        const Parley__V1__ServerFrame *frame = fake_last(c, TYPING);
+
+        assert_non_null(frame);
+        return frame->typing;
 }

@@ -3,10 +3,9 @@
 #include "gateway/look.h"
 #include "gateway/session.h"
 #include "gateway/typing_impl.h"
-#include "gateway_fake.h"
+#include "gateway_fake_look.h"
 #include "parley/v1/presence.pb-c.h"
 
-#define TYPING PARLEY__V1__SERVER_FRAME__BODY_TYPING
 #define ROOM "general"
 #define THREAD "019b7c00-1111-7222-8333-444455556666"
 
@@ -52,47 +51,9 @@ static struct fake_client *reader(struct fake *f, const char *user)
         return c;
 }
 
-static const Parley__V1__ServerFrame *type_in(struct fake_client *c, const char *channel, const char *thread,
-                                              bool stopped)
-{
-        Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
-        Parley__V1__Typing body = PARLEY__V1__TYPING__INIT;
-
-        body.channel_id = (char *)channel;
-        body.thread_id = (char *)thread;
-        body.stopped = stopped;
-        frame.ref = ++c->next_ref;
-        frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_TYPING;
-        frame.typing = &body;
-        fake_client_send(c, &frame);
-        fake_run(c->f);
-        return fake_answer(c, frame.ref);
-}
-
 static void type(struct fake_client *c)
 {
-        assert_int_equal(type_in(c, ROOM, "", false)->body_case, PARLEY__V1__SERVER_FRAME__BODY_ACK);
-}
-
-/* Another gateway tells of a writer */
-static void signal_of(struct fake *f, const char *user, const char *thread, bool stopped)
-{
-        Parley__V1__TypingSignal m = PARLEY__V1__TYPING_SIGNAL__INIT;
-        uint8_t data[256];
-
-        m.user_id = (char *)user;
-        m.thread_id = (char *)thread;
-        m.stopped = stopped;
-        f->core->up.publish(f->core->up.self, "typing.0." ROOM, data, parley__v1__typing_signal__pack(&m, data));
-        fake_run(f);
-}
-
-static const Parley__V1__TypingUsers *last(const struct fake_client *c)
-{
-        const Parley__V1__ServerFrame *frame = fake_last(c, TYPING);
-
-        assert_non_null(frame);
-        return frame->typing;
+        assert_int_equal(fake_type(c, ROOM, "", false)->body_case, PARLEY__V1__SERVER_FRAME__BODY_ACK);
 }
 
 static void test_shown_and_over(void **state)
@@ -105,13 +66,13 @@ static void test_shown_and_over(void **state)
         type(a);
         fake_advance(f, 150);
         assert_int_equal(fake_count(b, TYPING), 1);
-        assert_int_equal(last(b)->n_user_ids, 1);
-        assert_string_equal(last(b)->user_ids[0], "ada");
+        assert_int_equal(fake_typing(b)->n_user_ids, 1);
+        assert_string_equal(fake_typing(b)->user_ids[0], "ada");
         fake_advance(f, 5500); /* repeated once, as he is still shown */
         assert_int_equal(fake_count(b, TYPING), 2);
         fake_advance(f, 1500);
         assert_int_equal(fake_count(b, TYPING), 3);
-        assert_int_equal(last(b)->n_user_ids, 0);
+        assert_int_equal(fake_typing(b)->n_user_ids, 0);
         assert_int_equal(fake_count(a, TYPING) + fake_count(a2, TYPING), 0); /* never to himself */
         assert_int_equal(fake_count(c, TYPING), 0);                          /* nor where it is not in focus */
         end(f);
@@ -126,18 +87,18 @@ static void test_ends(void **state)
         (void)state;
         type(a);
         fake_advance(f, 1100);
-        type_in(a, ROOM, "", true);
+        fake_type(a, ROOM, "", true);
         fake_advance(f, 1100);
-        assert_int_equal(last(b)->n_user_ids, 0);
+        assert_int_equal(fake_typing(b)->n_user_ids, 0);
         fake_advance(f, 3000);
         type(a);
         fake_advance(f, 1100);
-        assert_int_equal(last(b)->n_user_ids, 1);
+        assert_int_equal(fake_typing(b)->n_user_ids, 1);
         fake_uuid(f, id);
         fake_client_message(a, ROOM, id, "done", false);
         fake_run(f);
         fake_advance(f, 1100);
-        assert_int_equal(last(b)->n_user_ids, 0);
+        assert_int_equal(fake_typing(b)->n_user_ids, 0);
         assert_int_equal(fake_count(b, TYPING), 4);
         assert_int_equal(fake_count(a, TYPING), 0);
         end(f);
@@ -150,8 +111,8 @@ static void test_threads(void **state)
         char id[37];
 
         (void)state;
-        signal_of(f, "ada", THREAD, false);
-        signal_of(f, "carla", "", false);
+        fake_signal(f, ROOM, "ada", THREAD, false);
+        fake_signal(f, ROOM, "carla", "", false);
         fake_advance(f, 200);
         assert_int_equal(fake_count(b, TYPING), 2); /* one of each */
         fake_uuid(f, id);
@@ -159,12 +120,12 @@ static void test_threads(void **state)
         fake_run(f);
         fake_advance(f, 1100);
         assert_int_equal(fake_count(b, TYPING), 2);
-        signal_of(f, "ada", THREAD, true);
+        fake_signal(f, ROOM, "ada", THREAD, true);
         fake_advance(f, 1100);
         assert_int_equal(fake_count(b, TYPING), 3);
-        assert_string_equal(last(b)->thread_id, THREAD);
-        assert_int_equal(last(b)->n_user_ids, 0);
-        signal_of(f, "carla", THREAD, false); /* he moved: in one place at a time */
+        assert_string_equal(fake_typing(b)->thread_id, THREAD);
+        assert_int_equal(fake_typing(b)->n_user_ids, 0);
+        fake_signal(f, ROOM, "carla", THREAD, false); /* he moved: in one place at a time */
         fake_advance(f, 1100);
         assert_int_equal(fake_count(b, TYPING), 5);
         end(f);
@@ -188,7 +149,7 @@ static void test_rate(void **state)
         f->config.rate_limits = false;
         f->core->up.subscribe(f->core->up.self, "typing.0." ROOM, count_signal, &n, &sub);
         for (unsigned i = 0; i < 1000; i++)
-                type_in(a, ROOM, i % 3 ? "" : THREAD, i % 2);
+                fake_type(a, ROOM, i % 3 ? "" : THREAD, i % 2);
         assert_int_equal(n, 2); /* one, and its end */
         fake_advance(f, 3100);
         type(a);
@@ -220,11 +181,11 @@ static void test_crowd_writes(void **state)
         fake_advance(f, 1000);
         for (unsigned i = 0; i < 200; i++) {
                 assert_in_range(fake_count(c[i], TYPING), 2, 4);
-                assert_int_equal(last(c[i])->n_user_ids, 20);
-                assert_int_equal(last(c[i])->more, 179);
+                assert_int_equal(fake_typing(c[i])->n_user_ids, 20);
+                assert_int_equal(fake_typing(c[i])->more, 179);
                 snprintf(user, sizeof(user), "w%u", i);
                 for (size_t k = 0; k < 20; k++)
-                        assert_string_not_equal(last(c[i])->user_ids[k], user);
+                        assert_string_not_equal(fake_typing(c[i])->user_ids[k], user);
         }
         end(f);
 }
@@ -243,7 +204,7 @@ static void test_many_threads(void **state)
                 for (unsigned i = 0; i < 200 && s % 5 == 0; i++) {
                         snprintf(user, sizeof(user), "w%u", i);
                         snprintf(thread, sizeof(thread), "018f0000-0000-7000-8000-%012u", i);
-                        signal_of(f, user, thread, false);
+                        fake_signal(f, ROOM, user, thread, false);
                 }
                 fake_advance(f, 1000);
                 assert_in_range(fake_count(c, TYPING) - updates, 1, 16);
@@ -291,7 +252,7 @@ static void test_ever_new_threads(void **state)
                 for (unsigned i = 0; i < 100; i++) {
                         snprintf(user, sizeof(user), "w%u", i);
                         snprintf(thread, sizeof(thread), "018f0000-0000-7000-8000-%012u", next++);
-                        signal_of(f, user, thread, false);
+                        fake_signal(f, ROOM, user, thread, false);
                 }
                 assert_in_range(n_threads(c), 100, 100 + 2 * 8 * 6); /* the writers', and those whose end is not told */
                 fake_advance(f, 3000);
@@ -299,9 +260,9 @@ static void test_ever_new_threads(void **state)
         for (unsigned i = 0; i < 100; i++) {
                 snprintf(user, sizeof(user), "w%u", i);
                 snprintf(thread, sizeof(thread), "018f0000-0000-7000-8000-%012u", next++);
-                signal_of(f, user, thread, false);
+                fake_signal(f, ROOM, user, thread, false);
         }
-        signal_of(f, "bob", "", false);
+        fake_signal(f, ROOM, "bob", "", false);
         fake_advance(f, 2000);
         for (size_t k = 0; k < c->n_frames; k++) {
                 const Parley__V1__ServerFrame *frame = c->frames[k];
@@ -321,9 +282,9 @@ static void test_refused(void **state)
         struct fake_client *a = reader(f, "ada");
 
         (void)state;
-        assert_string_equal(type_in(a, "elsewhere", "", false)->error->code, "not_a_member");
-        assert_string_equal(type_in(a, "a.b", "", false)->error->code, "bad_request");
-        assert_string_equal(type_in(a, ROOM, "a thread", false)->error->code, "bad_request");
+        assert_string_equal(fake_type(a, "elsewhere", "", false)->error->code, "not_a_member");
+        assert_string_equal(fake_type(a, "a.b", "", false)->error->code, "bad_request");
+        assert_string_equal(fake_type(a, ROOM, "a thread", false)->error->code, "bad_request");
         end(f);
 }
 
@@ -333,20 +294,20 @@ static void test_removed(void **state)
         struct fake_client *a = reader(f, "ada"), *b = reader(f, "bob");
 
         (void)state;
-        signal_of(f, "carla", "", false);
+        fake_signal(f, ROOM, "carla", "", false);
         type(a);
         fake_advance(f, 1100);
-        assert_int_equal(last(b)->n_user_ids, 2);
+        assert_int_equal(fake_typing(b)->n_user_ids, 2);
         fake_left(f, ROOM, "ada", 2);
         fake_run(f);
         fake_advance(f, 1100);
-        assert_int_equal(last(b)->n_user_ids, 1);
-        assert_string_equal(type_in(a, ROOM, "", false)->error->code, "not_a_member");
-        signal_of(f, "ada", "", false); /* it was under way */
-        signal_of(f, "dora", "", false);
+        assert_int_equal(fake_typing(b)->n_user_ids, 1);
+        assert_string_equal(fake_type(a, ROOM, "", false)->error->code, "not_a_member");
+        fake_signal(f, ROOM, "ada", "", false); /* it was under way */
+        fake_signal(f, ROOM, "dora", "", false);
         fake_advance(f, 1100);
-        assert_int_equal(last(b)->n_user_ids, 2);
-        assert_int_equal(last(a)->n_user_ids, 1); /* only carla, from before */
+        assert_int_equal(fake_typing(b)->n_user_ids, 2);
+        assert_int_equal(fake_typing(a)->n_user_ids, 1); /* only carla, from before */
         assert_int_equal(a->session->look->n_focus, 1);
         assert_int_equal(fake_count(a, TYPING), 1);
         end(f);
@@ -359,13 +320,13 @@ static void test_focus(void **state)
         struct fake_client *b = reader(f, "bob"), *c;
 
         (void)state;
-        signal_of(f, "ada", "", false);
+        fake_signal(f, ROOM, "ada", "", false);
         fake_advance(f, 200);
         c = reader(f, "carla");
         assert_int_equal(fake_count(c, TYPING), 1);
         focus(b, NULL);
         focus(c, NULL);
-        signal_of(f, "dora", "", false);
+        fake_signal(f, ROOM, "dora", "", false);
         fake_advance(f, 8000);
         assert_int_equal(fake_count(c, TYPING), 1);
         focus(c, ROOM);
@@ -386,7 +347,7 @@ static void test_focus_while_asked(void **state)
         focus(b, ROOM);
         f->silent = false;
         fake_run(f);
-        signal_of(f, "ada", "", false);
+        fake_signal(f, ROOM, "ada", "", false);
         fake_advance(f, 200);
         assert_int_equal(fake_count(b, TYPING), 1);
         end(f);
@@ -400,7 +361,7 @@ static void test_large_channel(void **state)
         (void)state;
         f->config.typing_max_members = 299; /* it has 300 */
         type(a);
-        signal_of(f, "carla", "", false);
+        fake_signal(f, ROOM, "carla", "", false);
         fake_advance(f, 1100);
         assert_int_equal(fake_count(b, TYPING), 0);
         end(f);
@@ -420,7 +381,7 @@ static void test_dropped_first(void **state)
         for (unsigned i = 0; i < 20; i++)
                 fake_message(f, ROOM, "eve", big);
         fake_run(f);
-        signal_of(f, "ada", "", false);
+        fake_signal(f, ROOM, "ada", "", false);
         fake_advance(f, 1100);
         b->stuck = false;
         fake_run(f);

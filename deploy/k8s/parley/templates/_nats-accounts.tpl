@@ -23,7 +23,8 @@
   (dict "name" "gateway"
     "publish" (concat (list "chat.>" "digest.>" "typing.>" "gateway.alive" "presence.gw.>" "rpc.>" "_INBOX.history.gateway.>" "$JS.API.INFO")
       (include "parley.js" (dict "calls" $log "streams" $logs) | fromJsonArray)
-      (include "parley.js" (dict "calls" $read "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray))
+      (include "parley.js" (dict "calls" $read "streams" (list "KV_MEMBERS" "KV_CHANNELS")) | fromJsonArray)
+      (include "parley.js" (dict "calls" (list "STREAM.MSG.GET") "streams" (list "KV_PRESENCE")) | fromJsonArray))
     "subscribe" (list "live.>" "digest.>" "typing.>" "gateway.membership" "presence.>" "_INBOX.gateway.>"))
   (dict "name" "history"
     "publish" (concat (list "chat.>" "live.user.>" "digest.>" "dlq.>" "gateway.membership" "rpc.upload.>" "_INBOX.gateway.history.>" "_INBOX.upload.history.>" "$KV.MEMBERS.>" "$KV.CHANNELS.>" "$JS.API.INFO")
