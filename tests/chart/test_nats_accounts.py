@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nats
 import pytest
-from support.schema import upload_pb2
+from support.schema import presence_pb2, upload_pb2
 from support_chart import MATRIX, ROOT, render
 
 NOBODYS = "of.nobody"
@@ -96,7 +96,7 @@ PUBLISH = [
     ("operator", ["$JS.API.STREAM.LIST", "$JS.API.STREAM.MSG.GET.SYSTEM", "$JS.API.STREAM.PEER.REMOVE.CHAT_0", "$JS.API.STREAM.SNAPSHOT.KV_FILES", "$JS.API.STREAM.LEADER.STEPDOWN.CHAT_0",
                   "$JS.API.STREAM.RESTORE.KV_FILES", "$JS.SNAPSHOT.ACK.KV_FILES.x"],
      ["chat.0.general", "live.0.general", "$KV.MEMBERS.ada", "gateway.membership", "rpc.upload.release", "$SYS.REQ.SERVER.PING"]),
-    ("integration", [], ["chat.0.general", "live.0.general", "rpc.history.events", "$JS.API.STREAM.INFO.CHAT_0", "$KV.MEMBERS.ada"]),
+    ("integration", ["rpc.presence.query"], ["rpc.presence.status", "presence.changes", "presence.user.ada", "presence.sync", "chat.0.general", "live.0.general", "rpc.history.events", "$JS.API.STREAM.INFO.CHAT_0", "$KV.MEMBERS.ada"]),
 ]
 SUBSCRIBE = [
     ("gateway", ["live.0.>", "live.user.ada", "presence.sync", "gateway.membership"], ["chat.0.>", "$KV.MEMBERS.>", "rpc.history.events", ">"]),
@@ -106,12 +106,13 @@ SUBSCRIBE = [
     ("setup", ["_INBOX.setup.*.x.*"], ["live.0.>", "chat.0.>"]),
     ("operator", ["_INBOX.>"], ["live.0.>", "chat.0.>", "presence.changes", "$KV.MEMBERS.>", "$SYS.>"]),
     ("scanner", ["_INBOX.scanner.x.*"], ["_INBOX.>", "_INBOX.x.*", "upload.completed", "live.0.>", "dlq.>", "$KV.FILES.>"]),
-    ("integration", ["live.0.>", "live.1.general", "presence.user.ada"], ["live.user.ada", "live.>", "chat.0.>", "_INBOX.>", "$KV.MEMBERS.>"]),
+    ("integration", ["live.0.>", "live.1.general", "presence.user.ada", "presence.changes", "_INBOX.integration.presence.x.*"],
+     ["presence.gw.*", "presence.>", "rpc.presence.query", "live.user.ada", "live.>", "chat.0.>", "_INBOX.>", "$KV.MEMBERS.>"]),
 ]
 
 
 # who asks -> who answers him; JetStream, which answers all, is no user
-ANSWERERS = {"gateway": ("history", "presence"), "history": ("gateway", "upload"), "upload": ("history",), "presence": (), "setup": (), "scanner": (), "operator": ()}
+ANSWERERS = {"gateway": ("history", "presence"), "history": ("gateway", "upload"), "upload": ("history",), "presence": (), "setup": (), "scanner": (), "operator": (), "integration": ("presence",)}
 INBOXES = [f"_INBOX.{user}.{who}.0a1b.1" for user in ANSWERERS for who in ("JS", "chat", "KV", "0a1b", *ANSWERERS)] + ["_INBOX.0a1b.1"]
 
 
@@ -166,6 +167,31 @@ async def test_the_example_of_a_scanner_needs_no_more(server, tmp_path):
         process.wait()
     await setup.nc.close()
     await upload.nc.close()
+
+
+async def test_the_example_of_a_mirror_needs_no_more(server, tmp_path):
+    """It hears presence, asks it when something was missed, and is answered"""
+    presence, asked = await connect(server, "presence"), []
+
+    async def answer(msg):
+        asked.append(list(presence_pb2.PresenceQuery.FromString(msg.data).user_ids))
+        change = {"user": {"user_id": "ada", "availability": "online"}, "version": 1}
+        await msg.respond(presence_pb2.PresenceAnswer(source="s", counter=1, users=[change], hidden_user_ids=["bob"]).SerializeToString())
+    await presence.nc.subscribe("rpc.presence.query", cb=answer)
+    env = {**os.environ, "PYTHONPATH": str(Path(presence_pb2.__file__).parents[2]), "PARLEY_NATS_URL": server.replace("//", "//integration:pintegration@")}
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-u", ROOT / "examples/python/presence.py", "ada", "bob"], env=env, stdout=log, stderr=log)
+    try:
+        deadline, counter = asyncio.get_running_loop().time() + 30, 0
+        while "bob offline" not in (text := (tmp_path / "log").read_text()):
+            assert process.poll() is None and asyncio.get_running_loop().time() < deadline, text
+            await presence.nc.publish("presence.changes", presence_pb2.PresenceChanges(source="s", counter=(counter := counter + 1)).SerializeToString())
+            await asyncio.sleep(0.1)  # the interval of a poll with a deadline
+        assert "ada online" in text and "ermission" not in text + presence.text and asked[0] == ["ada", "bob"], text
+    finally:
+        process.kill()
+        process.wait()
+    await presence.nc.close()
 
 
 async def test_nobody_comes_without_a_password(server):

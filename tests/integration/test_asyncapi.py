@@ -35,11 +35,14 @@ def type_of(message):
 def test_it_is_whole():
     assert SPEC["asyncapi"] == "3.0.0"
     told = [target(o["channel"]) for o in SPEC["operations"].values()]
-    assert all(c in told for c in SPEC["channels"].values()) and {o["action"] for o in SPEC["operations"].values()} == {"send"}
+    told += [target(o["reply"]["channel"]) for o in SPEC["operations"].values() if o["action"] == "receive"]  # who asks is told
+    assert all(c in told for c in SPEC["channels"].values()) and {o["action"] for o in SPEC["operations"].values()} == {"send", "receive"}
     used = [target(m) for c in SPEC["channels"].values() for m in c["messages"].values()]
     assert all(m in used for m in MESSAGES.values())
     subjects = (ROOT / "docs/subjects.md").read_text()
     for channel in SPEC["channels"].values():
+        if channel["address"] is None:  # an inbox
+            continue
         named = set(re.findall(r"{(\w+)}", channel["address"]))
         assert named == set(channel.get("parameters", {}))
         for names in channel.get("parameters", {}).values():
@@ -69,7 +72,7 @@ def keys(value, path=""):
 
 def conforms(channel, message, came):
     """What came, as the page's JSON. Every required header is there, every member is in some example."""
-    pattern = re.sub(r"{\w+}", "[A-Za-z0-9_-]{1,64}", channel["address"].replace(".", r"\."))
+    pattern = re.sub(r"{\w+}", "[A-Za-z0-9_-]{1,64}", channel["address"].replace(".", r"\.")) if channel["address"] else r"_INBOX\..*"
     assert re.fullmatch(pattern, came.subject), came.subject
     Draft202012Validator(message.get("headers", {})).validate(dict(came.headers or {}))
     parsed = type_of(message).FromString(came.data)
@@ -107,6 +110,7 @@ async def test_what_comes(stack):
     nc = await nats.connect(stack.nats_url)
     try:
         here = await Ear("presence").listen(nc, userId=ada)
+        changes = await Ear("presenceChanges").listen(nc)
         signal = await Ear("userSignal").listen(nc, userId=bob)
         live = await Ear("live").listen(nc, shard=0, channelId=channel)
         file = await Ear("uploadCompleted").listen(nc)
@@ -114,6 +118,11 @@ async def test_what_comes(stack):
         await nc.flush()
         async with Client(stack, ada) as client:
             await here.hears(lambda u: u.get("availability") == "online" and u["devices"] == ["web"])
+            await changes.hears(lambda m: any(c["user"]["userId"] == ada and c["user"].get("availability") == "online" for c in m.get("changes", ())))
+            question = type_of(MESSAGES["presenceQuery"])(user_ids=[ada, "nobody-of-them"])
+            came = await nc.request(SPEC["channels"]["presenceQuery"]["address"], question.SerializeToString(), timeout=10)
+            answer = conforms(SPEC["channels"]["presenceAnswer"], MESSAGES["presenceAnswer"], came)
+            assert [u["user"]["availability"] for u in answer["users"]] == ["online"] and answer["hiddenUserIds"] == ["nobody-of-them"]
             ack = await client.send(channel, "hi")
             assert (await live.hears(lambda e: e["id"] == ack["id"]))["message"]["content"] == "hi"
         await here.hears(lambda u: "availability" not in u and u["lastSeenAt"].endswith(":00Z"))

@@ -33,7 +33,7 @@
       (include "parley.js" (dict "calls" $info "streams" (list "SYSTEM" "KV_PRESENCE")) | fromJsonArray))
     "subscribe" (list "rpc.history.>" "gateway.alive" "_INBOX.history.>"))
   (dict "name" "presence"
-    "publish" (concat (list "presence.>" "_INBOX.gateway.presence.>" "$KV.PRESENCE.>" "$JS.API.INFO")
+    "publish" (concat (list "presence.>" "_INBOX.gateway.presence.>" "_INBOX.integration.presence.>" "$KV.PRESENCE.>" "$JS.API.INFO")
       (include "parley.js" (dict "calls" $read "streams" (list "KV_MEMBERS" "KV_CHANNELS" "KV_PRESENCE")) | fromJsonArray))
     "subscribe" (list "presence.>" "gateway.alive" "rpc.presence.>" "_INBOX.presence.>"))
   (dict "name" "upload"
@@ -53,7 +53,9 @@
   (dict "name" "operator"
     "publish" (list "$JS.API.>" "$JS.SNAPSHOT.>" "$JS.ACK.>")
     "subscribe" (list "_INBOX.>" "$JS.EVENT.>"))
-  (dict "name" "integration" "publish" (list) "subscribe" (concat $live (list "presence.user.>" "upload.completed")))
+  (dict "name" "integration"
+    "publish" (list "rpc.presence.query")
+    "subscribe" (concat $live (list "presence.user.>" "presence.changes" "upload.completed" "_INBOX.integration.>")))
 -}}
 {{- range $users }}
       {
