@@ -94,6 +94,7 @@ static void message_add(struct here_message *h, const struct user *u, uint8_t bi
         e->user.user_id = (char *)u->id;
         e->user.devices = e->devices;
         e->user.active = bits & ACTIVE;
+        e->user.left = u->here_left && !(bits & ACTIVE);
         for (unsigned d = 0; d <= PARLEY__V1__DEVICE__bot; d++) {
                 if (bits & (1U << d))
                         e->devices[e->user.n_devices++] = (Parley__V1__Device)d;
@@ -115,6 +116,12 @@ void here_touch(struct user *u)
         if (here->dirty)
                 here->dirty->here_prev = u;
         here->dirty = u;
+}
+
+void here_left(struct session *s)
+{
+        s->user->here_left |= !s->idle;
+        here_touch(s->user);
 }
 
 static void here_clean(struct user *u)
@@ -153,10 +160,10 @@ static void here_tell_changes(struct core *core)
                 if (here_waits(u, bits))
                         continue;
                 here_clean(u);
-                if (bits == u->here_told)
-                        continue;
+                if (bits != u->here_told)
+                        message_add(h, u, bits);
                 u->here_told = bits;
-                message_add(h, u, bits);
+                u->here_left = false;
         }
         if (h && h->m.n_users)
                 message_send(h);
@@ -196,6 +203,7 @@ static void here_tell_all(struct core *core)
                 u->here_told = here_of(u);
                 if (u->here_told)
                         message_add(h, u, u->here_told);
+                u->here_left = false;
         }
         h->m.last = true;
         message_send(h);

@@ -91,7 +91,7 @@ void session_enter(struct session *s, enum session_state state)
         assert(session_next[s->state] & 1 << state);
         if (s->state == SESSION_LIVE) {
                 metric_add(&stat_sessions, -1);
-                here_touch(s->user);
+                here_left(s);
         }
         s->state = (uint8_t)state;
         s->entered_ms = core->now_ms;

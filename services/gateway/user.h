@@ -38,6 +38,7 @@ struct user {
         uint64_t activity_ms;               /* so often was he told of as active or not that this would be the time */
         uint8_t here_told;                  /* what presence knows of him */
         bool here_dirty;
+        bool here_left; /* a session that was in use has ended since he was told of */
         bool loaded;
         bool loading; /* behind the gate */
         bool load_again;

@@ -38,6 +38,7 @@ struct person {
         uint8_t shown;          /* UserPresence.Availability, as others see it */
         uint8_t shown_devices;
         bool active : 1;    /* a device is in use */
+        bool left : 1;      /* it was, and its connection closed: he is active while the grace runs */
         bool connected : 1; /* as it was when others last could see something else, or he himself */
         bool dirty : 1, regrouped : 1;
         bool news : 1; /* with dirty: others see something else */

@@ -124,6 +124,7 @@ static struct together together_of(const struct person *who)
 static void person_take(struct roster *r, struct person *who, const struct together *t)
 {
         wheel_disarm(&who->grace);
+        who->left = false;
         if (!t->devices) {
                 person_offline(r, who);
                 return;
@@ -142,13 +143,13 @@ static void person_on_grace(struct wheel_timer *t, uint64_t now_ms)
         person_take(roster_of(who), who, &now);
 }
 
-/* What comes is taken at once, what went when the grace is over: a device that connects again shows nothing, be it his only one or not. closed:
- * false of a gateway that fell silent, whose grace that was. */
-static void person_touched(struct person *who, bool closed, void *userdata)
+/* What comes is taken at once, what went when the grace is over: a device that connects again shows nothing, be it his only one or not, or one of
+ * several of its kind of which the others are idle. The silence of a gateway was the grace of what it had. */
+static void person_touched(struct person *who, enum source_news news, void *userdata)
 {
         struct roster *r = userdata;
         struct together t = together_of(who);
-        bool went = who->reported & ~t.devices;
+        bool went = who->reported & ~t.devices, left = news == SOURCE_LEFT && who->active && !t.active;
 
         who->reported = t.devices;
         if (!t.devices && !who->devices) {
@@ -157,9 +158,10 @@ static void person_touched(struct person *who, bool closed, void *userdata)
         }
         if (went && !t.devices)
                 who->closed_min = (uint32_t)(r->wall_s / 60);
-        if (went && closed)
+        who->left = !t.active && (who->left || left);
+        if ((went || left) && news != SOURCE_GONE)
                 wheel_arm(r->wheel, &who->grace, r->lived_ms + r->options.grace_ms, person_on_grace);
-        if (closed && (who->devices & ~t.devices)) {
+        if (news != SOURCE_GONE && ((who->devices & ~t.devices) || who->left)) {
                 who->devices |= t.devices;
                 who->active = who->active || t.active;
                 person_refresh(r, who, false);

@@ -35,11 +35,12 @@ static void reports_sweep(struct source *g, uint32_t round, bool closed)
         DL_FOREACH_SAFE2(g->reports, r, next, next_in)
         {
                 struct person *who = r->person;
+                enum source_news news = !closed ? SOURCE_GONE : r->active ? SOURCE_LEFT : SOURCE_SAYS;
 
                 if (round && r->round == round)
                         continue;
                 report_drop(r);
-                g->all->options.touched(who, closed, g->all->options.userdata);
+                g->all->options.touched(who, news, g->all->options.userdata);
         }
 }
 
@@ -68,6 +69,7 @@ static int report_apply(struct source *g, const Parley__V1__GatewayUser *u)
         const struct sources_options *o = &g->all->options;
         struct person *who;
         struct report *r;
+        bool was_active;
 
         if (!ident_valid(u->user_id))
                 return -EINVAL;
@@ -75,10 +77,12 @@ static int report_apply(struct source *g, const Parley__V1__GatewayUser *u)
         if (!who)
                 return -ENOMEM;
         r = report_of(g, who);
+        was_active = r && r->active;
         if (!u->n_devices) {
                 if (r)
                         report_drop(r);
-                o->touched(who, true, o->userdata); /* also one who was made here, to be forgotten */
+                /* also one who was made here, to be forgotten */
+                o->touched(who, was_active ? SOURCE_LEFT : SOURCE_SAYS, o->userdata);
                 return 0;
         }
         if (!r) {
@@ -93,7 +97,7 @@ static int report_apply(struct source *g, const Parley__V1__GatewayUser *u)
         r->devices = device_bits(u);
         r->active = u->active;
         r->round = g->round;
-        o->touched(who, true, o->userdata);
+        o->touched(who, was_active && u->left ? SOURCE_LEFT : SOURCE_SAYS, o->userdata);
         return 0;
 }
 

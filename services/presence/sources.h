@@ -51,15 +51,21 @@ struct source {
         char id[IDENT_MAX + 1];
 };
 
+enum source_news {
+        SOURCE_SAYS, /* what his gateway says of him is another */
+        SOURCE_LEFT, /* likewise; and a connection that was in use was closed */
+        SOURCE_GONE, /* his gateway has been silent for long */
+};
+
 struct sources_options {
         struct wheel *wheel;
         uint64_t silent_ms; /* then its users are gone */
         unsigned max;       /* gateways */
         /* A snapshot is wanted from this gateway */
         void (*ask)(const char *gateway_id, void *userdata);
-        /* A user of whom something may have changed. closed: his connection was closed; else its gateway is gone for long. */
+        /* A user of whom something may have changed */
         struct person *(*find)(const char *user_id, void *userdata); /* NULL: no memory */
-        void (*touched)(struct person *who, bool closed, void *userdata);
+        void (*touched)(struct person *who, enum source_news news, void *userdata);
         void *userdata;
 };
 

@@ -82,8 +82,8 @@ static void fill_user(Parley__V1__GatewayUser *u, Parley__V1__Device *list, cons
         }
 }
 
-void world_tell(struct world *w, const char *gateway, uint64_t epoch, uint64_t counter, const char *user,
-                unsigned devices, bool active)
+static void tell(struct world *w, const char *gateway, uint64_t epoch, uint64_t counter, const char *user,
+                 unsigned devices, bool active, bool left)
 {
         Parley__V1__GatewayPresence m = PARLEY__V1__GATEWAY_PRESENCE__INIT;
         Parley__V1__Device list[4];
@@ -94,10 +94,23 @@ void world_tell(struct world *w, const char *gateway, uint64_t epoch, uint64_t c
         m.counter = counter;
         if (user) {
                 fill_user(&u, list, user, devices, active);
+                u.left = left;
                 m.users = &users;
                 m.n_users = 1;
         }
         assert_int_equal(roster_report(w->roster, &m), 0);
+}
+
+void world_tell(struct world *w, const char *gateway, uint64_t epoch, uint64_t counter, const char *user,
+                unsigned devices, bool active)
+{
+        tell(w, gateway, epoch, counter, user, devices, active, false);
+}
+
+void world_left(struct world *w, const char *gateway, uint64_t epoch, uint64_t counter, const char *user,
+                unsigned devices)
+{
+        tell(w, gateway, epoch, counter, user, devices, false, true);
 }
 
 void world_snapshot(struct world *w, const char *gateway, uint64_t epoch, uint64_t counter, const char *const *users,

@@ -41,6 +41,9 @@ void world_pass(struct world *w, uint64_t ms);
 /* One message of a gateway with this user; devices 0: gone */
 void world_tell(struct world *w, const char *gateway, uint64_t epoch, uint64_t counter, const char *user,
                 unsigned devices, bool active);
+/* Likewise: of these none is in use, as the one that was has been closed */
+void world_left(struct world *w, const char *gateway, uint64_t epoch, uint64_t counter, const char *user,
+                unsigned devices);
 void world_snapshot(struct world *w, const char *gateway, uint64_t epoch, uint64_t counter, const char *const *users,
                     unsigned n);
 void world_member(struct world *w, const char *user,

@@ -110,6 +110,42 @@ static void test_changes(void **state)
         fake_free(f);
 }
 
+/* Two tabs, one of which is idle: he is active while the other one is not. When that one's connection ends presence is told that it may come again; when it
+ * becomes idle it is not. */
+static void test_tabs_of_one_kind(void **state)
+{
+        struct ear e;
+        struct fake *f = world(&e);
+        struct fake_client *used = fake_connect(f, "ada", ENCODING_PROTO),
+                           *idle = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        pass(f, 1100);
+        say_idle(idle, true);
+        pass(f, 1100);
+        assert_int_equal(e.n, 2);
+        assert_true(last_user(&e)->active && !last_user(&e)->left);
+        fake_client_drop(used);
+        pass(f, 1100);
+        assert_int_equal(e.n, 3);
+        assert_true(last_user(&e)->n_devices == 1 && !last_user(&e)->active && last_user(&e)->left);
+        used = fake_connect(f, "ada", ENCODING_PROTO);
+        pass(f, 1100);
+        assert_true(last_user(&e)->active && !last_user(&e)->left);
+        fake_client_drop(idle); /* nothing others could see */
+        idle = fake_connect(f, "ada", ENCODING_PROTO);
+        say_idle(idle, true);
+        fake_client_drop(fake_connect(f, "ada", ENCODING_PROTO));
+        pass(f, 1100);
+        assert_int_equal(e.n, 4);
+        pass(f, 20000); /* as often as he likes */
+        say_idle(used, true);
+        pass(f, 1100);
+        assert_true(!last_user(&e)->active && !last_user(&e)->left);
+        ear_close(&e, f);
+        fake_free(f);
+}
+
 /* However often users come and go, there is one message a second */
 static void test_one_message_a_second(void **state)
 {
@@ -240,9 +276,13 @@ static void test_drained(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_changes),          cmocka_unit_test(test_one_message_a_second),
-                cmocka_unit_test(test_idle_is_damped),   cmocka_unit_test(test_snapshot_and_heartbeat),
-                cmocka_unit_test(test_not_before_ready), cmocka_unit_test(test_drained),
+                cmocka_unit_test(test_changes),
+                cmocka_unit_test(test_one_message_a_second),
+                cmocka_unit_test(test_tabs_of_one_kind),
+                cmocka_unit_test(test_idle_is_damped),
+                cmocka_unit_test(test_snapshot_and_heartbeat),
+                cmocka_unit_test(test_not_before_ready),
+                cmocka_unit_test(test_drained),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,7 @@ static void deliver(struct model *m, const struct on_wire *o)
                 user->user_id = names[u];
                 user->devices = devices[u];
                 user->active = o->bits[u] & 0x80;
+                user->left = !user->active && chance(m, 2);
                 for (unsigned d = 0; d < 4; d++) {
                         if (o->bits[u] & (1U << d))
                                 user->devices[user->n_devices++] = (Parley__V1__Device)d;
