@@ -26,6 +26,20 @@ static void on_health(struct http_request *rq, void *userdata)
         http_respond(rq, 200, "application/json", body, sizeof(body) - 1);
 }
 
+/* Where a member begins that is the first one, or another one */
+static const char *separator(const struct buf *out)
+{
+        return out->len ? "," : "";
+}
+
+int http_ready_flag(struct buf *out, const char *name, bool fine)
+{
+        char line[96];
+
+        snprintf(line, sizeof(line), "%s\"%.64s\":%s", separator(out), name, fine ? "true" : "false");
+        return buf_append_str(out, line);
+}
+
 int http_ready_text(struct buf *out, const char *name, unsigned number, const char *text)
 {
         char numbered[64];
@@ -39,7 +53,7 @@ int http_ready_why(struct buf *out, const char *name, const char *text)
         char line[256], *at;
         size_t n_name;
 
-        snprintf(line, sizeof(line), ",\"%.64s\":\"", name);
+        snprintf(line, sizeof(line), "%s\"%.64s\":\"", separator(out), name);
         n_name = strlen(line);
         snprintf(line + n_name, sizeof(line) - n_name - 1, "%s", text);
         for (at = line + n_name; *at; at++)

@@ -125,13 +125,14 @@ __attribute__((__format__(__printf__, 4, 5))) void http_problem(struct http_requ
 struct http_admin_options {
         uv_loop_t *loop;
         const char *listen;
-        /* Appends {"nats":true,…}-like members "name":true|false, without braces, to out, and texts by http_ready_text; returns
-         * whether all is well. NULL: always ready. */
+        /* Appends what there is to say to out, by the three functions below; returns whether all is well. NULL: always ready. */
         bool (*ready)(struct buf *out, void *userdata);
         void *userdata;
 };
-/* Appends ,"<name><number>":"<text>", what stands in the way of one of several; 0, BUF_E_FULL, -ENOMEM */
+/* Append a member, with a comma where it is not the first one; 0, BUF_E_FULL, -ENOMEM. "<name>":true, or false */
+int http_ready_flag(struct buf *out, const char *name, bool fine);
+/* "<name><number>":"<text>": what stands in the way of one of several */
 int http_ready_text(struct buf *out, const char *name, unsigned number, const char *text);
-/* The same of what there is one of: ,"<name>":"<text>", cut at 250 bytes in all */
+/* "<name>":"<text>": of what there is one of; cut at 250 bytes in all */
 int http_ready_why(struct buf *out, const char *name, const char *text);
 int http_admin_new(struct http_server **ret_server, const struct http_admin_options *options);

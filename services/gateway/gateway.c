@@ -177,13 +177,11 @@ static bool gateway_ready(struct buf *out, void *userdata)
 
         for (uint32_t i = 0; i < g->config->shards; i++)
                 streams &= core->shards[i].known;
-        if (buf_append_str(out, g->upstream.connected(g->upstream.self) ? "\"nats\":true," : "\"nats\":false,") ||
-            buf_append_str(out, streams ? "\"streams\":true," : "\"streams\":false,") ||
-            buf_append_str(out, core->everyone_known ? "\"channels\":true," : "\"channels\":false,") ||
-            buf_append_str(out, core->draining ? "\"accepting\":false" : "\"accepting\":true"))
+        if (http_ready_flag(out, "nats", g->upstream.connected(g->upstream.self)) ||
+            http_ready_flag(out, "streams", streams) || http_ready_flag(out, "channels", core->everyone_known) ||
+            http_ready_flag(out, "accepting", !core->draining))
                 return false;
-        if (g->tls && buf_append_str(out, ws_tls_not_after(g->tls) > core_wall_s(core) ? ",\"certificate\":true"
-                                                                                       : ",\"certificate\":false"))
+        if (g->tls && http_ready_flag(out, "certificate", ws_tls_not_after(g->tls) > core_wall_s(core)))
                 return false; /* what has run out is said, and alerted of: sessions go on with it */
         for (uint32_t i = 0; i < g->config->shards; i++)
                 if (*core->shards[i].trouble && http_ready_text(out, "shard", i, core->shards[i].trouble))

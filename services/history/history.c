@@ -161,19 +161,18 @@ static bool on_ready(struct buf *out, void *userdata)
 {
         const struct history *h = userdata;
         bool nats, postgres, log = true;
-        char text[96];
 
         if (h->stopping) {
-                (void)buf_append_str(out, "\"running\":false");
+                (void)http_ready_flag(out, "running", false);
                 return false;
         }
         nats = bus_connected(h->env.bus);
         postgres = pg_up(h->env.pg) && h->env.migrated;
         for (unsigned i = 0; i < h->n_shards; i++)
                 log = log && shard_ready(h->shards[i]);
-        (void)snprintf(text, sizeof(text), "\"nats\":%s,\"postgres\":%s,\"log\":%s", nats ? "true" : "false",
-                       postgres ? "true" : "false", log ? "true" : "false");
-        (void)buf_append_str(out, text);
+        if (http_ready_flag(out, "nats", nats) || http_ready_flag(out, "postgres", postgres) ||
+            http_ready_flag(out, "log", log))
+                return false;
         if (!h->env.migrated && h->database_trouble[0])
                 (void)http_ready_why(out, "database", h->database_trouble);
         for (unsigned i = 0; i < h->n_shards; i++)

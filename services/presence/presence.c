@@ -142,25 +142,19 @@ static void on_jwks(int error, const char *text, void *userdata)
                 log_warn("the key set cannot be fetched", LOG_S("why", text));
 }
 
-static const char *text_of(bool yes)
-{
-        return yes ? "true" : "false";
-}
-
 static bool on_ready(struct buf *out, void *userdata)
 {
         struct presence *p = userdata;
         bool nats = bus_connected(p->bus), buckets = mirror_complete(p->mirror), gateways = roster_known(p->roster),
              answers = voice_begun(p->voice);
-        char text[96];
 
         if (p->stopping) {
-                (void)buf_append_str(out, "\"running\":false");
+                (void)http_ready_flag(out, "running", false);
                 return false;
         }
-        (void)snprintf(text, sizeof(text), "\"nats\":%s,\"buckets\":%s,\"gateways\":%s,\"answers\":%s", text_of(nats),
-                       text_of(buckets), text_of(gateways), text_of(answers));
-        (void)buf_append_str(out, text);
+        if (http_ready_flag(out, "nats", nats) || http_ready_flag(out, "buckets", buckets) ||
+            http_ready_flag(out, "gateways", gateways) || http_ready_flag(out, "answers", answers))
+                return false;
         return nats && buckets && gateways && answers; /* one that does not answer is waited for 3 s */
 }
 

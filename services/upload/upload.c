@@ -82,15 +82,14 @@ static bool on_ready(struct buf *out, void *userdata)
 {
         const struct upload *u = userdata;
         bool nats = bus_connected(u->env.bus), store = u->env.store->ops->ready(u->env.store);
-        char text[96];
 
         if (u->stopping) {
-                (void)buf_append_str(out, "\"running\":false");
+                (void)http_ready_flag(out, "running", false);
                 return false;
         }
-        (void)snprintf(text, sizeof(text), "\"nats\":%s,\"buckets\":%s,\"store\":%s", nats ? "true" : "false",
-                       u->env.buckets_there ? "true" : "false", store ? "true" : "false");
-        (void)buf_append_str(out, text);
+        if (http_ready_flag(out, "nats", nats) || http_ready_flag(out, "buckets", u->env.buckets_there) ||
+            http_ready_flag(out, "store", store))
+                return false;
         return nats && u->env.buckets_there && store;
 }
 

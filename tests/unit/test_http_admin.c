@@ -18,7 +18,8 @@ static struct http_server *admin;
 static bool ready(struct buf *out, void *userdata)
 {
         assert_ptr_equal(userdata, &is_ready);
-        assert_int_equal(buf_append_str(out, is_ready ? "\"nats\":true" : "\"nats\":false"), 0);
+        assert_int_equal(http_ready_flag(out, "nats", is_ready), 0);
+        assert_int_equal(http_ready_flag(out, "log", true), 0);
         if (!is_ready) {
                 assert_int_equal(http_ready_text(out, "shard", 3, "no \"stream\"\n"), 0);
                 assert_int_equal(http_ready_why(out, "schema", "newer"), 0);
@@ -63,9 +64,10 @@ static void test_admin(void **state)
         at_admin = (struct fixture){.port = http_server_port(admin)};
         expect(&at_admin, GET("/healthz"), 200, "application/json", "{\"status\":\"ok\"}");
         expect(&at_admin, GET("/readyz"), 503, "application/json",
-               "{\"ready\":false,\"checks\":{\"nats\":false,\"shard3\":\"no 'stream''\",\"schema\":\"newer\"}}");
+               "{\"ready\":false,\"checks\":{\"nats\":false,\"log\":true,\"shard3\":\"no 'stream''\",\"schema\":\"newer\"}}");
         is_ready = true;
-        expect(&at_admin, GET("/readyz"), 200, "application/json", "{\"ready\":true,\"checks\":{\"nats\":true}}");
+        expect(&at_admin, GET("/readyz"), 200, "application/json",
+               "{\"ready\":true,\"checks\":{\"nats\":true,\"log\":true}}");
         expect(&at_admin, GET("/metrics"), 200, "text/plain; version=0.0.4; charset=utf-8", "parley_test_total 3");
         expect(&at_admin, GET("/other"), 404, "application/problem+json", "not_found");
         expect(&at_admin, "POST /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 405, "application/problem+json",
