@@ -309,12 +309,18 @@ static void gateway_handles(struct gateway *g)
         g->tick.data = g->check.data = g->spare.data = g;
 }
 
-static void gateway_handles_start(struct gateway *g)
+static int gateway_handles_start(struct gateway *g)
 {
+        int r = signals_start(&g->signals, on_signal, g);
+
+        if (r) {
+                log_error("SIGTERM and SIGINT cannot be listened for", LOG_S("why", uv_strerror(r)));
+                return r;
+        }
         uv_timer_start(&g->tick, on_tick, TICK_MS, TICK_MS);
         uv_check_start(&g->check, on_check);
         uv_prepare_start(&g->spare, on_spare);
-        (void)signals_start(&g->signals, on_signal, g);
+        return 0;
 }
 
 /* A descriptor for each connection, and some for the rest; the library's tables grow with it */
@@ -345,8 +351,9 @@ int gateway_run(const struct gateway_config *config)
         r = turn_measure(&g.turn, &g.loop, "gateway");
         if (r == 0)
                 r = gateway_build(&g);
+        if (r == 0)
+                r = gateway_handles_start(&g);
         if (r == 0) {
-                gateway_handles_start(&g);
                 log_info("listening", LOG_S("listen", config->listen), LOG_S("admin", config->admin_listen),
                          LOG_S("gateway", g.core->id));
         } else {

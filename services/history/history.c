@@ -401,10 +401,16 @@ static void init_loop_handles(struct history *h)
         h->second.data = h;
 }
 
-static void start_loop_handles(struct history *h)
+static int start_loop_handles(struct history *h)
 {
-        (void)signals_start(&h->signals, on_signal, h);
+        int r = signals_start(&h->signals, on_signal, h);
+
+        if (r < 0) {
+                log_error("SIGTERM and SIGINT cannot be listened for", LOG_S("why", uv_strerror(r)));
+                return r;
+        }
         (void)uv_timer_start(&h->second, on_second, 1000, 1000);
+        return 0;
 }
 
 static int open_all(struct history *h)
@@ -434,8 +440,9 @@ int history_run(const struct history_config *config)
         history_metrics_register();
         init_loop_handles(&h);
         r = open_all(&h);
+        if (r == 0)
+                r = start_loop_handles(&h);
         if (r == 0) {
-                start_loop_handles(&h);
                 log_info("started", LOG_S("instance", h.env.instance), LOG_S("listen", config->listen));
         } else {
                 stop(&h);

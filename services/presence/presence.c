@@ -304,15 +304,22 @@ static int open_http(struct presence *p)
         return r;
 }
 
-static void open_loop_handles(struct presence *p)
+static int open_loop_handles(struct presence *p)
 {
+        int r;
+
         signals_init(&p->signals, p->loop);
-        (void)signals_start(&p->signals, on_signal, p);
+        r = signals_start(&p->signals, on_signal, p);
+        if (r < 0) {
+                log_error("SIGTERM and SIGINT cannot be listened for", LOG_S("why", uv_strerror(r)));
+                return r;
+        }
         (void)uv_timer_init(p->loop, &p->teller);
         p->teller.data = p;
         (void)uv_timer_start(&p->teller, on_tell, p->config->tell_ms, p->config->tell_ms);
         (void)uv_idle_init(p->loop, &p->answerer);
         p->answerer.data = p;
+        return 0;
 }
 
 /* Those that started earlier come first in the order */
@@ -350,9 +357,10 @@ int presence_run(const struct presence_config *config)
         name_instance(&p);
         presence_metrics_register();
         r = open_all(&p);
+        if (r == 0)
+                r = open_loop_handles(&p);
         if (r < 0)
                 return r; /* the process ends: the kernel takes back what was opened */
-        open_loop_handles(&p);
         log_info("started", LOG_S("instance", p.instance), LOG_S("listen", config->listen));
         (void)uv_run(p.loop, UV_RUN_DEFAULT);
         turn_close(p.turn);

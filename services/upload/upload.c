@@ -275,13 +275,20 @@ static int open_http(struct upload *u)
         return r;
 }
 
-static void open_loop_handles(struct upload *u)
+static int open_loop_handles(struct upload *u)
 {
+        int r;
+
         signals_init(&u->signals, u->loop);
-        (void)signals_start(&u->signals, on_signal, u);
+        r = signals_start(&u->signals, on_signal, u);
+        if (r < 0) {
+                log_error("SIGTERM and SIGINT cannot be listened for", LOG_S("why", uv_strerror(r)));
+                return r;
+        }
         (void)uv_timer_init(u->loop, &u->second);
         u->second.data = u;
         (void)uv_timer_start(&u->second, on_second, 1000, 1000);
+        return 0;
 }
 
 int upload_run(const struct upload_config *config)
@@ -302,9 +309,10 @@ int upload_run(const struct upload_config *config)
                 r = open_bus(&u);
         if (r == 0)
                 r = open_http(&u);
+        if (r == 0)
+                r = open_loop_handles(&u);
         if (r < 0)
                 return r; /* the process ends: the kernel takes back what was opened */
-        open_loop_handles(&u);
         log_info("started", LOG_S("listen", config->listen));
         (void)uv_run(u.loop, UV_RUN_DEFAULT);
         sweeper_free(u.sweeper);
