@@ -10,9 +10,12 @@
 #define OBJECTS_THUMBNAIL_PREFIX "0-" /* of a thumbnail's name, before the file's id: of the letters that names have */
 #define OBJECTS_NAME_MAX (UUID_LEN + sizeof(OBJECTS_THUMBNAIL_PREFIX) - 1)
 
+/* In struct objects */
+enum { OBJECT_CONTENT, OBJECT_THUMBNAIL };
+
 /* Borrows from what it is of; not to be copied */
 struct objects {
-        struct store_object all[2]; /* the second one: the thumbnail */
+        struct store_object all[2];
         unsigned n;
         char thumbnail[OBJECTS_NAME_MAX + 1];
 };

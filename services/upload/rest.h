@@ -11,6 +11,7 @@
 #include "parley/v1/upload.pb-c.h"
 #include "policy/policy.h"
 #include "upload/env.h"
+#include "upload/objects.h"
 #include "upload/plan.h"
 #include "upload/store.h"
 #include "wire/wire.h"
@@ -101,8 +102,11 @@ void rest_plan_lower(char *s);
 /* Takes the thumbnail of c->upload, if it has one, out of the clients' reach, looks at it, and writes down in c->file what it is; then goes on
  * with `then`; or answers, or refuses the upload */
 void rest_thumbnail_check(struct rest_call *c, rest_then then);
-/* Finds c->found, the type by these first bytes, and c->width and height, and goes on with `then`, later; or answers that it cannot be done now */
-void rest_sniff(struct rest_call *c, const struct store_result *head, rest_then then);
+/* Reads the first bytes of one of the objects of c->upload, finds c->found, the type by them, and c->width and height, and goes on with `then`, later; or
+ * answers that it cannot be done now. which: OBJECT_CONTENT, OBJECT_THUMBNAIL. */
+void rest_sniff(struct rest_call *c, unsigned which, rest_then then);
+/* One of the store's calls with one of them. then: exactly once, with an error also where the call could not be made. */
+void rest_ask_store(struct rest_call *c, unsigned which, objects_call call, store_handler then);
 /* Sees to it that the upload never becomes a file, and goes on with `then`; or with `is_file`, and c->file, where it has become one; or
  * answers. Nothing of an upload is removed before. */
 void rest_bar(struct rest_call *c, rest_then then, rest_then is_file);

@@ -17,7 +17,6 @@
 #include "bus/subjects.h"
 #include "upload/ending.h"
 #include "upload/hold_core.h"
-#include "upload/objects.h"
 #include "upload/plan.h"
 #include "upload/quota.h"
 #include "upload/records.h"
@@ -27,16 +26,7 @@
 /* A completion that goes on for so long after its upload's end makes no file any more; reconcile_mend.c counts on it */
 enum { LATE_MS = 3600 * 1000 };
 
-static void ask_store(struct rest_call *c, objects_call call, store_handler then)
-{
-        const struct store_object o = record_object(c->upload);
-        int r = call(c->rest->env->store, &o, then, c);
-
-        if (r != 0)
-                then(r, NULL, c);
-}
-
-/* The same of its thumbnail */
+/* One of the store's calls with all of its objects */
 static void run_all(struct rest_call *c, objects_call call, objects_handler then)
 {
         struct objects o;
@@ -325,16 +315,6 @@ static void on_sniffed(struct rest_call *c)
                 rest_thumbnail_check(c, publish);
 }
 
-static void on_read(int error, const struct store_result *r, void *userdata)
-{
-        struct rest_call *c = userdata;
-
-        if (error)
-                rest_store_failed(c, error);
-        else
-                rest_sniff(c, r, on_sniffed);
-}
-
 void rest_answer_again(struct rest_call *c)
 {
         if (c->file->state == PARLEY__V1__FILE_STATE__quarantined)
@@ -365,7 +345,7 @@ static void on_sealed(int error, const struct store_result *r, void *userdata)
                 rest_reject(c, &wrong_sum);
         } else {
                 memcpy(c->sum, r->sum, sizeof(c->sum));
-                ask_store(c, c->rest->env->store->ops->read, on_read);
+                rest_sniff(c, OBJECT_CONTENT, on_sniffed);
         }
 }
 
@@ -373,7 +353,7 @@ static void on_sealed(int error, const struct store_result *r, void *userdata)
 
 static void seal(struct rest_call *c)
 {
-        ask_store(c, c->rest->env->store->ops->seal, on_sealed);
+        rest_ask_store(c, OBJECT_CONTENT, c->rest->env->store->ops->seal, on_sealed);
 }
 
 static void check_channel(struct rest_call *c)

@@ -41,15 +41,36 @@ static void on_sniffed(int error, const char *type, void *userdata)
         c->sniffed(c);
 }
 
-void rest_sniff(struct rest_call *c, const struct store_result *head, rest_then then)
+static void on_read(int error, const struct store_result *head, void *userdata)
 {
+        struct rest_call *c = userdata;
         int r;
 
+        if (error) {
+                rest_store_failed(c, error);
+                return;
+        }
         c->width = c->height = 0;
         (void)image_size(head->data, head->n, &c->width, &c->height); /* written where it says it so early */
-        c->sniffed = then;
         r = sniffer_ask(c->rest->env->sniffer, c->claims.user_id, head->data, head->n, on_sniffed, c);
         count(c);
         if (r != 0)
                 put_off(c, r);
+}
+
+void rest_ask_store(struct rest_call *c, unsigned which, objects_call call, store_handler then)
+{
+        struct objects o;
+        int r;
+
+        objects_of_upload(c->upload, &o);
+        r = call(c->rest->env->store, &o.all[which], then, c);
+        if (r != 0)
+                then(r, NULL, c);
+}
+
+void rest_sniff(struct rest_call *c, unsigned which, rest_then then)
+{
+        c->sniffed = then;
+        rest_ask_store(c, which, c->rest->env->store->ops->read, on_read);
 }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/failpoint.h"
-#include "upload/objects.h"
 #include "upload/plan.h"
 #include "upload/rest.h"
 
@@ -14,17 +13,6 @@ static const struct rejection wrong_sum = {PARLEY_CONFLICT,
 static const struct rejection wrong_type = {PARLEY_CONFLICT, "the thumbnail is not what its contentType says"};
 static const struct rejection wrong_pixels = {PARLEY_CONFLICT,
                                               "the thumbnail has more than 512 pixels across or down, or does not say"};
-
-static void ask_store(struct rest_call *c, objects_call call, store_handler then)
-{
-        struct objects o;
-        int r;
-
-        objects_of_upload(c->upload, &o);
-        r = call(c->rest->env->store, &o.all[1], then, c);
-        if (r != 0)
-                then(r, NULL, c);
-}
 
 static int describe(struct rest_call *c)
 {
@@ -57,16 +45,6 @@ static void on_sniffed(struct rest_call *c)
                 c->then(c);
 }
 
-static void on_read(int error, const struct store_result *r, void *userdata)
-{
-        struct rest_call *c = userdata;
-
-        if (error)
-                rest_store_failed(c, error);
-        else
-                rest_sniff(c, r, on_sniffed);
-}
-
 static void missing(struct rest_call *c)
 {
         rest_problem(c, PARLEY_CONFLICT, "the thumbnail was not uploaded: GET the upload for its address");
@@ -87,14 +65,14 @@ static void on_sealed(int error, const struct store_result *r, void *userdata)
         else if (*t->sha256 && strcmp(t->sha256, r->sum) != 0)
                 rest_reject(c, &wrong_sum);
         else
-                ask_store(c, c->rest->env->store->ops->read, on_read);
+                rest_sniff(c, OBJECT_THUMBNAIL, on_sniffed);
 }
 
 void rest_thumbnail_check(struct rest_call *c, rest_then then)
 {
         c->then = then;
         if (c->upload->thumbnail)
-                ask_store(c, c->rest->env->store->ops->seal, on_sealed);
+                rest_ask_store(c, OBJECT_THUMBNAIL, c->rest->env->store->ops->seal, on_sealed);
         else
                 then(c);
 }
