@@ -1,9 +1,11 @@
 """A run that is ended before its time leaves nothing behind, and one thing that goes wrong ends no whole run."""
 
+import asyncio
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -132,6 +134,45 @@ def test_data_outlives_a_disk_that_cannot_be_had(data, monkeypatch, what):
     with pytest.raises((Skipped, subprocess.CalledProcessError)):
         cls.in_place_of(data, 1)
     assert (data / "rows").read_text() == "kept" and [p.name for p in data.parent.iterdir()] == ["postgres"]
+
+
+def test_a_disk_that_is_being_made_when_all_ends_is_unmounted(monkeypatch):
+    """^C while the cluster moves to its small disk: the thread that moves it goes on."""
+    begun, may_end, unmounted = threading.Event(), threading.Event(), []
+
+    def in_place_of(folder, megabytes):
+        begun.set()
+        assert may_end.wait(30)
+        return SimpleNamespace(free=lambda: None, unmount=lambda: unmounted.append(folder))
+    monkeypatch.setattr(disk.SmallDisk, "in_place_of", in_place_of)
+    stack = SimpleNamespace(run_dir=Path("/run"), stop=lambda name: None, start=lambda name: None)
+    fault, run = PostgresFull(), SimpleNamespace(thread=asyncio.to_thread, stack=stack)
+
+    async def interrupted():
+        preparing = asyncio.create_task(fault.prepare(run))
+        assert await asyncio.to_thread(begun.wait, 30)
+        preparing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await preparing
+        cleaning = asyncio.create_task(fault.clean(run))
+        asyncio.get_running_loop().call_soon(may_end.set)  # behind the beginning of clean
+        await cleaning
+    asyncio.run(interrupted())
+    assert unmounted == [Path("/run/postgres")]
+
+
+def test_a_mount_that_is_interrupted_is_taken_back(monkeypatch, tmp_path):
+    commands = []
+
+    def run(command, **_):
+        commands.append(command[0])
+        if command[0] == "mount":
+            raise KeyboardInterrupt
+    monkeypatch.setattr(disk, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(disk.os, "geteuid", lambda: 0)
+    with pytest.raises(KeyboardInterrupt):
+        disk.SmallDisk(tmp_path / "nats", 1)
+    assert commands == ["mount", "umount"]
 
 
 class Broken:

@@ -69,13 +69,14 @@ class PostgresFull(Fault):
     about = "no space on the disk of Postgres: chat goes on, history falls behind and catches up when there is space again"
     shares_stack = False
     bound_s = 40
-    disk = None
+    disk = moving = None
 
     async def prepare(self, run):
         """The cluster moves to a small disk, while nobody uses it."""
         stack = run.stack
         await run.thread(stack.stop, "postgres")
-        self.disk = await run.thread(SmallDisk.in_place_of, stack.run_dir / "postgres", 192)
+        self.moving = asyncio.create_task(run.thread(SmallDisk.in_place_of, stack.run_dir / "postgres", 192))
+        self.disk = await asyncio.shield(self.moving)
         await run.thread(stack.start, "postgres")
         await run.load.recovered(30)
 
@@ -101,6 +102,9 @@ class PostgresFull(Fault):
         await run.thread(run.stack.start, "postgres")
 
     async def clean(self, run):
+        if self.moving:  # its thread goes on where prepare was interrupted, and makes a disk that would stay
+            await asyncio.wait([self.moving])
+            self.disk = None if self.moving.exception() else self.moving.result()
         if self.disk:
             self.disk.free()
         await run.thread(run.stack.start, "postgres")

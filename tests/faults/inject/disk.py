@@ -9,6 +9,11 @@ from pathlib import Path
 from fault import Skipped
 
 
+def _run(*command):
+    """Out of reach of the ^C of a terminal, which would leave half of it done"""
+    return subprocess.run(command, capture_output=True, text=True, start_new_session=True)
+
+
 class SmallDisk:
     def __init__(self, path, megabytes):
         self.path = Path(path)
@@ -16,8 +21,11 @@ class SmallDisk:
         self.path.mkdir(parents=True, exist_ok=True)
         if os.geteuid() != 0:
             raise Skipped("a small disk has to be mounted, which only root may")
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "parley-fault", str(self.path)],
-                                 capture_output=True, text=True)
+        try:
+            mounted = _run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "parley-fault", str(self.path))
+        except BaseException:  # it may be there all the same
+            self.unmount()
+            raise
         if mounted.returncode != 0:
             raise Skipped(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
 
@@ -29,7 +37,7 @@ class SmallDisk:
         folder.rename(aside)
         try:
             disk = cls(folder, megabytes)
-            subprocess.run(["cp", "-a", f"{aside}/.", str(folder)], check=True)
+            _run("cp", "-a", f"{aside}/.", str(folder)).check_returncode()
         except BaseException:
             if disk:
                 disk.unmount()
@@ -64,4 +72,4 @@ class SmallDisk:
         return stat.f_bavail * stat.f_frsize
 
     def unmount(self):
-        subprocess.run(["umount", "--lazy", str(self.path)], capture_output=True)
+        _run("umount", "--lazy", str(self.path))
