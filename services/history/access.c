@@ -11,7 +11,7 @@
 
 static const struct pg_stmt stmt_channel = {
         "access_channel",
-        "SELECT " CHANNEL_COLUMNS ", " MEMBERSHIP_COLUMNS
+        "SELECT " CHANNEL_COLUMNS ", " MEMBERSHIP_COLUMNS ", (SELECT u.name FROM users u WHERE u.id = $2::text)"
         " FROM channels c LEFT JOIN members m ON m.channel_id = c.id AND m.user_id = $2::text WHERE c.id = $1::text"};
 static const struct pg_stmt stmt_spans = {
         "access_spans",
@@ -28,6 +28,8 @@ static const struct pg_stmt stmt_others = {
         "SELECT EXISTS (SELECT FROM members WHERE channel_id = $1::text AND user_id <> $2::text AND role > 0), "
         "EXISTS (SELECT FROM members WHERE channel_id = $1::text AND user_id <> $2::text AND role = 4)"};
 
+enum { NAME_COLUMN = CHANNEL_N_COLUMNS + MEMBERSHIP_N_COLUMNS };
+
 struct reading {
         bool as_user;
         access_handler handler;
@@ -43,6 +45,7 @@ void access_free(struct access *a)
         free(a->channel.name);
         free(a->channel.topic);
         free(a->channel.created_by);
+        free(a->name);
         free(a->targets);
         free(a);
 }
@@ -69,6 +72,8 @@ static int read_channel(struct access *a, const struct pg_results *r)
         a->version = m.version;
         a->since_seq = m.since_seq;
         a->role = policy_role(&a->channel, a->has_row ? &role : NULL);
+        if (!pg_null(r, 0, 0, NAME_COLUMN))
+                a->name = strdup(pg_text(r, 0, 0, NAME_COLUMN)); /* without memory it is not known */
         return a->channel.id && a->channel.name && a->channel.topic && a->channel.created_by ? 0 : -ENOMEM;
 }
 

@@ -28,6 +28,7 @@ struct access {
         bool has_row;
         uint64_t version, since_seq; /* of the membership */
         Parley__V1__Role role;       /* by policy_role */
+        char *name;                  /* of the user, as others read it; NULL: not known */
         struct visibility visibility;
         struct access_target *targets;
         unsigned n_targets;

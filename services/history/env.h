@@ -23,6 +23,7 @@ struct env {
         char instance[48];                /* application_name of every connection; owner of leases */
         bool migrated;                    /* the schema is there: before that nobody uses pg */
         bool general_there, general_busy; /* general.h */
+        unsigned n_learning;              /* names.h */
         unsigned n_running;               /* requests and other work that must end before pg and bus are closed */
         void (*on_idle)(struct env *env); /* NULL, or called when n_running becomes 0 */
 };

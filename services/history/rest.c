@@ -10,6 +10,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "bus/bus.h"
+#include "history/names.h"
 #include "history/pg.h"
 
 enum { RETRY_MS = 1000, CONFLICTS_MAX = 5, BODY_SMALL = 16 << 10, BODY_CREATE = 128 << 10, JSON_MAX = 64 << 20 };
@@ -217,6 +218,17 @@ struct accessing {
         int action; /* -1: any */
 };
 
+/* A token without a name has the user's id instead, which is worse than what a backend may have said */
+static void learn_name(const struct rest_call *c)
+{
+        const char *name = c->claims.name;
+        const struct access *a = c->access;
+
+        if (a->found && a->role != PARLEY__V1__ROLE__none && strcmp(name, c->claims.user_id) != 0 &&
+            (!a->name || strcmp(a->name, name) != 0))
+                names_learn(c->rest->env, c->claims.user_id, name);
+}
+
 static void on_access(int error, struct access *a, void *userdata)
 {
         struct accessing *w = userdata;
@@ -238,6 +250,7 @@ static void on_access(int error, struct access *a, void *userdata)
                 rest_refuse(c, code);
                 return;
         }
+        learn_name(c);
         if (a->found && a->role == PARLEY__V1__ROLE__none && c->claims.admin)
                 access_see_all(a);
         then(c);

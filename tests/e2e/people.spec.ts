@@ -110,6 +110,30 @@ test('typing is seen by the other one, not by the writer, and moves nothing', as
   await expect(typing(his)).toHaveText('', { timeout: 15_000 });
 });
 
+test('who has not written yet has his name all the same, as soon as he is here', async ({ enter, request }) => {
+  const anna = await demoSession(request, 'Anna');
+  const bob = await demoSession(request, 'Bob');
+  const make = async (data: object) => {
+    const response = await request.post('/api/channels', { headers: headersOf(anna), data: { ...data, members: [bob.userId] } });
+    expect(response.ok(), await response.text()).toBe(true);
+    return ((await response.json()) as { id: string }).id;
+  };
+  const direct = await make({ name: 'dm', kind: 'direct' });
+  const room = await make({ name: unique('plans'), kind: 'private' });
+  const hers = await enter(anna, room);
+  await hers.page.getByRole('button', { name: 'of 2 online' }).click();
+  const row = hers.page.locator(`.member[data-user="${bob.userId}"] .name`);
+  await expect(row).toContainText(bob.userId);
+  await expect(link(hers, 'dm')).toBeVisible();
+  const his = await enter(bob, direct);
+  await expect(link(hers, 'Bob')).toBeVisible();
+  await expect(row).toContainText('Bob (online)');
+  await his.page.evaluate((channel) => (location.hash = channel), room);
+  await his.page.getByLabel(/^Message to/).pressSequentially('well', { delay: 50 });
+  await expect(typing(hers)).toHaveText('Bob is typing…');
+  await hers.page.screenshot({ path: picture('people-names') });
+});
+
 test('who is invisible is not shown writing, and is again afterwards', async ({ enter, request }) => {
   const { id, anna, bob } = await friends(request);
   const hers = await enter(anna, id);

@@ -104,6 +104,34 @@ def test_many_at_once(stack):
         assert [c["channel"]["id"] for c in rest.get("/api/channels").json()["channels"] if c["channel"]["id"] == channel] == [channel]
 
 
+def test_who_has_only_read_has_a_name(stack):
+    """Somebody whom others brought in, and who has not written yet, is called what his token says."""
+    bob, eve = ("reader-" + uuid.uuid4().hex[:8] for _ in range(2))
+    channel = stack.channel("ada", members=[bob, eve])
+
+    def names():
+        with stack.rest("ada") as ada:
+            return {m["userId"]: m["name"] for m in ada.get(f"/api/channels/{channel}/members").json()["members"]}
+
+    def reads(user, name, status=200):
+        with stack.rest(token=stack.token(user, name=name)) as rest:
+            assert rest.get(f"/api/channels/{channel}/messages").status_code == status
+
+    assert (names()[bob], names()[eve]) == ("", "")
+    reads(bob, "Bob B.")
+    wait_until(lambda: names()[bob] == "Bob B.", what="the name of the token")
+    reads(bob, "Bob C.")
+    wait_until(lambda: names()[bob] == "Bob C.", what="the name of the newer token")
+    reads(bob, None)  # has no name: the known one stays
+    stranger = "stranger-" + uuid.uuid4().hex[:8]
+    reads(stranger, "Stranger", 403)
+    reads(eve, "Eve")  # the names are kept in their order
+    wait_until(lambda: names()[eve] == "Eve", what="the name of the token")
+    assert names()[bob] == "Bob C."
+    with database(stack) as db:
+        assert db.execute("SELECT count(*) FROM users WHERE id = %s", [stranger]).fetchone() == (0,)
+
+
 @pytest.mark.parametrize("name, status", [("Ada", 200), ("日本語の名前", 200), ("x" * 64, 200), ("x" * 65, 400), ("", 400), (" x", 400), ("a\nb", 400)])
 def test_demo_session(stack, name, status):
     answer = httpx.post(stack.base_url + "/api/demo/session", json={"name": name})

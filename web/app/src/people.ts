@@ -1,6 +1,7 @@
 import type { ChannelPresence, ChannelView, Member, ParleyClient, StatusFields, Typists, UserPresence } from '@parley/sdk';
 import { computed, effect, signal, untracked, type Signal } from '@preact/signals';
 import { channels, client, current, currentId, me } from './model.js';
+import { named } from './peopleText.js';
 
 /** Who is here and who writes: the part of the page's state that follows people. */
 
@@ -64,9 +65,16 @@ function follow(mine: ParleyClient): () => void {
   const look = () => (visible.value = !document.hidden);
   document.addEventListener('visibilitychange', look);
   const stops = [
-    mine.on('presence', (userIds) => userIds.forEach((userId) => (presenceOf(userId).value = mine.presence(userId)))),
+    mine.on('presence', (userIds) => {
+      for (const userId of userIds) presenceOf(userId).value = mine.presence(userId);
+      unnamed(mine, userIds.filter((userId) => mine.presence(userId)?.devices.length));
+    }),
     mine.on('channelPresence', (channel) => channel.channelId === currentId.value && (room.value = channel)),
-    mine.on('typing', (typing) => typing.channelId === currentId.value && typing.threadId === '' && (typists.value = typing)),
+    mine.on('typing', (typing) => {
+      unnamed(mine, typing.userIds);
+      if (typing.channelId === currentId.value && typing.threadId === '') typists.value = typing;
+    }),
+    mine.on('message', (message) => (members.value = named(members.value, message.senderId, message.senderName))),
     effect(() => {
       room.value = mine.channelPresence(currentId.value);
       typists.value = mine.typists(currentId.value);
@@ -92,6 +100,8 @@ function follow(mine: ParleyClient): () => void {
     stops.forEach((stop) => stop());
     clearTimeout(timer);
     cells.clear();
+    for (const { timer: waiting } of asked.values()) clearTimeout(waiting);
+    asked.clear();
     members.value = new Map();
     room.value = typists.value = undefined;
     listOpen.value = false;
@@ -125,6 +135,36 @@ async function loadAll(mine: ParleyClient, direct: readonly ChannelView[]): Prom
 async function load(mine: ParleyClient, channelId: string): Promise<void> {
   const page = await mine.rest.members(channelId).catch(() => undefined);
   if (page && client.value === mine) members.value = new Map(members.value).set(channelId, page.members);
+}
+
+/** So soon the members are asked for again for the sake of a name; then half as often each time, in the end only with news of him. Milliseconds. */
+const NAME_MS = 1_000;
+const NAME_PATIENT_MS = 30_000;
+const NAME_MAX_MS = 300_000;
+const asked = new Map<string, { wait: number; timer: ReturnType<typeof setTimeout> | undefined }>();
+
+const nameless = (channelId: string, userIds: readonly string[]): boolean =>
+  members.value.get(channelId)?.some((member) => member.name === '' && userIds.includes(member.userId)) ?? false;
+
+/** These are here, and the server learns their names as they come: where one has none in a list, there will be a newer one. */
+function unnamed(mine: ParleyClient, userIds: readonly string[]): void {
+  const lists = untracked(() => [...members.value.keys()].filter((channelId) => nameless(channelId, userIds)));
+  for (const channelId of lists) {
+    if (!asked.get(channelId)?.timer) askAgain(mine, channelId, userIds, asked.get(channelId)?.wait ?? NAME_MS);
+  }
+}
+
+function askAgain(mine: ParleyClient, channelId: string, userIds: readonly string[], wait: number): void {
+  const ask = async () => {
+    await load(mine, channelId);
+    if (client.value !== mine) return;
+    asked.delete(channelId);
+    if (!nameless(channelId, userIds)) return;
+    const next = Math.min(2 * wait, NAME_MAX_MS);
+    if (next < NAME_PATIENT_MS) askAgain(mine, channelId, userIds, next);
+    else asked.set(channelId, { wait: next, timer: undefined });
+  };
+  asked.set(channelId, { wait, timer: setTimeout(() => void ask(), wait) });
 }
 
 /** The name of a user, where the page knows it. */

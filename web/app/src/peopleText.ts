@@ -1,4 +1,4 @@
-import type { Availability, ChannelPresence, UserPresence } from '@parley/sdk';
+import type { Availability, ChannelPresence, Member, UserPresence } from '@parley/sdk';
 
 /** What a person is told about other persons. Pure. */
 
@@ -11,6 +11,14 @@ const WORDS: Record<Availability, string> = {
 };
 
 export const availabilityText = (availability: Availability): string => WORDS[availability];
+
+/** Lists of members, by channel, in which this one is called what he calls himself now; the same ones where that changes nothing. */
+export function named(lists: ReadonlyMap<string, readonly Member[]>, userId: string, name: string): ReadonlyMap<string, readonly Member[]> {
+  const others = (list: readonly Member[]) => name !== '' && list.some((member) => member.userId === userId && member.name !== name);
+  if (![...lists.values()].some(others)) return lists;
+  const renamed = (list: readonly Member[]) => list.map((member) => (member.userId === userId ? { ...member, name } : member));
+  return new Map([...lists].map(([channelId, list]) => [channelId, others(list) ? renamed(list) : list]));
+}
 
 /** Who is here comes first. */
 const RANK: Record<Availability, number> = { online: 0, dnd: 1, away: 2, invisible: 3, offline: 4 };

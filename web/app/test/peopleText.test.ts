@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { UserPresence } from '@parley/sdk';
-import { agoText, endsOf, noListText, presenceLine, rankOf, roomText, statusLine, typingText } from '../src/peopleText.js';
+import type { Member, UserPresence } from '@parley/sdk';
+import { agoText, endsOf, named, noListText, presenceLine, rankOf, roomText, statusLine, typingText } from '../src/peopleText.js';
 
 const NOW = Date.UTC(2026, 0, 2, 12, 0, 0);
 const MINUTE = 60_000;
@@ -63,6 +63,22 @@ describe('a channel', () => {
   it('has no list for one of two reasons', () => {
     expect(noListText(true)).toMatch(/open to everyone/);
     expect(noListText(false)).toMatch(/too many/);
+  });
+});
+
+describe('members', () => {
+  const member = (userId: string, name: string): Member => ({ userId, name, role: 'member' });
+  const lists = new Map([['dm', [member('ada', 'Ada'), member('bob', '')]], ['plans', [member('ada', 'Ada')]]]);
+
+  it('are called what they call themselves, once they have written', () => {
+    const told = named(lists, 'bob', 'Bob');
+    expect(told.get('dm')!.map(({ name }) => name)).toEqual(['Ada', 'Bob']);
+    expect(told.get('plans')).toBe(lists.get('plans'));
+  });
+
+  it('stay as they are when nothing is new, or nothing is said', () => {
+    expect([named(lists, 'ada', 'Ada'), named(lists, 'carla', 'Carla'), named(lists, 'bob', '')]).toEqual([lists, lists, lists]);
+    expect(named(lists, 'ada', 'Ada')).toBe(lists);
   });
 });
 
