@@ -1,8 +1,7 @@
 import type { StatusFields } from '@parley/sdk';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { clockTime } from './format.js';
 import { readStatus, saveStatus } from './people.js';
-import { endsOf } from './peopleText.js';
+import { endsOf, endText } from './peopleText.js';
 
 type Mode = NonNullable<StatusFields['mode']>;
 
@@ -126,7 +125,7 @@ function Until({ label, at, ends, never, set }: UntilProps) {
       {label}
       <select value={at ? (known?.key ?? 'kept') : 'never'} onChange={(event) => choose(event.currentTarget.value)}>
         <option value="never">{never}</option>
-        {at && !known && <option value="kept">at {clockTime(Date.parse(at))}</option>}
+        {at && !known && <option value="kept">{endText(Date.parse(at), Date.now())}</option>}
         {ends.map((end) => <option key={end.key} value={end.key}>{end.label}</option>)}
       </select>
     </label>

@@ -1,4 +1,5 @@
 import type { Availability, ChannelPresence, Member, UserPresence } from '@parley/sdk';
+import { clockTime, dayName, dayOf } from './format.js';
 
 /** What a person is told about other persons. Pure. */
 
@@ -68,6 +69,13 @@ export function typingText(names: readonly string[], more: number): string {
   if (all === 2 && known.length === 2) return `${known[0]} and ${known[1]} are typing…`;
   const others = all - 1;
   return `${known[0]} and ${number.format(others)} ${others === 1 ? 'other' : 'others'} are typing…`;
+}
+
+/** An end that was chosen before: "at 1:20 PM", with the day where it is not today. */
+export function endText(at: number, now: number): string {
+  const days = dayOf(at) - dayOf(now);
+  if (days === 0) return `at ${clockTime(at)}`;
+  return days === 1 ? `tomorrow at ${clockTime(at)}` : `${dayName(at, now)}, ${clockTime(at)}`;
 }
 
 /** Ends of a status that the dialog offers, as times; `now` is a local time. */

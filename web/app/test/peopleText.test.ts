@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Member, UserPresence } from '@parley/sdk';
-import { agoText, endsOf, named, noListText, presenceLine, rankOf, roomText, statusLine, typingText } from '../src/peopleText.js';
+import { agoText, endsOf, endText, named, noListText, presenceLine, rankOf, roomText, statusLine, typingText } from '../src/peopleText.js';
 
 const NOW = Date.UTC(2026, 0, 2, 12, 0, 0);
 const MINUTE = 60_000;
@@ -83,6 +83,16 @@ describe('members', () => {
 });
 
 describe('ends of a status', () => {
+  it('say their day where it is not today', () => {
+    const noon = new Date(2026, 4, 10, 12).getTime();
+    const hours = (count: number) => endText(noon + count * 3_600_000, noon);
+    expect(hours(1)).toMatch(/^at \D*1/);
+    expect(hours(13)).toMatch(/^tomorrow at /);
+    expect(hours(26)).toMatch(/^tomorrow at /);
+    expect(hours(5 * 24)).toMatch(/15.*12/); // the date, the hour
+    expect(hours(300 * 24)).toMatch(/2027/);
+  });
+
   it('are in the future, in order; the morning is that of the next day', () => {
     const ends = endsOf(NOW);
     expect(ends.every(({ at }) => at > NOW)).toBe(true);
