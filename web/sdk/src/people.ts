@@ -54,13 +54,13 @@ export class People {
   watch(userIds: readonly string[]): void {
     limit(userIds, this.#maxWatch, 'users can be watched');
     this.#watched.set(userIds);
-    this.store.watch(this.#watched.ids);
+    this.#forgotten(this.store.watch(this.#watched.ids));
   }
 
   focus(channelIds: readonly string[]): void {
     limit(channelIds, this.#maxFocus, 'channels can be in focus');
     this.#focus.set(channelIds);
-    this.store.focus(this.#focus.ids);
+    this.#forgotten(this.store.focus(this.#focus.ids));
     this.typists.keep(this.#focus.ids);
   }
 
@@ -69,8 +69,7 @@ export class People {
     this.#focus.changed(channelId);
     this.typists.keep(this.#focus.ids);
     if (!this.store.channel(channelId)) return;
-    const gone = this.store.focus(this.#focus.ids);
-    if (gone.length > 0) this.#hooks.presence(gone);
+    this.#forgotten(this.store.focus(this.#focus.ids));
   }
 
   /** Said of the user himself. Who is to be invisible is not shown writing from before he asks for it. */
@@ -112,8 +111,7 @@ export class People {
     this.#older = false;
     this.#maxWatch = ready.maxWatch ?? MAX_WATCH;
     this.#maxFocus = ready.maxFocus ?? MAX_FOCUS;
-    this.store.watch(this.#watched.ids);
-    this.store.focus(this.#focus.ids);
+    this.#forgotten([...this.store.watch(this.#watched.ids), ...this.store.focus(this.#focus.ids)]);
     this.#watched.online();
     this.#focus.online();
     this.writing.online();
@@ -132,6 +130,11 @@ export class People {
     this.writing.hide(0);
     this.store.clear();
     this.typists.keep([]);
+  }
+
+  /** Of these nothing is known any more: what shows them is not to go on. */
+  #forgotten(userIds: readonly string[]): void {
+    if (userIds.length > 0) this.#hooks.presence(userIds);
   }
 
   async #ask(body: ClientBody): Promise<void> {

@@ -69,9 +69,10 @@ export class PresenceStore {
     return [...new Set([...before, ...users.map((wire) => wire.userId)]), ...this.#forget()];
   }
 
-  watch(userIds: readonly string[]): void {
+  /** Returns the users of whom nothing is known any more. */
+  watch(userIds: readonly string[]): string[] {
     this.#watched = new Set(userIds);
-    this.#forget();
+    return this.#forget();
   }
 
   /** Returns the users of whom nothing is known any more. */

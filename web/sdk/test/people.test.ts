@@ -291,6 +291,22 @@ describe('presence', () => {
     expect([client.channelPresence('general'), client.presence('bob')]).toEqual([undefined, undefined]);
   });
 
+  it('is told of those whom a new set makes forgotten', async () => {
+    const { client, socket } = await online();
+    obliging(socket);
+    client.watch(['bob']);
+    client.focus(['general']);
+    await settle();
+    socket.push({ type: 'channelPresence', channelId: 'general', members: 3, online: 1, counted: false, users: [user('carla', 'online')] });
+    socket.push({ type: 'presence', snapshot: true, users: [user('bob', 'online')] });
+    const told: (readonly string[])[] = [];
+    client.on('presence', (userIds) => told.push(userIds));
+    client.watch(['dora']);
+    client.focus([]);
+    client.watch([]);
+    expect([client.presence('bob'), client.presence('carla'), told]).toEqual([undefined, undefined, [['bob'], ['carla']]]);
+  });
+
   it('that was under way when the set changed is not taken: nothing would end it', async () => {
     const { client, socket } = await online();
     obliging(socket);
