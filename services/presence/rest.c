@@ -12,9 +12,11 @@
 #include "presence/voice.h"
 #include "wire/wire.h"
 
-/* STATUS_ELEMENTS: of the JSON of a status, which has six fields. USERS_A_PRICE: whose presence a request of a unit of the user's rate may ask
+/* STATUS_ELEMENTS: of the JSON of a status, which has six fields. LIST_MAX, LIST_ELEMENTS: of a list of 500 users, whose ids have up to 64 characters;
+ * so many more elements are read that one who asks for more is told how many there may be. USERS_A_PRICE: whose presence a request of a unit of the user's rate may ask
  * for; each takes as many steps as they have channels, thousands at most. */
 enum { RETRY_MS = 1000, BODY_MAX = 8 << 10, JSON_MAX = 1 << 20, STATUS_ELEMENTS = 100, USERS_A_PRICE = 50 };
+enum { LIST_MAX = 64 << 10, LIST_ELEMENTS = 2 * ROSTER_QUERY_MAX };
 
 /* --- who asks --- */
 
@@ -127,6 +129,36 @@ static void run_query(struct http_request *rq, struct rest *rest, const struct a
         answer_done(&answer);
 }
 
+/* The body, to be freed; NULL: it was answered */
+static ProtobufCMessage *read_body(struct http_request *rq, const ProtobufCMessageDescriptor *type, size_t max_elements)
+{
+        struct wire_limits limits = {.max_elements = max_elements};
+        struct wire_error error = {0};
+        ProtobufCMessage *m = NULL;
+        const uint8_t *body;
+        size_t n;
+        int r;
+
+        body = http_body(rq, &n);
+        limits.max_bytes = n; /* within its route's limit */
+        r = wire_json_decode(type, (const char *)body, n, &limits, &m, &error);
+        if (r < 0)
+                http_problem(rq, PARLEY_INTERNAL, 0, "the body cannot be read");
+        else if (r > 0)
+                http_problem(rq, PARLEY_BAD_REQUEST, 0, "%s", *error.detail ? error.detail : "the body is not valid");
+        return r ? NULL : m;
+}
+
+/* name: what the list is called */
+static void list_users(struct http_request *rq, struct rest *rest, const struct auth_claims *claims,
+                       Parley__V1__PresenceQuery *q, const char *name)
+{
+        if (q->n_user_ids > ROSTER_QUERY_MAX)
+                http_problem(rq, PARLEY_TOO_LARGE, 0, "%s must name at most %d users", name, ROSTER_QUERY_MAX);
+        else if (within_rate(rq, rest, rest->by_user, claims->user_id, (uint32_t)q->n_user_ids / USERS_A_PRICE))
+                run_query(rq, rest, claims, q, answer_users);
+}
+
 /* GET /api/presence?users=a,b */
 static void rest_users(struct http_request *rq, void *userdata)
 {
@@ -147,12 +179,31 @@ static void rest_users(struct http_request *rq, void *userdata)
         copy = strdup(list);
         q.user_ids = ids;
         q.n_user_ids = copy ? split(copy, ids, ROSTER_QUERY_MAX) : 0;
-        if (!copy)
+        if (copy)
+                list_users(rq, rest, &claims, &q, "users");
+        else
                 http_problem(rq, PARLEY_UNAVAILABLE, RETRY_MS, "out of memory");
-        else if (q.n_user_ids > ROSTER_QUERY_MAX)
-                http_problem(rq, PARLEY_TOO_LARGE, 0, "users must name at most %d users", ROSTER_QUERY_MAX);
-        else if (within_rate(rq, rest, rest->by_user, claims.user_id, (uint32_t)q.n_user_ids / USERS_A_PRICE))
-                run_query(rq, rest, &claims, &q, answer_users);
+}
+
+/* POST /api/presence/query, for longer lists than a target takes */
+static void rest_query(struct http_request *rq, void *userdata)
+{
+        Parley__V1__PresenceQuery q = PARLEY__V1__PRESENCE_QUERY__INIT;
+        Parley__V1__PresenceRequest *m;
+        struct auth_claims claims;
+
+        if (!begin(rq, userdata, &claims))
+                return;
+        m = (Parley__V1__PresenceRequest *)read_body(rq, &parley__v1__presence_request__descriptor, LIST_ELEMENTS);
+        if (!m)
+                return;
+        q.user_ids = m->user_ids;
+        q.n_user_ids = m->n_user_ids;
+        if (q.n_user_ids)
+                list_users(rq, userdata, &claims, &q, "userIds");
+        else
+                http_problem(rq, PARLEY_BAD_REQUEST, 0, "userIds must name 1 to %d users", ROSTER_QUERY_MAX);
+        parley__v1__presence_request__free_unpacked(m, NULL);
 }
 
 /* --- presence of a channel --- */
@@ -234,25 +285,14 @@ static void on_set(int code, const char *why, uint32_t retry_ms, void *userdata)
 static void rest_put_status(struct http_request *rq, void *userdata)
 {
         struct rest *rest = userdata;
-        struct wire_limits limits = {.max_elements = STATUS_ELEMENTS};
-        struct wire_error error = {0};
         struct auth_claims claims;
         ProtobufCMessage *m;
         struct setting *s;
-        const uint8_t *body;
-        size_t n;
-        int r;
 
         if (!begin(rq, rest, &claims))
                 return;
-        body = http_body(rq, &n);
-        limits.max_bytes = n; /* within its route's limit */
-        r = wire_json_decode(&parley__v1__status__descriptor, (const char *)body, n, &limits, &m, &error);
-        if (r < 0)
-                http_problem(rq, PARLEY_INTERNAL, 0, "the body cannot be read");
-        else if (r > 0)
-                http_problem(rq, PARLEY_BAD_REQUEST, 0, "%s", *error.detail ? error.detail : "the body is not valid");
-        if (r != 0)
+        m = read_body(rq, &parley__v1__status__descriptor, STATUS_ELEMENTS);
+        if (!m)
                 return;
         s = calloc(1, sizeof(*s));
         if (s) {
@@ -267,6 +307,7 @@ static void rest_put_status(struct http_request *rq, void *userdata)
 
 static const struct http_route routes[] = {
         {.method = "GET", .path = "/api/presence", .handler = rest_users, .max_body = 0},
+        {.method = "POST", .path = "/api/presence/query", .handler = rest_query, .max_body = LIST_MAX},
         {.method = "GET", .path = "/api/presence/status", .handler = rest_get_status, .max_body = 0},
         {.method = "PUT", .path = "/api/presence/status", .handler = rest_put_status, .max_body = BODY_MAX},
         {.method = "GET", .path = "/api/channels/{id}/presence", .handler = rest_channel, .max_body = 0},

@@ -23,5 +23,5 @@ struct rest {
         void *userdata;
 };
 
-#define REST_ROUTES 4
+#define REST_ROUTES 5
 void rest_routes(struct http_route ret_routes[REST_ROUTES]);

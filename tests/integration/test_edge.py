@@ -31,6 +31,14 @@ def test_answers_are_not_sniffed(stack):
         assert httpx.get(stack.base_url + path).headers["X-Content-Type-Options"] == "nosniff", path
 
 
+@pytest.mark.parametrize("path, headers, status", [("/api/presence?users=" + "x" * 9000, {}, 414), ("/api/me", {"X-Long": "x" * 9000}, 431)], ids=["target", "header"])
+def test_what_is_too_long_is_a_problem(stack, path, headers, status):
+    answer = httpx.get(stack.base_url + path, headers=headers)
+    assert answer.status_code == status and answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == status and answer.json()["code"] == "too_large"
+    assert httpx.get(stack.base_url + "/.problem/target").status_code == 404  # nobody asks for it by himself
+
+
 @pytest.fixture
 def descriptors():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

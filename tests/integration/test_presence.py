@@ -244,9 +244,31 @@ def test_bad_requests(here):
                                ({"users": ",".join(f"u{i}" for i in range(501))}, 413)):
             answer = rest.get("/api/presence", params=params)
             assert answer.status_code == status and "user" in answer.json()["detail"], answer.text
+        for body, status in (({}, 400), ({"userIds": []}, 400), ({"userIds": ["a.b"]}, 400), ({"userIds": "ada"}, 400), ({"userIds": [f"u{i}" for i in range(501)]}, 413)):
+            answer = rest.post("/api/presence/query", json=body)
+            assert answer.status_code == status and "user" in answer.json()["detail"], answer.text
+        assert rest.post("/api/presence/query", content=b"x" * 70000).status_code == 413
         assert rest.get("/api/channels/a.b/presence").status_code == 400
         assert rest.put("/api/presence/status", content=b"{").status_code == 400
         assert rest.put("/api/presence/status", json={"mode": "automatic", "wrong": 1}).status_code == 400
         assert rest.post("/api/presence").status_code == 405
     with here.rest() as rest:
         assert rest.get("/api/presence", params={"users": "ada"}).status_code == 401
+        assert rest.post("/api/presence/query", json={"userIds": ["ada"]}).status_code == 401
+
+
+async def test_five_hundred_of_the_longest_ids(here):
+    """Through the edge as well as at the service itself; a target that is too long for either is a problem document of both"""
+    ada = name("ada")
+    users = [ada, *(f"{i:03}" + "x" * 61 for i in range(499))]
+    async with Client(here, ada):
+        await comes(here, ada, ada, "online")
+        for url in (here.base_url, here.service_url("presence")):
+            with here.rest(ada) as rest:
+                rest.base_url = url
+                answer = rest.post("/api/presence/query", json={"userIds": users})
+                assert answer.status_code == 200, answer.text
+                assert [u["userId"] for u in answer.json()["users"]] == [ada] and answer.json()["hiddenUserIds"] == users[1:]
+                long = rest.get("/api/presence", params={"users": ",".join(users)})
+                assert long.status_code == 414 and long.headers["Content-Type"] == "application/problem+json", long.text
+                assert long.json()["code"] == "too_large" and long.json()["status"] == 414
