@@ -9,6 +9,11 @@
 bool utf8_valid(const char *s, size_t n);
 /* Bytes of the well-formed character at s, 1 to 4; 0 when there is none (n is 0, a NUL, or malformed or cut short) */
 size_t utf8_char_len(const char *s, size_t n);
+/* What has no place in a line of text that others see. s: a whole character.
+ * A control character (C0, DEL, C1) */
+bool utf8_is_control(const char *s);
+/* One that changes the direction of text (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069), or ends a line or paragraph (U+2028, U+2029) */
+bool utf8_is_layout(const char *s);
 /* Decimal digits only, no sign, no space, within [min, max]. 0, or -EINVAL, -ERANGE. */
 int text_parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret_value);
 /* RFC 4648 section 5 without padding, and strict: bits behind the last byte must be 0, so that each value has one text.

@@ -72,3 +72,22 @@ bool utf8_valid(const char *s, size_t n)
         }
         return true;
 }
+
+bool utf8_is_control(const char *s)
+{
+        const unsigned char *u = (const unsigned char *)s;
+
+        return *u < 0x20 || *u == 0x7f || (*u == 0xc2 && u[1] >= 0x80 && u[1] <= 0x9f);
+}
+
+bool utf8_is_layout(const char *s)
+{
+        const unsigned char *u = (const unsigned char *)s;
+
+        if (u[0] == 0xd8 && u[1] == 0x9c)
+                return true;
+        if (u[0] != 0xe2)
+                return false;
+        return (u[1] == 0x80 && ((u[2] >= 0xa8 && u[2] <= 0xae) || u[2] == 0x8e || u[2] == 0x8f)) ||
+               (u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9);
+}

@@ -13,7 +13,7 @@ static int bad(char *ret_error, size_t n_error, const char *text)
         return -EINVAL;
 }
 
-/* Characters; SIZE_MAX where there is a control character. s is UTF-8. */
+/* Characters; SIZE_MAX where one has no place in a line. s is UTF-8. */
 static size_t count_characters(const char *s)
 {
         size_t n = 0;
@@ -21,12 +21,76 @@ static size_t count_characters(const char *s)
         for (size_t left = strlen(s); left; n++) {
                 size_t len = utf8_char_len(s, left);
 
-                if (!len || (unsigned char)*s < 0x20 || *s == 0x7f)
+                if (!len || utf8_is_control(s) || utf8_is_layout(s))
                         return SIZE_MAX;
                 s += len;
                 left -= len;
         }
         return n;
+}
+
+static uint32_t decode(const char *s, size_t len)
+{
+        static const unsigned char first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+        uint32_t c = (unsigned char)*s & first[len];
+
+        for (size_t i = 1; i < len; i++)
+                c = c << 6 | ((unsigned char)s[i] & 0x3f);
+        return c;
+}
+
+/* Blocks of pictures, and of symbols that are shown as such; no letters, but the few that are emoji */
+static bool is_picture(uint32_t c)
+{
+        static const uint32_t ranges[][2] = {
+                {0xa9, 0xa9},       {0xae, 0xae},       {0x203c, 0x203c},   {0x2049, 0x2049},   {0x2122, 0x2122},
+                {0x2139, 0x2139},   {0x2190, 0x23ff},   {0x24c2, 0x24c2},   {0x25a0, 0x27bf},   {0x2900, 0x297f},
+                {0x2b00, 0x2bff},   {0x3030, 0x3030},   {0x303d, 0x303d},   {0x3297, 0x3297},   {0x3299, 0x3299},
+                {0x1f000, 0x1f0ff}, {0x1f170, 0x1f171}, {0x1f17e, 0x1f17f}, {0x1f18e, 0x1f18e}, {0x1f191, 0x1f19a},
+                {0x1f1e6, 0x1faff}, {0x1fc00, 0x1fffd}};
+
+        for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+                if (c >= ranges[i][0] && c <= ranges[i][1])
+                        return true;
+        }
+        return false;
+}
+
+/* What stands behind a picture and makes it another one: joiner, variation, keycap, tags (of flags) */
+static bool is_modifier(uint32_t c)
+{
+        return c == 0x200d || c == 0xfe0e || c == 0xfe0f || c == 0x20e3 || (c >= 0xe0020 && c <= 0xe007f);
+}
+
+/* 1️⃣, #️⃣: the only ones with something of ASCII */
+static bool is_keycap(const char *s)
+{
+        return strchr("0123456789#*", *s) && (strcmp(s + 1, "\uFE0F\u20E3") == 0 || strcmp(s + 1, "\u20E3") == 0);
+}
+
+static bool is_short_name(const char *s)
+{
+        size_t n = strspn(s + 1, "abcdefghijklmnopqrstuvwxyz0123456789_+-");
+
+        return *s == ':' && n && strcmp(s + 1 + n, ":") == 0;
+}
+
+/* No word, which would stand beside the name like a title. Several pictures are taken for one: which make one changes with each Unicode. */
+static bool is_emoji(const char *s)
+{
+        bool first = true;
+
+        if (!*s || is_short_name(s) || is_keycap(s))
+                return true;
+        for (size_t left = strlen(s), len; left; s += len, left -= len, first = false) {
+                uint32_t c;
+
+                len = utf8_char_len(s, left);
+                c = len ? decode(s, len) : 0;
+                if (!is_picture(c) && (first || !is_modifier(c)))
+                        return false;
+        }
+        return true;
 }
 
 static bool is_past(const Google__Protobuf__Timestamp *t, int64_t now_s)
@@ -48,11 +112,14 @@ int status_check(const Parley__V1__Status *status, int64_t now_s, char *ret_erro
                 return bad(ret_error, n_error, "mode must be automatic, away, dnd or invisible");
         }
         if (n_text > STATUS_TEXT_MAX)
+                return bad(
+                        ret_error, n_error,
+                        n_text == SIZE_MAX
+                                ? "text must be one line without control characters, or such that change its direction"
+                                : "text must have at most 140 characters");
+        if (n_emoji > STATUS_EMOJI_MAX || !is_emoji(status->emoji))
                 return bad(ret_error, n_error,
-                           n_text == SIZE_MAX ? "text must be one line without control characters"
-                                              : "text must have at most 140 characters");
-        if (n_emoji > STATUS_EMOJI_MAX || count_characters(status->emoji) == SIZE_MAX || strchr(status->emoji, ' '))
-                return bad(ret_error, n_error, "emoji must be one emoji or a :name:, at most 32 bytes");
+                           "emoji must be one emoji, or a :name: of a-z 0-9 _ + -, at most 32 bytes");
         if (is_past(status->mode_until, now_s))
                 return bad(ret_error, n_error, "modeUntil must lie in the future");
         if (is_past(status->text_until, now_s))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 void plan_parts(uint64_t size, uint32_t *ret_n_parts, uint64_t *ret_part_size)
 {
@@ -26,17 +27,6 @@ uint64_t plan_part_bytes(uint64_t size, uint64_t part_size, uint32_t part)
         return size - before < part_size ? size - before : part_size;
 }
 
-/* U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069, and the separators of lines and paragraphs U+2028, U+2029 */
-static bool directs_text(const unsigned char *s)
-{
-        if (s[0] == 0xd8 && s[1] == 0x9c)
-                return true;
-        if (s[0] != 0xe2)
-                return false;
-        return (s[1] == 0x80 && ((s[2] >= 0xa8 && s[2] <= 0xae) || s[2] == 0x8e || s[2] == 0x8f)) ||
-               (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
-}
-
 const char *plan_name_wrong(const char *name)
 {
         size_t n = strlen(name);
@@ -47,10 +37,10 @@ const char *plan_name_wrong(const char *name)
                 return "is longer than 255 bytes";
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strpbrk(name, "/\\"))
                 return "is a path: only the last part of it is a name";
-        for (const unsigned char *s = (const unsigned char *)name; *s; s++) {
-                if (*s < ' ' || *s == 0x7f || (*s == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f))
+        for (const char *s = name; *s; s++) { /* no byte inside of a character looks like one of these */
+                if (utf8_is_control(s))
                         return "has a control character";
-                if (directs_text(s))
+                if (utf8_is_layout(s))
                         return "has a character that changes the direction of text";
         }
         return NULL;

@@ -107,6 +107,23 @@ static void test_utf8_every_code_point(void **state)
         }
 }
 
+static void test_what_has_no_place_in_a_line(void **state)
+{
+        static const char *const controls[] = {"\x01", "\n", "\x1f", "\x7f", "\xc2\x80", "\xc2\x9f"};
+        static const char *const layout[] = {"\u061c", "\u200e", "\u200f", "\u2028", "\u2029",
+                                             "\u202a", "\u202e", "\u2066", "\u2069"};
+        static const char *const text[] = {" ",      "~",      "\u00a0", "\u061b", "\u200d", "\u2027",
+                                           "\u202f", "\u2065", "\u206a", "€",      "🌴"};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
+                assert_true(utf8_is_control(controls[i]) && !utf8_is_layout(controls[i]));
+        for (size_t i = 0; i < sizeof(layout) / sizeof(layout[0]); i++)
+                assert_true(utf8_is_layout(layout[i]) && !utf8_is_control(layout[i]));
+        for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++)
+                assert_false(utf8_is_layout(text[i]) || utf8_is_control(text[i]));
+}
+
 static void test_parse_u64(void **state)
 {
         static const char *const bad[] = {"", " 1", "1 ", "+1", "-1", "0x10", "1e3", "1.0", "abc", "1a", "\n", "٣"};
@@ -257,6 +274,7 @@ int main(void)
                 cmocka_unit_test(test_utf8_good),
                 cmocka_unit_test(test_utf8_bad),
                 cmocka_unit_test(test_utf8_every_code_point),
+                cmocka_unit_test(test_what_has_no_place_in_a_line),
                 cmocka_unit_test(test_parse_u64),
                 cmocka_unit_test(test_base64url_known),
                 cmocka_unit_test(test_base64url_bad),

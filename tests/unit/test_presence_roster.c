@@ -375,42 +375,6 @@ static void test_invisible_comes(void **state)
         tidings_done(&t);
 }
 
-static void check_refused(const char *field, Parley__V1__Status s)
-{
-        char why[128] = "";
-
-        assert_int_equal(status_check(&s, WORLD_START_S, why, sizeof(why)), -22);
-        assert_non_null(strstr(why, field));
-}
-
-static void test_status_check(void **state)
-{
-        Parley__V1__Status s = PARLEY__V1__STATUS__INIT, bad;
-        Google__Protobuf__Timestamp past = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-        char text[1024] = "", why[128];
-
-        (void)state;
-        past.seconds = WORLD_START_S - 1;
-        for (unsigned i = 0; i < 140; i++)
-                strcat(text, "ä");
-        s.text = text;
-        s.emoji = (char *)":palm_tree:";
-        assert_int_equal(status_check(&s, WORLD_START_S, why, sizeof(why)), 0);
-        strcat(text, "x");
-        check_refused("text", s);
-        bad = s, bad.text = (char *)"two\nlines";
-        check_refused("text", bad);
-        s.text = (char *)"";
-        bad = s, bad.emoji = (char *)"not an emoji at all, is it";
-        check_refused("emoji", bad);
-        bad = s, bad.mode = (Parley__V1__Status__Mode)9;
-        check_refused("mode", bad);
-        bad = s, bad.mode_until = &past;
-        check_refused("modeUntil", bad);
-        bad = s, bad.text_until = &past;
-        check_refused("textUntil", bad);
-}
-
 /* Forgotten is everybody of whom nothing is left */
 static void test_memory_comes_back(void **state)
 {
@@ -485,7 +449,6 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_invisible_comes, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_text_ends, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_last_seen_is_hidden, world_setup, world_teardown),
-                cmocka_unit_test(test_status_check),
                 cmocka_unit_test_setup_teardown(test_memory_comes_back, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_memory_comes_back_while_leading, world_setup, world_teardown),
         };
