@@ -115,13 +115,13 @@ void voice_tick(struct voice *v, bool ready)
         if (led && v->options.roster->now_ms - v->heard_ms >= DEAF_MS + v->options.roster->options.read_ms)
                 voice_deaf(v);
         ready = ready && !v->options.roster->deaf;
-        if (!leader_tick(&v->leader, v->options.roster->now_ms, ready)) {
+        if (!v->spoke_last)
                 roster_discard(v->options.roster);
+        if (!leader_tick(&v->leader, v->options.roster->now_ms, ready))
                 return;
-        }
         if (!led) {
                 log_info("this instance speaks", LOG_S("instance", v->leader.id));
-                roster_discard(v->options.roster);
+                v->spoke_last = true;
                 v->counter++; /* whoever listens asks for everything, where there is a gap or a new source */
                 v->heard_ms = v->options.roster->now_ms;
                 roster_store(v->options.roster);
@@ -202,8 +202,10 @@ static void on_changes(const struct bus_msg *msg, void *userdata)
 
         heard(v);
         led = v->leader.leading;
-        if (m && leader_heard(&v->leader, m->source, v->options.roster->now_ms))
+        if (m && leader_heard(&v->leader, m->source, v->options.roster->now_ms)) {
                 v->begun = true;
+                v->spoke_last = false;
+        }
         parley__v1__presence_changes__free_unpacked(m, NULL);
         if (led && !v->leader.leading) {
                 log_info("another instance speaks", LOG_S("instance", v->leader.heard));

@@ -28,6 +28,7 @@ struct voice {
         unsigned n_questions;
         uint64_t counter, said_ms, heard_ms; /* heard: anything, while we lead */
         bool begun;
+        bool spoke_last; /* and nobody has since: what changes while we are silent is for us to tell, or nobody would */
 };
 
 bool voice_publish(struct voice *v, const char *subject, const ProtobufCMessage *message);

@@ -1,4 +1,5 @@
 /* When an instance speaks, and what it says: a bus that brings back what is said, unless it stands still. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bus/bus.h"
@@ -11,6 +12,7 @@ static struct {
         bool stands_still;
         unsigned n_users, n_asked, n_gaps; /* said on presence.user.*; on presence.sync; jumps of the counter */
         uint64_t counter;                  /* of what was said last */
+        char user[IDENT_MAX + 1];          /* the last on presence.user.* */
         struct voice *voice;
         struct world world;
 } t;
@@ -40,7 +42,10 @@ int bus_publish(struct bus *bus, const char *subject, const void *data, size_t l
 
         (void)bus;
         (void)trace_id;
-        t.n_users += strncmp(subject, "presence.user.", 14) == 0;
+        if (strncmp(subject, "presence.user.", 14) == 0) {
+                (void)snprintf(t.user, sizeof(t.user), "%s", subject + 14);
+                t.n_users++;
+        }
         t.n_asked += strcmp(subject, SUBJECT_PRESENCE_SYNC) == 0;
         if (strcmp(subject, SUBJECT_PRESENCE_CHANGES) == 0) {
                 Parley__V1__PresenceChanges *m = parley__v1__presence_changes__unpack(NULL, len, data);
@@ -153,17 +158,61 @@ static void test_begun(void **state)
         assert_true(!voice_leading(t.voice) && voice_begun(t.voice));
 }
 
-static void test_begun_by_another(void **state)
+static void another_speaks(const char *source)
 {
         Parley__V1__PresenceChanges m = PARLEY__V1__PRESENCE_CHANGES__INIT;
         uint8_t data[64];
         struct bus_msg msg = {.subject = SUBJECT_PRESENCE_CHANGES, .data = data};
 
-        (void)state;
-        m.source = (char *)"a"; /* before us */
+        m.source = (char *)source;
         msg.len = parley__v1__presence_changes__pack(&m, data);
         t.on_changes(&msg, t.voice);
+}
+
+static void test_begun_by_another(void **state)
+{
+        (void)state;
+        another_speaks("a"); /* before us */
         assert_true(!voice_leading(t.voice) && voice_begun(t.voice));
+}
+
+/* bob came while its connection was away for a moment. Nobody else has told it, and nothing would again. */
+static void test_news_of_a_silence(void **state)
+{
+        (void)state;
+        pass(2000);
+        world_tell(&t.world, "gw0", 7, 1, "ada", 1, true);
+        pass(1000);
+        assert_int_equal(t.n_users, 1);
+        voice_deaf(t.voice);
+        pass(1000);
+        voice_connected(t.voice);
+        world_snapshot(&t.world, "gw0", 7, 2, (const char *const[]){"ada", "bob"}, 2);
+        pass(1000);
+        assert_false(voice_leading(t.voice));
+        assert_int_equal(t.n_users, 1);
+        pass(1000);
+        assert_true(voice_leading(t.voice));
+        assert_int_equal(t.n_users, 2);
+        assert_string_equal(t.user, "bob");
+}
+
+/* But not what another one told while it spoke */
+static void test_news_of_another(void **state)
+{
+        (void)state;
+        pass(2000);
+        assert_true(voice_leading(t.voice));
+        another_speaks("a"); /* before us */
+        world_tell(&t.world, "gw0", 7, 1, "ada", 1, true);
+        pass(2900);
+        assert_false(voice_leading(t.voice));
+        pass(1000);
+        assert_true(voice_leading(t.voice));
+        assert_int_equal(t.n_users, 0);
+        world_tell(&t.world, "gw0", 7, 2, "bob", 1, true);
+        pass(1000);
+        assert_int_equal(t.n_users, 1);
 }
 
 /* Its connection is open, and nothing comes over it, not even what we say ourselves */
@@ -238,6 +287,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_we_stood_still, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_begun, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_begun_by_another, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_news_of_a_silence, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_news_of_another, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nats_stands_still, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nothing_of_the_invisible, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_last_seen_of_the_one_before, setup, teardown),
