@@ -17,6 +17,9 @@ struct status;
 
 struct people;
 
+/* Kinds of devices that are connected, as bits, and that one of them is in use */
+enum { PERSON_DEVICES = 15, PERSON_ACTIVE = 16, PERSON_BITS = 5 };
+
 /* One user. roster.c owns all from `reports` on. */
 struct person {
         UT_hash_handle hh;
@@ -24,21 +27,21 @@ struct person {
         uint32_t *channels; /* sorted: number of the channel * 2, + 1 where he has left or was removed */
         uint32_t n_channels;
         uint32_t number;
-        struct report *reports;    /* what gateways have of him; NULL: not connected */
-        struct status *status;     /* NULL: none */
-        struct wheel_timer grace;  /* armed: a connection closed a moment ago, and what he had is shown still */
+        struct report *reports; /* what gateways have of him; NULL: not connected */
+        struct status *status;  /* NULL: none */
+        struct wheel_timer
+                grace; /* armed: something went a moment ago, and is shown still; until the first of it ends */
         struct person *next_dirty; /* of those that have changed */
         uint64_t version;
         uint64_t revision;      /* of his record in the bucket, as far as is known; 0: none */
         uint32_t last_seen_min; /* unix minutes; 0: not known */
         uint32_t wrote_min;     /* the one that the bucket brought: it is stored */
         uint32_t closed_min;    /* when his last connection closed */
-        uint8_t devices : 4;    /* connected kinds, as bits, with those of which the grace runs */
-        uint8_t reported : 4;   /* without */
+        uint16_t ends[5];       /* what is in `held` and not in `reported`: when it ends, in roster.c's ticks */
+        uint8_t reported;       /* PERSON_*: as gateways have it */
+        uint8_t held;           /* with what went a moment ago */
         uint8_t shown;          /* UserPresence.Availability, as others see it */
         uint8_t shown_devices;
-        bool active : 1;    /* a device is in use */
-        bool left : 1;      /* it was, and its connection closed: he is active while the grace runs */
         bool connected : 1; /* as it was when others last could see something else, or he himself */
         bool dirty : 1, regrouped : 1;
         bool news : 1; /* with dirty: others see something else */

@@ -26,7 +26,7 @@ const struct config_item presence_config_items[] = {
               "Changes of his status that one user makes; each is a write to JetStream."),
         NUMBER("PARLEY_STATUS_BURST", status_burst, "10", 1, 1000, NULL, "The same, at once."),
         NUMBER("PARLEY_PRESENCE_GRACE_MS", grace_ms, "10000", 0, 600000, "ms",
-               "How long a device is shown after its connection closed, and its user is not offline yet, so that a reconnect shows nothing."),
+               "How long each kind of device is shown after its last connection closed, and its user is not offline yet, so that a reconnect shows nothing."),
         NUMBER("PARLEY_PRESENCE_SILENT_MS", silent_ms, "30000", 1000, 600000, "ms",
                "How long a gateway may be silent before its users are offline; it speaks every 10 s."),
         NUMBER("PARLEY_PRESENCE_TELL_MS", tell_ms, "500", 50, 10000, "ms",

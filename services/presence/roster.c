@@ -16,7 +16,7 @@ enum { PAUSE_MS = 2000, HOLD_MS = 1500, KNOW_MS = 3000, SKEW_S = 2 };
 
 #define OFFLINE PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline
 
-_Static_assert(PARLEY__V1__DEVICE__bot < 4, "struct person has four bits for kinds of devices");
+_Static_assert(1 << PARLEY__V1__DEVICE__bot < PERSON_ACTIVE, "struct person has four bits for kinds of devices");
 
 static struct roster *roster_of(const struct person *who)
 {
@@ -62,9 +62,9 @@ static void place_dirty(struct place *c, void *userdata)
 static void person_refresh(struct roster *r, struct person *who, bool told)
 {
         uint8_t was = who->shown;
-        uint8_t now = (uint8_t)status_availability(who->status, who->devices != 0, who->active);
-        uint8_t devices = now == OFFLINE ? 0 : who->devices;
-        bool connected = who->devices != 0, himself;
+        uint8_t now = (uint8_t)status_availability(who->status, who->held & PERSON_DEVICES, who->held & PERSON_ACTIVE);
+        uint8_t devices = now == OFFLINE ? 0 : who->held & PERSON_DEVICES;
+        bool connected = who->held & PERSON_DEVICES, himself;
 
         if (now != was || devices != who->shown_devices)
                 told = true;
@@ -94,8 +94,6 @@ static void person_offline(struct roster *r, struct person *who)
 {
         bool invisible = who->status && who->status->mode == PARLEY__V1__STATUS__MODE__invisible;
 
-        who->devices = 0;
-        who->active = false;
         if (r->options.last_seen && !invisible)
                 who->last_seen_min = who->closed_min;
         person_refresh(r, who, false);
@@ -105,69 +103,92 @@ static void person_offline(struct roster *r, struct person *who)
 }
 
 /* What all gateways together have of him */
-struct together {
-        uint8_t devices;
-        bool active;
-};
-
-static struct together together_of(const struct person *who)
+static uint8_t together_of(const struct person *who)
 {
-        struct together t = {0};
+        uint8_t bits = 0;
 
-        for (const struct report *p = who->reports; p; p = p->next) {
-                t.devices |= p->devices;
-                t.active = t.active || p->active;
-        }
-        return t;
+        for (const struct report *p = who->reports; p; p = p->next)
+                bits |= (uint8_t)((p->devices & PERSON_DEVICES) | (p->active ? PERSON_ACTIVE : 0));
+        return bits;
 }
 
-static void person_take(struct roster *r, struct person *who, const struct together *t)
+/* Comparable within 54 minutes either way, which no grace takes */
+static uint16_t grace_tick(uint64_t ms)
 {
-        wheel_disarm(&who->grace);
-        who->left = false;
-        if (!t->devices) {
-                person_offline(r, who);
-                return;
+        return (uint16_t)(ms / TICK_MS);
+}
+
+static void grace_begin(const struct roster *r, struct person *who, uint8_t bits)
+{
+        for (unsigned i = 0; i < PERSON_BITS; i++) {
+                if (bits & (1U << i))
+                        who->ends[i] = grace_tick(r->lived_ms + r->options.grace_ms + TICK_MS - 1);
         }
-        who->devices = t->devices;
-        who->active = t->active;
-        person_refresh(r, who, false);
+}
+
+static void person_on_grace(struct wheel_timer *t, uint64_t now_ms);
+
+/* One timer, for the first that ends, be there how many after it */
+static void grace_arm(struct roster *r, struct person *who)
+{
+        uint8_t gone = who->held & (uint8_t)~who->reported;
+        int16_t first = INT16_MAX;
+
+        wheel_disarm(&who->grace);
+        for (unsigned i = 0; i < PERSON_BITS; i++) {
+                int16_t left = (int16_t)(who->ends[i] - grace_tick(r->lived_ms));
+
+                if (gone & (1U << i) && left < first)
+                        first = left;
+        }
+        if (gone)
+                wheel_arm(r->wheel, &who->grace, (uint64_t)((int64_t)(r->lived_ms / TICK_MS) + first) * TICK_MS,
+                          person_on_grace);
+}
+
+static void person_hold(struct roster *r, struct person *who, uint8_t held)
+{
+        who->held = held & PERSON_DEVICES ? held : 0;
+        grace_arm(r, who);
+        if (who->held)
+                person_refresh(r, who, false);
+        else
+                person_offline(r, who);
 }
 
 static void person_on_grace(struct wheel_timer *t, uint64_t now_ms)
 {
         struct person *who = (struct person *)((char *)t - offsetof(struct person, grace));
-        struct together now = together_of(who);
+        struct roster *r = roster_of(who);
+        uint8_t over = 0;
 
         (void)now_ms;
-        person_take(roster_of(who), who, &now);
+        for (unsigned i = 0; i < PERSON_BITS; i++) {
+                if ((int16_t)(grace_tick(r->lived_ms) - who->ends[i]) >= 0)
+                        over |= (uint8_t)(1U << i);
+        }
+        person_hold(r, who, who->held & (uint8_t)(who->reported | ~over));
 }
 
-/* What comes is taken at once, what went when the grace is over: a device that connects again shows nothing, be it his only one or not, or one of
- * several of its kind of which the others are idle. The silence of a gateway was the grace of what it had. */
+/* What comes is taken at once, what went when its grace is over: a device that connects again shows nothing, be it his only one or not, or one of
+ * several of its kind of which the others are idle; and how often another one does so is nothing to it. That none is in use any more counts at once
+ * when he says so himself. The silence of a gateway was the grace of what it had. */
 static void person_touched(struct person *who, enum source_news news, void *userdata)
 {
         struct roster *r = userdata;
-        struct together t = together_of(who);
-        bool went = who->reported & ~t.devices, left = news == SOURCE_LEFT && who->active && !t.active;
+        uint8_t now = together_of(who), went = who->reported & (uint8_t)~now, held = who->held;
 
-        who->reported = t.devices;
-        if (!t.devices && !who->devices) {
-                roster_drop(r, who);
-                return;
-        }
-        if (went && !t.devices)
+        if (went && !now)
                 who->closed_min = (uint32_t)(r->wall_s / 60);
-        who->left = !t.active && (who->left || left);
-        if ((went || left) && news != SOURCE_GONE)
-                wheel_arm(r->wheel, &who->grace, r->lived_ms + r->options.grace_ms, person_on_grace);
-        if (news != SOURCE_GONE && ((who->devices & ~t.devices) || who->left)) {
-                who->devices |= t.devices;
-                who->active = who->active || t.active;
-                person_refresh(r, who, false);
-        } else {
-                person_take(r, who, &t);
-        }
+        if (news == SOURCE_LEFT || (news == SOURCE_SAYS && went & PERSON_DEVICES))
+                grace_begin(r, who, went);
+        else
+                held &= (uint8_t)~went;
+        who->reported = now;
+        if (now || who->held)
+                person_hold(r, who, now | held);
+        else
+                roster_drop(r, who);
 }
 
 static void on_ask(const char *gateway_id, void *userdata)
@@ -350,7 +371,7 @@ void roster_store(struct roster *r)
         for (uint32_t i = 0; i < r->people.n_persons; i++) {
                 const struct person *who = r->people.persons[i];
 
-                if (who && !who->devices && who->last_seen_min != who->wrote_min)
+                if (who && !who->held && who->last_seen_min != who->wrote_min)
                         r->options.store(who->id, r->options.userdata);
         }
 }

@@ -30,7 +30,7 @@ static void shown_fill(const struct roster *r, const struct person *who, struct 
                         ret->devices[ret->user.n_devices++] = (Parley__V1__Device)d;
         }
         if (s) {
-                ret->change.invisible = who->devices && s->mode == PARLEY__V1__STATUS__MODE__invisible;
+                ret->change.invisible = who->held && s->mode == PARLEY__V1__STATUS__MODE__invisible;
                 ret->user.status_text = (char *)s->text;
                 ret->user.status_emoji = s->emoji;
         }

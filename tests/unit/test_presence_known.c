@@ -94,11 +94,80 @@ static void test_one_after_the_other_goes(void **state)
         world_pass(w, 4000);
         world_tell(w, "gw0", 7, 3, "ada", 0, false);
         world_pass(w, 9800);
-        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        assert_int_equal(world_shown(w, "ada"), SHOWN(away)); /* the one that lay there is left, the others are over */
+        assert_int_equal(world_person(w, "ada")->shown_devices, 4);
         assert_int_equal(w->n_stored, 0);
         world_pass(w, 400);
         assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
         assert_int_equal(w->n_stored, 1);
+}
+
+/* The page that was in use is closed for good. The phone breaks off every nine seconds, which must not keep the page there. */
+static void test_one_breaks_off_again_and_again(void **state)
+{
+        struct world *w = *state;
+        uint64_t counter = 0;
+
+        world_tell(w, "gw0", 7, ++counter, "ada", 5, true);
+        world_pass(w, 1000);
+        world_tell(w, "gw0", 7, ++counter, "ada", 4, false);
+        world_pass(w, 8000);
+        world_tell(w, "gw0", 7, ++counter, "ada", 0, false);
+        world_pass(w, 1000);
+        assert_int_equal(world_person(w, "ada")->shown_devices, 5);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        for (unsigned i = 0; i < 10; i++) {
+                world_tell(w, "gw0", 7, ++counter, "ada", 4, false);
+                world_pass(w, 8000);
+                assert_int_equal(world_person(w, "ada")->shown_devices, 4);
+                assert_int_equal(world_shown(w, "ada"), SHOWN(away));
+                world_tell(w, "gw0", 7, ++counter, "ada", 0, false);
+                world_pass(w, 1000);
+                assert_int_equal(world_person(w, "ada")->shown_devices, 4);
+        }
+}
+
+/* Each kind ends when its own time is over */
+static void test_each_kind_has_its_grace(void **state)
+{
+        static const unsigned left[] = {14, 12, 8, 0};
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 15, true);
+        for (unsigned i = 0; i < 4; i++) {
+                world_tell(w, "gw0", 7, 2 + i, "ada", left[i], left[i]);
+                world_pass(w, 2000);
+        }
+        assert_int_equal(world_person(w, "ada")->shown_devices, 15);
+        world_pass(w, 1800);
+        for (unsigned i = 0; i < 4; i++) {
+                assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+                assert_int_equal(world_person(w, "ada")->shown_devices, i ? left[i - 1] : 15);
+                world_pass(w, 400);
+                assert_int_equal(world_person(w, "ada")->shown_devices, left[i]);
+                world_pass(w, 1600);
+        }
+        assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+}
+
+/* It takes nothing from a device that closed elsewhere a moment ago */
+static void test_a_gateway_dies_while_a_device_connects_again(void **state)
+{
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 4, false);
+        world_tell(w, "gw1", 9, 1, "ada", 1, true);
+        for (unsigned i = 0; i < 2; i++) {
+                world_pass(w, 12000);
+                world_tell(w, "gw1", 9, 2 + i, NULL, 0, false);
+        }
+        world_pass(w, 4000);
+        world_tell(w, "gw1", 9, 4, "ada", 0, false);
+        world_pass(w, 4000); /* gw0 was silent for 32 s */
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        assert_int_equal(world_person(w, "ada")->shown_devices, 1);
+        world_tell(w, "gw1", 9, 5, "ada", 1, true);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(online));
 }
 
 /* A gateway that fell silent had its time: what others have of him is all there is */
@@ -141,6 +210,10 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_forgotten_and_known_again, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_one_of_two_devices_connects_again, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_one_after_the_other_goes, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_one_breaks_off_again_and_again, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_each_kind_has_its_grace, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_a_gateway_dies_while_a_device_connects_again, world_setup,
+                                                world_teardown),
                 cmocka_unit_test_setup_teardown(test_one_of_two_gateways_dies, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_known_without_the_dead, world_setup, world_teardown),
         };

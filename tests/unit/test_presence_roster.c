@@ -55,7 +55,7 @@ static void test_gateway_dies(void **state)
         }
         assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
         assert_int_equal(world_shown(w, "bob"), SHOWN(online));
-        assert_int_equal(world_person(w, "ada") ? world_person(w, "ada")->devices : 0, 0);
+        assert_int_equal(world_person(w, "ada") ? world_person(w, "ada")->held & PERSON_DEVICES : 0, 0);
         /* it was only paused: it goes on with its count, and is asked for everything */
         w->asked = 0;
         world_tell(w, "gw0", 7, 2, NULL, 0, false);

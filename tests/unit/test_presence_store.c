@@ -324,7 +324,7 @@ static void test_invisible_is_seen_last_when_he_vanishes(void **state)
         world_pass(&world, 300000 - 20000);
         world_snapshot(&world, "gw0", 7, 5, NULL, 0);
         world_pass(&world, 11000);
-        assert_int_equal(world_person(&world, "ada")->devices, 0);
+        assert_int_equal(world_person(&world, "ada")->held, 0);
         assert_int_equal((int64_t)world_person(&world, "ada")->last_seen_min * 60, minute + 600);
         assert_int_equal(world.n_stored, 0);
 }

@@ -56,7 +56,7 @@ static void test_used_one_becomes_idle(void **state)
         assert_int_equal(world_shown(w, "ada"), SHOWN(away));
 }
 
-/* All close, one after the other: offline when the grace of the last one is over */
+/* All close, one after the other: what was in use ends before what was not */
 static void test_all_close(void **state)
 {
         struct world *w = *state;
@@ -65,8 +65,10 @@ static void test_all_close(void **state)
         world_left(w, "gw0", 7, 2, "ada", 1);
         world_pass(w, 5000);
         world_tell(w, "gw0", 7, 3, "ada", 0, false);
-        world_pass(w, 9800);
+        world_pass(w, 4800);
         assert_int_equal(world_shown(w, "ada"), SHOWN(online));
+        world_pass(w, 5000);
+        assert_int_equal(world_shown(w, "ada"), SHOWN(away));
         world_pass(w, 400);
         assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
 }
