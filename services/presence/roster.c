@@ -1,4 +1,4 @@
-#include "presence/roster.h"
+#include "presence/roster_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,8 +14,6 @@ enum { TICK_MS = 100, SLOTS = 1024 };
  * SKEW_S: of the wall clock against ours, that is looked at. */
 enum { PAUSE_MS = 2000, HOLD_MS = 1500, KNOW_MS = 3000, SKEW_S = 2 };
 
-#define OFFLINE PARLEY__V1__USER_PRESENCE__AVAILABILITY__offline
-
 _Static_assert(1 << PARLEY__V1__DEVICE__bot < PERSON_ACTIVE, "struct person has four bits for kinds of devices");
 
 static struct roster *roster_of(const struct person *who)
@@ -25,7 +23,7 @@ static struct roster *roster_of(const struct person *who)
 
 /* --- who has changed --- */
 
-static void person_dirty(struct roster *r, struct person *who)
+void person_dirty(struct roster *r, struct person *who)
 {
         who->version = ++r->version;
         if (who->dirty)
@@ -58,8 +56,7 @@ static void place_dirty(struct place *c, void *userdata)
         r->places_dirty = c;
 }
 
-/* Looks whether others see something else now. told: they do, whatever it is. */
-static void person_refresh(struct roster *r, struct person *who, bool told)
+void person_refresh(struct roster *r, struct person *who, bool told)
 {
         uint8_t was = who->shown;
         uint8_t now = (uint8_t)status_availability(who->status, who->held & PERSON_DEVICES, who->held & PERSON_ACTIVE);
@@ -198,8 +195,7 @@ static void on_ask(const char *gateway_id, void *userdata)
         r->options.ask(gateway_id, r->options.userdata);
 }
 
-/* Who is not known is hidden from whoever asks, also from those who share a channel that is open to everyone: they ask again when he is known */
-static struct person *person_get(struct roster *r, const char *user_id)
+struct person *person_get(struct roster *r, const char *user_id)
 {
         struct person *who = people_find(&r->people, user_id);
 
@@ -256,155 +252,6 @@ int roster_everyone(struct roster *r, const char *channel_id, bool everyone)
 
         r->regrouped_all = r->regrouped_all || changed;
         return error;
-}
-
-/* --- what users say of themselves --- */
-
-static void status_arm(struct roster *r, struct status *s);
-
-static void status_on_expiry(struct wheel_timer *t, uint64_t now_ms)
-{
-        struct status *s = (struct status *)((char *)t - offsetof(struct status, expiry));
-        struct person *who = s->person;
-        struct roster *r = s->roster;
-
-        (void)now_ms;
-        if (!status_expire(s, r->wall_s)) {
-                status_arm(r, s);
-                return;
-        }
-        if (status_empty(s)) {
-                who->status = NULL;
-                status_free(s);
-        } else {
-                status_arm(r, s);
-        }
-        person_refresh(r, who, true); /* told, and then forgotten when nothing is left of him */
-}
-
-/* By the wall clock, which is looked at again when the time has come, and when it was set (roster_time) */
-static void status_arm(struct roster *r, struct status *s)
-{
-        const int64_t look_s = 3600; /* what the wheel can count */
-        int64_t left = status_next_end(s) - r->wall_s;
-
-        if (!status_next_end(s))
-                return;
-        if (left > look_s)
-                left = look_s;
-        wheel_arm(r->wheel, &s->expiry, r->lived_ms + (left > 0 ? (uint64_t)left * 1000 : 0), status_on_expiry);
-}
-
-static void status_replace(struct roster *r, struct person *who, struct status *s)
-{
-        status_free(who->status);
-        who->status = s;
-        if (!s)
-                return;
-        s->roster = r;
-        s->person = who;
-        (void)status_expire(s, r->wall_s);
-        status_arm(r, s);
-}
-
-static bool status_same(const struct status *a, const struct status *b)
-{
-        if (!a || !b)
-                return status_empty(a) && status_empty(b);
-        return a->mode == b->mode && a->mode_until_s == b->mode_until_s && a->text_until_s == b->text_until_s &&
-               a->hide_last_seen == b->hide_last_seen && strcmp(a->text, b->text) == 0 &&
-               strcmp(a->emoji, b->emoji) == 0;
-}
-
-int roster_status(struct roster *r, const char *user_id, const Parley__V1__Status *status)
-{
-        struct person *who = ident_valid(user_id) ? person_get(r, user_id) : NULL;
-        struct status *s = who ? status_new(status) : NULL;
-
-        if (!s)
-                return ident_valid(user_id) ? -ENOMEM : -EINVAL;
-        if (status_same(who->status, s)) {
-                status_free(s);
-                return 0;
-        }
-        if (status_empty(s)) {
-                status_free(s);
-                s = NULL;
-        }
-        status_replace(r, who, s);
-        person_refresh(r, who, true);
-        return 0;
-}
-
-int roster_record(struct roster *r, const char *user_id, const Parley__V1__PresenceRecord *record, uint64_t revision)
-{
-        static const Parley__V1__Status none = PARLEY__V1__STATUS__INIT;
-        struct person *who;
-        int error;
-
-        if (revision < roster_revision(r, user_id))
-                return 0;
-        error = roster_status(r, user_id, record && record->status ? record->status : &none);
-        who = error ? NULL : people_find(&r->people, user_id);
-        if (!who)
-                return error;
-        who->revision = revision;
-        if (record && record->last_seen_at && r->options.last_seen &&
-            record->last_seen_at->seconds / 60 >= who->last_seen_min)
-                who->last_seen_min = who->wrote_min = (uint32_t)(record->last_seen_at->seconds / 60);
-        if (who->regrouped && who->last_seen_min)
-                person_dirty(r, who);
-        roster_drop(r, who);
-        return 0;
-}
-
-void roster_vanish(struct roster *r, const char *user_id)
-{
-        struct person *who = people_find(&r->people, user_id);
-
-        if (who && who->shown != OFFLINE && r->options.last_seen)
-                who->last_seen_min = (uint32_t)(r->wall_s / 60);
-}
-
-void roster_store(struct roster *r)
-{
-        for (uint32_t i = 0; i < r->people.n_persons; i++) {
-                const struct person *who = r->people.persons[i];
-
-                if (who && !who->held && who->last_seen_min != who->wrote_min)
-                        r->options.store(who->id, r->options.userdata);
-        }
-}
-
-void roster_written(struct roster *r, const char *user_id, uint64_t revision)
-{
-        struct person *who = people_find(&r->people, user_id);
-
-        if (who && revision > who->revision)
-                who->revision = revision;
-}
-
-uint64_t roster_revision(const struct roster *r, const char *user_id)
-{
-        const struct person *who = people_find(&r->people, user_id);
-
-        return who ? who->revision : 0;
-}
-
-void roster_forget_revision(struct roster *r, const char *user_id)
-{
-        struct person *who = people_find(&r->people, user_id);
-
-        if (who)
-                who->revision = 0;
-}
-
-void roster_forget_revisions(struct roster *r)
-{
-        for (uint32_t i = 0; i < r->people.n_persons; i++) {
-                if (r->people.persons[i])
-                        r->people.persons[i]->revision = 0;
-        }
 }
 
 /* --- life --- */
