@@ -44,6 +44,7 @@ void subject_msg_id(char *ret, const char *channel_id, const char *actor_id, con
 #define SUBJECT_GATEWAY_ALIVE "gateway.alive"
 #define BUCKET_PRESENCE "PRESENCE"
 #define SUBJECT_PRESENCE_GATEWAYS "presence.gw.*"
+#define PRESENCE_HEARTBEAT_MS 10000 /* so often is something on presence.gw.<gateway>, also when nothing has changed */
 #define SUBJECT_PRESENCE_SYNC "presence.sync"
 #define SUBJECT_PRESENCE_CHANGES "presence.changes"
 #define RPC_PRESENCE_QUERY "rpc.presence.query"

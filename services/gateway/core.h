@@ -49,7 +49,9 @@ struct shard {
 
 /* What presence is told (here.c) */
 struct here {
-        struct user *dirty; /* users to look at */
+        struct user *dirty;     /* users to look at */
+        struct here_gone *gone; /* who was freed, and is to be told of as gone */
+        unsigned n_gone;
         struct bus_sub *sub;
         struct wheel_timer timer;
         uint64_t counter;

@@ -11,7 +11,7 @@
 
 /* USERS_MAX: in one message, which then stays below 200 KB. SNAPSHOT_MS: not more often than this. ACTIVITY_MS, ACTIVITY_BURST: that a user is
  * active, or is it no longer, in the long run and at once: each costs all who look at him a frame, and him nothing. */
-enum { TELL_MS = 1000, HEARTBEAT_MS = 10000, SNAPSHOT_MS = 1000, USERS_MAX = 2000, MESSAGE_MAX = 1000 << 10 };
+enum { TELL_MS = 1000, SNAPSHOT_MS = 1000, USERS_MAX = 2000, MESSAGE_MAX = 1000 << 10 };
 enum { ACTIVITY_MS = 10000, ACTIVITY_BURST = 3 };
 
 #define ACTIVE 0x80 /* beside the bits of the devices */
@@ -82,7 +82,7 @@ static void message_send(struct here_message *h)
         h->m.first = false;
 }
 
-static void message_add(struct here_message *h, const struct user *u, uint8_t bits)
+static void message_add(struct here_message *h, const char *user_id, uint8_t bits, bool left)
 {
         struct here_entry *e = &h->entries[h->m.n_users];
 
@@ -91,10 +91,10 @@ static void message_add(struct here_message *h, const struct user *u, uint8_t bi
                 e = &h->entries[0];
         }
         parley__v1__gateway_user__init(&e->user);
-        e->user.user_id = (char *)u->id;
+        e->user.user_id = (char *)user_id;
         e->user.devices = e->devices;
         e->user.active = bits & ACTIVE;
-        e->user.left = u->here_left && !(bits & ACTIVE);
+        e->user.left = left && !(bits & ACTIVE);
         for (unsigned d = 0; d <= PARLEY__V1__DEVICE__bot; d++) {
                 if (bits & (1U << d))
                         e->devices[e->user.n_devices++] = (Parley__V1__Device)d;
@@ -148,12 +148,34 @@ static bool here_waits(struct user *u, uint8_t bits)
         return false;
 }
 
+/* Users whose sessions have gone may be freed before they are told of: where they do not linger */
+struct here_gone {
+        struct here_gone *next;
+        char id[];
+};
+
+static void here_gone_clear(struct here *here)
+{
+        struct here_gone *gone;
+
+        while ((gone = here->gone)) {
+                here->gone = gone->next;
+                free(gone);
+        }
+        here->n_gone = 0;
+}
+
 static void here_tell_changes(struct core *core)
 {
-        struct here_message *h = core->here.dirty ? message_new(core, false) : NULL;
+        struct here *here = &core->here;
+        struct here_message *h = here->dirty || here->gone ? message_new(core, false) : NULL;
         struct user *u, *next;
 
-        for (u = h ? core->here.dirty : NULL; u; u = next) {
+        if (!h)
+                return;
+        for (const struct here_gone *gone = here->gone; gone; gone = gone->next)
+                message_add(h, gone->id, 0, false); /* he may have come again, which stands behind it */
+        for (u = here->dirty; u; u = next) {
                 uint8_t bits = here_of(u);
 
                 next = u->here_next;
@@ -161,31 +183,35 @@ static void here_tell_changes(struct core *core)
                         continue;
                 here_clean(u);
                 if (bits != u->here_told)
-                        message_add(h, u, bits);
+                        message_add(h, u->id, bits, u->here_left);
                 u->here_told = bits;
                 u->here_left = false;
         }
-        if (h && h->m.n_users)
+        if (h->m.n_users)
                 message_send(h);
         free(h);
+        here_gone_clear(here); /* the message names them by these */
 }
 
 void here_forget(struct user *u)
 {
-        struct here_message *h;
+        struct here *here = &u->core->here;
+        size_t n = strlen(u->id) + 1;
+        struct here_gone *gone;
 
         if (u->here_dirty)
                 here_clean(u);
-        if (!u->here_told || !u->core->here.sub)
+        if (!u->here_told || !here->sub || here->wanted)
                 return;
-        h = message_new(u->core, false);
-        if (!h) {
-                u->core->here.wanted = true; /* he is not in it */
+        gone = here->n_gone < USERS_MAX ? malloc(sizeof(*gone) + n) : NULL;
+        if (!gone) {
+                here->wanted = true; /* he is not in it */
                 return;
         }
-        message_add(h, u, 0);
-        message_send(h);
-        free(h);
+        memcpy(gone->id, u->id, n);
+        gone->next = here->gone;
+        here->gone = gone;
+        here->n_gone++;
 }
 
 /* --- everything --- */
@@ -197,12 +223,13 @@ static void here_tell_all(struct core *core)
 
         if (!h)
                 return;
+        here_gone_clear(&core->here);
         while (core->here.dirty)
                 here_clean(core->here.dirty);
         for (u = core->users; u; u = u->hh.next) {
                 u->here_told = here_of(u);
                 if (u->here_told)
-                        message_add(h, u, u->here_told);
+                        message_add(h, u->id, u->here_told, u->here_left);
                 u->here_left = false;
         }
         h->m.last = true;
@@ -229,7 +256,7 @@ static void here_on_timer(struct wheel_timer *t, uint64_t now_ms)
                 here_tell_all(core);
         else
                 here_tell_changes(core);
-        if (now_ms - core->here.told_ms >= HEARTBEAT_MS)
+        if (now_ms - core->here.told_ms >= PRESENCE_HEARTBEAT_MS)
                 here_heartbeat(core);
         wheel_arm(core->wheel, t, now_ms + TELL_MS, here_on_timer);
 }
@@ -278,4 +305,5 @@ void here_stop(struct core *core)
         if (core->here.sub)
                 core->up.unsubscribe(core->up.self, core->here.sub);
         core->here.sub = NULL;
+        here_gone_clear(&core->here);
 }

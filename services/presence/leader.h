@@ -9,7 +9,8 @@
 
 #include "base/ident.h"
 
-enum { LEADER_SILENT_MS = 3000 };
+/* LEADER_SPEAK_MS: so often it speaks at the least, and its tick is no rarer. LEADER_SILENT_MS: then another one does. */
+enum { LEADER_SPEAK_MS = 1000, LEADER_SILENT_MS = 3 * LEADER_SPEAK_MS };
 
 struct leader {
         char id[IDENT_MAX + 1];

@@ -1,5 +1,11 @@
 #include "presence/presence_config.h"
 
+#include "bus/subjects.h"
+#include "presence/leader.h"
+
+/* A gateway that has nothing to say is heard so often: late by a tick of its own, and by what a busy machine takes */
+#define SILENT_MIN_MS (PRESENCE_HEARTBEAT_MS + 2000)
+
 #define CONFIG_STRUCT struct presence_config
 #include "base/config_rows.h"
 
@@ -27,9 +33,9 @@ const struct config_item presence_config_items[] = {
         NUMBER("PARLEY_STATUS_BURST", status_burst, "10", 1, 1000, NULL, "The same, at once."),
         NUMBER("PARLEY_PRESENCE_GRACE_MS", grace_ms, "10000", 0, 600000, "ms",
                "How long each kind of device is shown after its last connection closed, and its user is not offline yet, so that a reconnect shows nothing."),
-        NUMBER("PARLEY_PRESENCE_SILENT_MS", silent_ms, "30000", 1000, 600000, "ms",
+        NUMBER("PARLEY_PRESENCE_SILENT_MS", silent_ms, "30000", SILENT_MIN_MS, 600000, "ms",
                "How long a gateway may be silent before its users are offline; it speaks every 10 s."),
-        NUMBER("PARLEY_PRESENCE_TELL_MS", tell_ms, "500", 50, 10000, "ms",
+        NUMBER("PARLEY_PRESENCE_TELL_MS", tell_ms, "500", 50, LEADER_SPEAK_MS, "ms",
                "How long changes are collected before they are told."),
         NUMBER("PARLEY_PRESENCE_COUNT_MS", count_ms, "5000", 100, 600000, "ms",
                "How often the count of a large channel is told, at most."),

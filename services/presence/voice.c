@@ -15,9 +15,9 @@
 #include "presence/voice_impl.h"
 #include "wire/wire.h"
 
-/* TELL_MAX: users in one message, which then stays below half of what NATS carries. SPEAK_EVERY_MS: without changes, so that others know
- * that we are here, and gateways that they have missed nothing. SETTLE_MS: for the others to be heard, and for gateways to answer. */
-enum { TELL_MAX = 500, TELL_ROUNDS = 20, SPEAK_EVERY_MS = 1000, SETTLE_MS = 1500 };
+/* TELL_MAX: users in one message, which then stays below half of what NATS carries. SETTLE_MS: for the others to be heard, and for gateways to
+ * answer. */
+enum { TELL_MAX = 500, TELL_ROUNDS = 20, SETTLE_MS = 1500 };
 
 /* What we say comes back to us, every second: nothing at all for so long means that NATS stands still, long before its connection is given up */
 enum { DEAF_MS = 3000 };
@@ -67,7 +67,8 @@ static void say_changes(struct voice *v)
 
         while (rounds++ < TELL_ROUNDS && roster_changes(v->options.roster, &v->tidings))
                 say(v, &v->tidings);
-        if (v->options.roster->now_ms - v->said_ms >= SPEAK_EVERY_MS) {
+        /* also without changes: others know that we are here, and gateways that they have missed nothing */
+        if (v->options.roster->now_ms - v->said_ms >= LEADER_SPEAK_MS) {
                 (void)roster_changes(v->options.roster, &v->tidings);
                 say(v, &v->tidings);
         }

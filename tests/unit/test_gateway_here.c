@@ -166,6 +166,41 @@ static void test_one_message_a_second(void **state)
         fake_free(f);
 }
 
+/* They are forgotten with their last session: gone in one message, and not at all who has come again by then */
+static void test_nobody_lingers(void **state)
+{
+        struct ear e;
+        struct fake *f = world(&e);
+        struct fake_client *clients[20];
+        char user[16];
+
+        (void)state;
+        f->config.linger_ms = 0;
+        for (unsigned i = 0; i < 20; i++) {
+                snprintf(user, sizeof(user), "u%u", i);
+                clients[i] = fake_connect(f, user, ENCODING_PROTO);
+        }
+        pass(f, 1100);
+        assert_int_equal(e.n, 2);
+        for (unsigned i = 0; i < 20; i++)
+                fake_client_drop(clients[i]);
+        fake_advance(f, 200);
+        assert_null(f->core->users);
+        assert_int_equal(e.n, 2);
+        fake_connect(f, "u7", ENCODING_PROTO);
+        pass(f, 1100);
+        assert_int_equal(e.n, 3);
+        assert_int_equal(e.heard[2]->n_users, 21);
+        for (unsigned i = 0; i < 20; i++)
+                assert_int_equal(e.heard[2]->users[i]->n_devices, 0);
+        assert_string_equal(e.heard[2]->users[20]->user_id, "u7");
+        assert_int_equal(e.heard[2]->users[20]->n_devices, 1);
+        pass(f, 5000);
+        assert_int_equal(e.n, 3);
+        ear_close(&e, f);
+        fake_free(f);
+}
+
 /* Who says twenty times a second that he is idle, and that he is not, is told of three times at once and then every ten seconds, as he is then */
 static void test_idle_is_damped(void **state)
 {
@@ -276,13 +311,10 @@ static void test_drained(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_changes),
-                cmocka_unit_test(test_one_message_a_second),
-                cmocka_unit_test(test_tabs_of_one_kind),
-                cmocka_unit_test(test_idle_is_damped),
-                cmocka_unit_test(test_snapshot_and_heartbeat),
-                cmocka_unit_test(test_not_before_ready),
-                cmocka_unit_test(test_drained),
+                cmocka_unit_test(test_changes),          cmocka_unit_test(test_one_message_a_second),
+                cmocka_unit_test(test_nobody_lingers),   cmocka_unit_test(test_tabs_of_one_kind),
+                cmocka_unit_test(test_idle_is_damped),   cmocka_unit_test(test_snapshot_and_heartbeat),
+                cmocka_unit_test(test_not_before_ready), cmocka_unit_test(test_drained),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
