@@ -10,9 +10,10 @@
 enum { TICK_MS = 100, SLOTS = 1024 };
 
 /* PAUSE_MS: the clock jumps by that much more than it is read apart: we stood still, and not who we listen to. HOLD_MS: how long the gateways
- * have then to say what was missed: they speak once a second. KNOW_MS: one that has not answered until then is not waited for any more.
+ * have then to say what was missed: they speak once a second. HEAR_MS: how long until each was heard of that was not known before, by
+ * its gateway.alive every 2 s. KNOW_MS: one that has not answered until then is not waited for any more.
  * SKEW_S: of the wall clock against ours, that is looked at. */
-enum { PAUSE_MS = 2000, HOLD_MS = 1500, KNOW_MS = 3000, SKEW_S = 2 };
+enum { PAUSE_MS = 2000, HOLD_MS = 1500, HEAR_MS = 2200, KNOW_MS = 3000, SKEW_S = 2 };
 
 _Static_assert(1 << PARLEY__V1__DEVICE__bot < PERSON_ACTIVE, "struct person has four bits for kinds of devices");
 
@@ -320,6 +321,7 @@ bool roster_time(struct roster *r, uint64_t now_ms, int64_t wall_s)
 
         r->now_ms = now_ms;
         r->wall_s = wall_s;
+        r->begun = r->begun || roster_known(r);
         if (paused)
                 roster_doubt(r, true);
         if (paused || r->deaf || now_ms < r->held_until_ms)
@@ -349,5 +351,7 @@ bool roster_known(const struct roster *r)
 {
         uint64_t since_ms = r->now_ms - r->doubt_ms;
 
-        return !r->deaf && since_ms >= (sources_settled(&r->sources) ? HOLD_MS : KNOW_MS);
+        if (r->deaf || since_ms < (r->begun ? HOLD_MS : HEAR_MS))
+                return false;
+        return since_ms >= KNOW_MS || sources_settled(&r->sources);
 }

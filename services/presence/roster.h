@@ -41,6 +41,7 @@ struct roster {
         int64_t wall_s,
                 skew_s; /* skew: of the wall clock against lived_ms, as the ends of statuses were armed with it */
         bool deaf;
+        bool begun; /* it was known once what there is: all gateways since were heard of */
         uint64_t version;
         struct person *dirty_first, *dirty_last; /* in the order of their first change */
         uint64_t dirty_since_ms;                 /* since when there are any */

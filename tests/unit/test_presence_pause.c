@@ -54,7 +54,7 @@ static void test_nats_is_away(void **state)
         world_tell(w, "gw0", 7, 1, "ada", 1, true);
         world_tell(w, "gw0", 7, 2, "bob", 1, true);
         world_tell(w, "gw0", 7, 3, "bob", 0, true);
-        world_pass(w, 2000);
+        world_pass(w, 2200);
         assert_true(roster_known(w->roster));
         roster_deaf(w->roster);
         world_pass(w, 60000);
@@ -80,11 +80,39 @@ static void test_known(void **state)
         assert_false(roster_known(w->roster));
         world_tell(w, "gw0", 7, 1, "ada", 1, true);
         assert_false(roster_known(w->roster)); /* others may not have been heard of yet */
-        world_pass(w, 1500);
+        world_pass(w, 2100);
+        assert_false(roster_known(w->roster));
+        world_pass(w, 100);
         assert_true(roster_known(w->roster));
         roster_doubt(w->roster, false);
         world_pass(w, 2900);
         assert_false(roster_known(w->roster)); /* asked, and silent */
+        world_pass(w, 200);
+        assert_true(roster_known(w->roster));
+}
+
+/* It has just begun, and did not reach a gateway that is slow with its question: it is heard of by its own sign of life, and waited for. Its
+ * users would be told as offline, and come back. */
+static void test_a_slow_gateway_at_the_start(void **state)
+{
+        struct world *w = *state;
+
+        world_pass(w, 500);
+        roster_doubt(w->roster, true); /* NATS is there */
+        world_snapshot(w, "gw0", 7, 1, (const char *const[]){"ada"}, 1);
+        world_pass(w, 2000);
+        assert_false(roster_known(w->roster));
+        roster_alive(w->roster, "gw1");
+        world_pass(w, 500);
+        assert_false(roster_known(w->roster));
+        world_snapshot(w, "gw1", 9, 1, (const char *const[]){"bob"}, 1);
+        assert_true(roster_known(w->roster));
+        world_pass(w, 100);
+        roster_doubt(w->roster, true); /* later all of them are known, and asked */
+        world_snapshot(w, "gw0", 7, 2, (const char *const[]){"ada"}, 1);
+        world_snapshot(w, "gw1", 9, 2, (const char *const[]){"bob"}, 1);
+        world_pass(w, 1300);
+        assert_false(roster_known(w->roster));
         world_pass(w, 200);
         assert_true(roster_known(w->roster));
 }
@@ -116,6 +144,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_a_slow_turn, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_nats_is_away, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_known, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_a_slow_gateway_at_the_start, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_the_wall_clock_is_set, world_setup, world_teardown),
         };
 
