@@ -326,6 +326,7 @@ static void focus_keep(struct look *l, const struct focus_edge *was)
                 e->told = was->told;
                 e->told_ms = was->told_ms;
                 e->begun = was->begun;
+                e->again = was->again;
         }
 }
 

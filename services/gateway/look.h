@@ -150,6 +150,7 @@ struct focus_edge {
         uint64_t told_ms;
         bool due;   /* a channelPresence is */
         bool begun; /* one was sent */
+        bool again; /* and another one after it */
 };
 
 /* What one session looks at */

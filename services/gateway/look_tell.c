@@ -232,14 +232,15 @@ static void snapshot_tell(struct look *l)
 
 /* --- channels in focus --- */
 
-/* When the session may be told of it */
+/* When the session may be told of it. The first count is often made before presence has heard of the session itself: it is corrected soon, once. */
 static uint64_t place_due_ms(const struct look *l, const struct focus_edge *e)
 {
-        uint64_t due_ms = l->described_ms > DESCRIBE_BURST * DESCRIBE_MS
+        uint64_t next_ms = e->told_ms + (e->place->kind == PLACE_COUNTED && !e->again ? TELL_MS : PLACE_MS),
+                 due_ms = l->described_ms > DESCRIBE_BURST * DESCRIBE_MS
                                   ? l->described_ms - DESCRIBE_BURST * DESCRIBE_MS
                                   : 0;
 
-        return e->begun && due_ms < e->told_ms + PLACE_MS ? e->told_ms + PLACE_MS : due_ms;
+        return e->begun && due_ms < next_ms ? next_ms : due_ms;
 }
 
 static void place_tell(struct look *l, struct focus_edge *e)
@@ -254,6 +255,7 @@ static void place_tell(struct look *l, struct focus_edge *e)
                 return;
         }
         e->due = false;
+        e->again = e->begun;
         e->begun = true;
         e->told = e->place->changes;
         e->told_ms = now_ms;
