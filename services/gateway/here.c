@@ -18,12 +18,22 @@ enum { ACTIVITY_MS = 10000, ACTIVITY_BURST = 3 };
 
 /* --- what there is to tell --- */
 
-static uint8_t here_of(const struct user *u)
+/* With a token in its address it is ready before it has said what kind of device it is on, and may never do so */
+static bool is_unknown(const struct session *s)
+{
+        return s->state == SESSION_LIVE && !s->hello_seen && s->core->now_ms - s->entered_ms < TELL_MS;
+}
+
+/* *ret_again: there is somebody of whom it is not known yet */
+static uint8_t here_of(const struct user *u, bool *ret_again)
 {
         uint8_t bits = 0;
 
+        *ret_again = false;
         for (const struct session *s = u->sessions; s; s = s->user_next) {
-                if (s->state == SESSION_LIVE)
+                if (is_unknown(s))
+                        *ret_again = true;
+                else if (s->state == SESSION_LIVE)
                         bits |= (uint8_t)(1U << s->device) | (s->idle ? 0 : ACTIVE);
         }
         return bits;
@@ -176,12 +186,15 @@ static void here_tell_changes(struct core *core)
         for (const struct here_gone *gone = here->gone; gone; gone = gone->next)
                 message_add(h, gone->id, 0, false); /* he may have come again, which stands behind it */
         for (u = here->dirty; u; u = next) {
-                uint8_t bits = here_of(u);
+                bool again;
+                uint8_t bits = here_of(u, &again);
 
                 next = u->here_next;
                 if (here_waits(u, bits))
                         continue;
                 here_clean(u);
+                if (again)
+                        here_touch(u); /* in front of those who are left */
                 if (bits != u->here_told)
                         message_add(h, u->id, bits, u->here_left);
                 u->here_told = bits;
@@ -220,6 +233,7 @@ static void here_tell_all(struct core *core)
 {
         struct here_message *h = message_new(core, true);
         struct user *u;
+        bool again;
 
         if (!h)
                 return;
@@ -227,7 +241,9 @@ static void here_tell_all(struct core *core)
         while (core->here.dirty)
                 here_clean(core->here.dirty);
         for (u = core->users; u; u = u->hh.next) {
-                u->here_told = here_of(u);
+                u->here_told = here_of(u, &again);
+                if (again)
+                        here_touch(u);
                 if (u->here_told)
                         message_add(h, u->id, u->here_told, u->here_left);
                 u->here_left = false;

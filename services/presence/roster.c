@@ -154,6 +154,12 @@ static void person_hold(struct roster *r, struct person *who, uint8_t held)
                 person_offline(r, who);
 }
 
+void person_shed(struct roster *r, struct person *who)
+{
+        if (who->held != who->reported)
+                person_hold(r, who, who->reported);
+}
+
 static void person_on_grace(struct wheel_timer *t, uint64_t now_ms)
 {
         struct person *who = (struct person *)((char *)t - offsetof(struct person, grace));

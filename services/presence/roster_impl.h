@@ -14,5 +14,7 @@ struct person *person_get(struct roster *r, const char *user_id);
 void person_dirty(struct roster *r, struct person *who);
 /* Looks whether others see something else now. told: they do, whatever it is. */
 void person_refresh(struct roster *r, struct person *who, bool told);
+/* What he had a moment ago ends now */
+void person_shed(struct roster *r, struct person *who);
 /* By the wall clock, which is looked at again when the time has come, and when it was set (roster_time) */
 void status_arm(struct roster *r, struct status *s);

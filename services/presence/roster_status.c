@@ -5,6 +5,14 @@
 #include "presence/roster_impl.h"
 #include "presence/status.h"
 
+/* He is not invisible any more: a grace hides breaks from those who saw him, and nobody did. Before it is so, for what he has left unseen is not
+ * told as when he was seen last. */
+static void status_reveal(struct roster *r, struct person *who, bool still)
+{
+        if (!still && who->status && who->status->mode == PARLEY__V1__STATUS__MODE__invisible)
+                person_shed(r, who);
+}
+
 static void status_on_expiry(struct wheel_timer *t, uint64_t now_ms)
 {
         struct status *s = (struct status *)((char *)t - offsetof(struct status, expiry));
@@ -12,6 +20,7 @@ static void status_on_expiry(struct wheel_timer *t, uint64_t now_ms)
         struct roster *r = s->roster;
 
         (void)now_ms;
+        status_reveal(r, who, !s->mode_until_s || s->mode_until_s > r->wall_s);
         if (!status_expire(s, r->wall_s)) {
                 status_arm(r, s);
                 return;
@@ -69,6 +78,7 @@ int roster_status(struct roster *r, const char *user_id, const Parley__V1__Statu
                 status_free(s);
                 return 0;
         }
+        status_reveal(r, who, s->mode == PARLEY__V1__STATUS__MODE__invisible);
         if (status_empty(s)) {
                 status_free(s);
                 s = NULL;

@@ -67,6 +67,15 @@ static uint32_t say_idle(struct fake_client *c, bool idle)
         return frame.ref;
 }
 
+/* One that has said what it is: a page */
+static struct fake_client *greeted(struct fake *f, const char *user, enum encoding encoding)
+{
+        struct fake_client *c = fake_connect(f, user, encoding);
+
+        c->session->hello_seen = true;
+        return c;
+}
+
 static struct fake *world(struct ear *e)
 {
         struct fake *f = fake_new();
@@ -84,7 +93,7 @@ static void test_changes(void **state)
 {
         struct ear e;
         struct fake *f = world(&e);
-        struct fake_client *a = fake_connect(f, "ada", ENCODING_PROTO), *b;
+        struct fake_client *a = greeted(f, "ada", ENCODING_PROTO), *b;
 
         (void)state;
         pass(f, 1100);
@@ -95,7 +104,7 @@ static void test_changes(void **state)
         assert_int_equal(fake_answer(a, say_idle(a, true))->body_case, PARLEY__V1__SERVER_FRAME__BODY_ACK);
         pass(f, 1100);
         assert_false(last_user(&e)->active);
-        b = fake_connect(f, "ada", ENCODING_PROTO); /* one of two is in use */
+        b = greeted(f, "ada", ENCODING_PROTO); /* one of two is in use */
         pass(f, 1100);
         assert_true(last_user(&e)->active);
         assert_int_equal(e.n, 4);
@@ -116,8 +125,7 @@ static void test_tabs_of_one_kind(void **state)
 {
         struct ear e;
         struct fake *f = world(&e);
-        struct fake_client *used = fake_connect(f, "ada", ENCODING_PROTO),
-                           *idle = fake_connect(f, "ada", ENCODING_PROTO);
+        struct fake_client *used = greeted(f, "ada", ENCODING_PROTO), *idle = greeted(f, "ada", ENCODING_PROTO);
 
         (void)state;
         pass(f, 1100);
@@ -129,13 +137,13 @@ static void test_tabs_of_one_kind(void **state)
         pass(f, 1100);
         assert_int_equal(e.n, 3);
         assert_true(last_user(&e)->n_devices == 1 && !last_user(&e)->active && last_user(&e)->left);
-        used = fake_connect(f, "ada", ENCODING_PROTO);
+        used = greeted(f, "ada", ENCODING_PROTO);
         pass(f, 1100);
         assert_true(last_user(&e)->active && !last_user(&e)->left);
         fake_client_drop(idle); /* nothing others could see */
-        idle = fake_connect(f, "ada", ENCODING_PROTO);
+        idle = greeted(f, "ada", ENCODING_PROTO);
         say_idle(idle, true);
-        fake_client_drop(fake_connect(f, "ada", ENCODING_PROTO));
+        fake_client_drop(greeted(f, "ada", ENCODING_PROTO));
         pass(f, 1100);
         assert_int_equal(e.n, 4);
         pass(f, 20000); /* as often as he likes */
@@ -156,8 +164,8 @@ static void test_one_message_a_second(void **state)
         (void)state;
         for (unsigned i = 0; i < 50; i++) {
                 snprintf(user, sizeof(user), "u%u", i);
-                fake_client_drop(fake_connect(f, user, ENCODING_PROTO));
-                fake_connect(f, user, ENCODING_PROTO);
+                fake_client_drop(greeted(f, user, ENCODING_PROTO));
+                greeted(f, user, ENCODING_PROTO);
         }
         pass(f, 1100);
         assert_int_equal(e.n, 2);
@@ -178,7 +186,7 @@ static void test_nobody_lingers(void **state)
         f->config.linger_ms = 0;
         for (unsigned i = 0; i < 20; i++) {
                 snprintf(user, sizeof(user), "u%u", i);
-                clients[i] = fake_connect(f, user, ENCODING_PROTO);
+                clients[i] = greeted(f, user, ENCODING_PROTO);
         }
         pass(f, 1100);
         assert_int_equal(e.n, 2);
@@ -187,7 +195,7 @@ static void test_nobody_lingers(void **state)
         fake_advance(f, 200);
         assert_null(f->core->users);
         assert_int_equal(e.n, 2);
-        fake_connect(f, "u7", ENCODING_PROTO);
+        greeted(f, "u7", ENCODING_PROTO);
         pass(f, 1100);
         assert_int_equal(e.n, 3);
         assert_int_equal(e.heard[2]->n_users, 21);
@@ -206,7 +214,7 @@ static void test_idle_is_damped(void **state)
 {
         struct ear e;
         struct fake *f = world(&e);
-        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO), *bot;
+        struct fake_client *c = greeted(f, "ada", ENCODING_PROTO), *bot;
         unsigned told = 0;
 
         (void)state;
@@ -231,7 +239,7 @@ static void test_idle_is_damped(void **state)
         say_idle(c, false);
         pass(f, 1100);
         assert_int_equal(e.n, told);
-        bot = fake_connect(f, "bob", ENCODING_PROTO); /* somebody else does not wait for it */
+        bot = greeted(f, "bob", ENCODING_PROTO); /* somebody else does not wait for it */
         pass(f, 1100);
         assert_string_equal(last_user(&e)->user_id, "bob");
         say_idle(bot, true);
@@ -254,7 +262,7 @@ static void test_snapshot_and_heartbeat(void **state)
         size_t n;
 
         (void)state;
-        fake_connect(f, "ada", ENCODING_PROTO);
+        greeted(f, "ada", ENCODING_PROTO);
         pass(f, 1100);
         sync.gateway_id = (char *)"another";
         n = parley__v1__presence_sync__pack(&sync, data);
@@ -293,6 +301,48 @@ static void test_not_before_ready(void **state)
         fake_free(f);
 }
 
+static void token_in_address(struct fake_client *c, const char *user)
+{
+        char *token = fake_token(c->f, user);
+
+        session_authenticate(c->session, token, 0);
+        free(token);
+        fake_run(c->f);
+}
+
+/* A token in the address: the session is ready before it says what it is on */
+static void test_not_before_it_says_what_it_is(void **state)
+{
+        struct ear e;
+        struct fake *f = world(&e);
+        struct fake_client *c = fake_connect_raw(f, ENCODING_PROTO, false), *silent;
+        Parley__V1__ClientFrame frame = PARLEY__V1__CLIENT_FRAME__INIT;
+        Parley__V1__Hello hello = PARLEY__V1__HELLO__INIT;
+
+        (void)state;
+        fake_advance(f, 700);
+        token_in_address(c, "ada");
+        fake_advance(f, 500); /* presence is told meanwhile, but not of her */
+        assert_int_equal(e.n, 1);
+        hello.device = PARLEY__V1__DEVICE__mobile;
+        frame.ref = ++c->next_ref;
+        frame.body_case = PARLEY__V1__CLIENT_FRAME__BODY_HELLO;
+        frame.hello = &hello;
+        fake_client_send(c, &frame);
+        pass(f, 1100);
+        assert_int_equal(e.n, 2);
+        assert_int_equal(last_user(&e)->n_devices, 1);
+        assert_int_equal(last_user(&e)->devices[0], PARLEY__V1__DEVICE__mobile);
+        silent = fake_connect_raw(f, ENCODING_PROTO, false); /* it never says so */
+        token_in_address(silent, "bob");
+        pass(f, 2200);
+        assert_int_equal(e.n, 3);
+        assert_string_equal(last_user(&e)->user_id, "bob");
+        assert_int_equal(last_user(&e)->devices[0], PARLEY__V1__DEVICE__web);
+        ear_close(&e, f);
+        fake_free(f);
+}
+
 static void test_drained(void **state)
 {
         struct ear e;
@@ -311,10 +361,15 @@ static void test_drained(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_changes),          cmocka_unit_test(test_one_message_a_second),
-                cmocka_unit_test(test_nobody_lingers),   cmocka_unit_test(test_tabs_of_one_kind),
-                cmocka_unit_test(test_idle_is_damped),   cmocka_unit_test(test_snapshot_and_heartbeat),
-                cmocka_unit_test(test_not_before_ready), cmocka_unit_test(test_drained),
+                cmocka_unit_test(test_changes),
+                cmocka_unit_test(test_one_message_a_second),
+                cmocka_unit_test(test_nobody_lingers),
+                cmocka_unit_test(test_not_before_it_says_what_it_is),
+                cmocka_unit_test(test_tabs_of_one_kind),
+                cmocka_unit_test(test_idle_is_damped),
+                cmocka_unit_test(test_snapshot_and_heartbeat),
+                cmocka_unit_test(test_not_before_ready),
+                cmocka_unit_test(test_drained),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

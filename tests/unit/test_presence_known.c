@@ -170,6 +170,39 @@ static void test_a_gateway_dies_while_a_device_connects_again(void **state)
         assert_int_equal(world_shown(w, "ada"), SHOWN(online));
 }
 
+/* He closes while he is invisible, which ends while his device is shown still, to himself alone: others see nothing of it, nor that he was here */
+static void test_gone_when_invisible_ends(void **state)
+{
+        struct world *w = *state;
+        Parley__V1__Status s = PARLEY__V1__STATUS__INIT;
+        Google__Protobuf__Timestamp end = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+
+        s.mode = PARLEY__V1__STATUS__MODE__invisible;
+        end.seconds = WORLD_START_S + (int64_t)(w->now_ms / 1000) + 60;
+        s.mode_until = &end;
+        assert_int_equal(roster_status(w->roster, "ada", &s), 0);
+        s.mode_until = NULL;
+        assert_int_equal(roster_status(w->roster, "bob", &s), 0);
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        world_tell(w, "gw0", 7, 2, "bob", 5, true);
+        world_pass(w, 20000);
+        world_tell(w, "gw0", 7, 3, NULL, 0, false);
+        world_pass(w, 20000);
+        world_tell(w, "gw0", 7, 4, NULL, 0, false);
+        world_pass(w, 15000);
+        world_tell(w, "gw0", 7, 5, "ada", 0, false);
+        world_tell(w, "gw0", 7, 6, "bob", 4, false);
+        s.mode = PARLEY__V1__STATUS__MODE__automatic;
+        assert_int_equal(roster_status(w->roster, "bob", &s), 0);
+        assert_int_equal(world_shown(w, "bob"), SHOWN(away)); /* with what he has now */
+        assert_int_equal(world_person(w, "bob")->shown_devices, 4);
+        for (unsigned i = 0; i < 20; i++) {
+                world_pass(w, 1000);
+                assert_int_equal(world_shown(w, "ada"), SHOWN(offline));
+        }
+        assert_int_equal(w->n_stored, 0);
+}
+
 /* A gateway that fell silent had its time: what others have of him is all there is */
 static void test_one_of_two_gateways_dies(void **state)
 {
@@ -214,6 +247,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_each_kind_has_its_grace, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_a_gateway_dies_while_a_device_connects_again, world_setup,
                                                 world_teardown),
+                cmocka_unit_test_setup_teardown(test_gone_when_invisible_ends, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_one_of_two_gateways_dies, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_known_without_the_dead, world_setup, world_teardown),
         };
