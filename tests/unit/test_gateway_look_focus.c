@@ -122,6 +122,29 @@ static void test_members_change(void **state)
         end(f);
 }
 
+/* Presence hears of a new member long after the channel's log said so, and after it was asked for that */
+static void test_presence_hears_late(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        focus(c, ROOM);
+        fake_advance(f, 5000);
+        p->n_queries = 0;
+        fake_joined(f, ROOM, "dora", 1);
+        fake_advance(f, 10000);
+        assert_in_range(p->n_queries, 1, 2);
+        assert_int_equal(last(c)->members, 3);
+        member(p, "dora", ONLINE);
+        fake_presence_speak(p, "dora");
+        fake_advance(f, 6500);
+        assert_int_equal(last(c)->members, 4);
+        assert_int_equal(last(c)->n_users, 3);
+        end(f);
+}
+
 /* A count is told at most every 5 s, but for the one behind the first */
 static void test_counted(void **state)
 {
@@ -324,11 +347,28 @@ static void test_ready_names_limits(void **state)
         }
 }
 
+/* Also where presence need not be asked, as somebody else has them in focus all the time */
+static void test_descriptions_of_known_channels(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = world(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO), *b = fake_connect(f, "bob", ENCODING_PROTO);
+
+        (void)state;
+        focus(b, ROOM, "news");
+        for (unsigned i = 0; i < 200; i++) /* 150 ms each */
+                focus(c, i % 2 ? ROOM : "news");
+        assert_in_range(fake_count(c, CHANNEL_PRESENCE), 120, 140); /* 32 at once, then three a second */
+        end(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_list_then_changes),
                 cmocka_unit_test(test_members_change),
+                cmocka_unit_test(test_presence_hears_late),
+                cmocka_unit_test(test_descriptions_of_known_channels),
                 cmocka_unit_test(test_counted),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_removed),

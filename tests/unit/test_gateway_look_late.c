@@ -76,6 +76,33 @@ static void test_asked_again_at_once(void **state)
         fake_look_free(f);
 }
 
+/* An answer from before he was looked at again comes after a change of his that passed while nobody looked */
+static void test_answer_older_than_a_change(void **state)
+{
+        struct fake_presence *p;
+        struct fake *f = fake_look_new(&p);
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_PROTO);
+
+        (void)state;
+        fake_watch(c, "carla");
+        fake_presence_speak(p, NULL);
+        p->hold = true;
+        fake_watch(c, "bob");
+        assert_int_equal(p->n_held, 1);
+        fake_watch(c, "carla");
+        fake_presence_set(p, "bob", AWAY, true);
+        fake_run(f);
+        fake_watch(c, "bob");
+        p->hold = false;
+        fake_presence_release(p, 100, 0);
+        fake_run(f);
+        fake_advance(f, 3000);
+        assert_int_equal(fake_told(c)->n_users, 1);
+        assert_string_equal(fake_told(c)->users[0]->user_id, "bob");
+        assert_int_equal(fake_told(c)->users[0]->availability, AWAY);
+        fake_look_free(f);
+}
+
 /* --- much at once --- */
 
 struct crowd {
@@ -313,15 +340,11 @@ static void test_held_longer(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_unknown_channel),
-                cmocka_unit_test(test_answer_lost),
-                cmocka_unit_test(test_asked_again_at_once),
-                cmocka_unit_test(test_whole_sets_in_turns),
-                cmocka_unit_test(test_message_before_the_rest),
-                cmocka_unit_test(test_shared_in_turns),
-                cmocka_unit_test(test_busy_in_turns),
-                cmocka_unit_test(test_held_in_storm),
-                cmocka_unit_test(test_held_longer),
+                cmocka_unit_test(test_unknown_channel),     cmocka_unit_test(test_answer_lost),
+                cmocka_unit_test(test_asked_again_at_once), cmocka_unit_test(test_answer_older_than_a_change),
+                cmocka_unit_test(test_whole_sets_in_turns), cmocka_unit_test(test_message_before_the_rest),
+                cmocka_unit_test(test_shared_in_turns),     cmocka_unit_test(test_busy_in_turns),
+                cmocka_unit_test(test_held_in_storm),       cmocka_unit_test(test_held_longer),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

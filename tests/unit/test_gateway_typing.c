@@ -1,5 +1,6 @@
 /* typing: who is shown writing, to whom, how long and how often. */
 #include "bus/subjects.h"
+#include "gateway/channel.h"
 #include "gateway/look.h"
 #include "gateway/session.h"
 #include "gateway/typing_impl.h"
@@ -368,6 +369,27 @@ static void test_large_channel(void **state)
 }
 
 /* With an eighth of its queue filled a session gets none */
+/* Other gateways tell of more than the channel may have: the table does not grow */
+static void test_more_than_may(void **state)
+{
+        struct fake *f = world();
+        const struct channel *c;
+        char user[16];
+
+        (void)state;
+        f->config.typing_max_members = 300;
+        reader(f, "ada");
+        for (unsigned i = 0; i < 400; i++) {
+                snprintf(user, sizeof(user), "u%u", i);
+                fake_signal(f, ROOM, user, "", false);
+        }
+        fake_run(f);
+        c = channel_find(f->core, ROOM);
+        assert_non_null(c->place->typing);
+        assert_int_equal(HASH_COUNT(c->place->typing->writers), 300);
+        end(f);
+}
+
 static void test_dropped_first(void **state)
 {
         struct fake *f = world();
@@ -400,7 +422,7 @@ int main(void)
                 cmocka_unit_test(test_ever_new_threads),  cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_removed),           cmocka_unit_test(test_focus),
                 cmocka_unit_test(test_focus_while_asked), cmocka_unit_test(test_large_channel),
-                cmocka_unit_test(test_dropped_first),
+                cmocka_unit_test(test_more_than_may),     cmocka_unit_test(test_dropped_first),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

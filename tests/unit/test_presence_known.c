@@ -42,6 +42,21 @@ static void test_who_was_not_known_is_asked_about_again(void **state)
         assert_null(world_person(w, "nobody"));
 }
 
+/* Whoever looks at him, or lets him look, asks again who may see whom */
+static void test_memberships_change(void **state)
+{
+        struct world *w = *state;
+
+        world_member(w, "ada", "x y");
+        expect_regrouped(w, "ada");
+        world_member(w, "ada", "y x");
+        expect_regrouped(w, NULL);
+        world_member(w, "ada", "x -y");
+        expect_regrouped(w, "ada");
+        world_member(w, "ada", "");
+        expect_regrouped(w, "ada");
+}
+
 /* Nothing is kept of him: he is as unknown as before his first time */
 static void test_forgotten_and_known_again(void **state)
 {
@@ -240,6 +255,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_who_was_not_known_is_asked_about_again, world_setup,
                                                 world_teardown),
+                cmocka_unit_test_setup_teardown(test_memberships_change, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_forgotten_and_known_again, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_one_of_two_devices_connects_again, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_one_after_the_other_goes, world_setup, world_teardown),

@@ -139,6 +139,22 @@ static void test_given_again(void **state)
         mirror_free(m);
 }
 
+/* The bucket was lost and made anew: what it has of somebody is taken, below the revision that he had */
+static void test_made_anew(void **state)
+{
+        struct world *w = *state;
+        struct mirror *m = begin(w);
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        give_all(m);
+        give(PRESENCE, "ada", 50, 0);
+        assert_int_equal(roster_revision(w->roster, "ada"), 50);
+        mirror_broken(m);
+        give(PRESENCE, "ada", 2, 0);
+        assert_int_equal(roster_revision(w->roster, "ada"), 2);
+        mirror_free(m);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -146,6 +162,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_empty_buckets, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_connection_lost, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_given_again, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_made_anew, world_setup, world_teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

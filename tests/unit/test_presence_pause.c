@@ -117,6 +117,29 @@ static void test_a_slow_gateway_at_the_start(void **state)
         assert_true(roster_known(w->roster));
 }
 
+/* One that said goodbye is not asked, nor waited for */
+static void test_one_has_stopped(void **state)
+{
+        Parley__V1__GatewayPresence m = PARLEY__V1__GATEWAY_PRESENCE__INIT;
+        struct world *w = *state;
+
+        world_tell(w, "gw0", 7, 1, "ada", 1, true);
+        world_tell(w, "gw1", 9, 1, "bob", 1, true);
+        m.gateway_id = (char *)"gw1";
+        m.epoch = 9;
+        m.counter = 2;
+        m.stopping = true;
+        assert_int_equal(roster_report(w->roster, &m), 0);
+        world_pass(w, 3000);
+        w->asked = 0;
+        roster_doubt(w->roster, true);
+        assert_int_equal(w->asked, 1);
+        world_snapshot(w, "gw0", 7, 2, (const char *const[]){"ada"}, 1);
+        world_pass(w, 1600);
+        assert_int_equal(w->asked, 1);
+        assert_true(roster_known(w->roster));
+}
+
 /* The wall clock is set on: what ends by it ends at once, not when its time by our clock has come */
 static void test_the_wall_clock_is_set(void **state)
 {
@@ -145,6 +168,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_nats_is_away, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_known, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_a_slow_gateway_at_the_start, world_setup, world_teardown),
+                cmocka_unit_test_setup_teardown(test_one_has_stopped, world_setup, world_teardown),
                 cmocka_unit_test_setup_teardown(test_the_wall_clock_is_set, world_setup, world_teardown),
         };
 

@@ -323,6 +323,35 @@ static void test_opened_to_everyone(void **state)
         world_done(&w);
 }
 
+/* Who comes and goes while it is open to everyone is not counted as its member; that begins again when it is closed */
+static void test_count_after_everyone(void **state)
+{
+        Parley__V1__PresenceQuery q = PARLEY__V1__PRESENCE_QUERY__INIT;
+        struct world w;
+        struct answer a;
+        const char *why = NULL;
+
+        (void)state;
+        world_init(&w);
+        w.roster->options.grace_ms = 0;
+        world_member(&w, "ada", "x");
+        world_member(&w, "bob", "x");
+        world_member(&w, "carla", "x");
+        world_tell(&w, "gw0", 7, 1, "ada", 1, true);
+        assert_int_equal(roster_everyone(w.roster, "x", true), 0);
+        world_tell(&w, "gw0", 7, 2, "bob", 1, true);
+        world_tell(&w, "gw0", 7, 3, "carla", 1, true);
+        assert_int_equal(roster_everyone(w.roster, "x", false), 0);
+        world_tell(&w, "gw0", 7, 4, "carla", 0, true);
+        world_pass(&w, 200);
+        q.channel_id = (char *)"x";
+        assert_int_equal(roster_query(w.roster, &q, &a, &why), PARLEY_OK);
+        assert_int_equal(a.message.members, 3);
+        assert_int_equal(a.message.online, 2);
+        answer_done(&a);
+        world_done(&w);
+}
+
 static void test_leader(void **state)
 {
         struct leader a, b;
@@ -355,6 +384,7 @@ int main(void)
                 cmocka_unit_test(test_counts),
                 cmocka_unit_test(test_coalesced),
                 cmocka_unit_test(test_opened_to_everyone),
+                cmocka_unit_test(test_count_after_everyone),
                 cmocka_unit_test(test_leader),
         };
 

@@ -215,6 +215,25 @@ static void test_news_of_another(void **state)
         assert_int_equal(t.n_users, 1);
 }
 
+/* NATS dropped some of what gateways said: all are asked, and what they have now is told */
+static void test_messages_were_dropped(void **state)
+{
+        (void)state;
+        pass(2000);
+        world_tell(&t.world, "gw0", 7, 1, "ada", 1, true);
+        world_tell(&t.world, "gw0", 7, 2, "bob", 1, true);
+        pass(1000);
+        t.n_asked = t.n_users = 0;
+        voice_lost(t.voice);
+        assert_int_equal(t.n_asked, 1);
+        assert_false(sources_settled(&t.world.roster->sources)); /* nor is what there is known, for whoever asks */
+        assert_true(voice_leading(t.voice));
+        world_snapshot(&t.world, "gw0", 7, 9, (const char *const[]){"ada"}, 1);
+        pass(11000);
+        assert_int_equal(t.n_users, 1);
+        assert_string_equal(t.user, "bob");
+}
+
 /* Its connection is open, and nothing comes over it, not even what we say ourselves */
 static void test_nats_stands_still(void **state)
 {
@@ -289,6 +308,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_begun_by_another, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_news_of_a_silence, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_news_of_another, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_messages_were_dropped, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nats_stands_still, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nothing_of_the_invisible, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_last_seen_of_the_one_before, setup, teardown),
