@@ -12,6 +12,8 @@ void frame_resume(struct session *s, const Parley__V1__ClientFrame *frame);
 void frame_ping(struct session *s, const Parley__V1__ClientFrame *frame);
 /* Answers what is done, and has nothing to tell but that: an ack with nothing but its ref */
 void frame_ack(struct session *s, uint32_t ref);
+/* The same of a frame that may come without a ref: then nobody waits for it */
+void frame_done(struct session *s, uint32_t ref);
 
 /* frames_presence.c: what others see of a user */
 void frame_idle(struct session *s, const Parley__V1__ClientFrame *frame);

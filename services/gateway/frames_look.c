@@ -10,12 +10,6 @@
 /* When there is no room for more */
 #define FULL_RETRY_MS 5000
 
-static void look_ack(struct session *s, uint32_t ref)
-{
-        if (ref)
-                frame_ack(s, ref);
-}
-
 /* True: it was done */
 static bool look_done(struct session *s, uint32_t ref, int r)
 {
@@ -24,7 +18,7 @@ static bool look_done(struct session *s, uint32_t ref, int r)
         else if (r)
                 session_error(s, ref, PARLEY_INTERNAL, 1000, "no memory");
         else
-                look_ack(s, ref);
+                frame_done(s, ref);
         return r == 0;
 }
 
@@ -99,5 +93,5 @@ void frame_typing(struct session *s, const Parley__V1__ClientFrame *frame)
         }
         metric_add(&stat_typing_received, 1);
         typing_write(s->user, c, typing->thread_id, typing->stopped);
-        look_ack(s, frame->ref);
+        frame_done(s, frame->ref);
 }

@@ -6,19 +6,13 @@
 #include "gateway/user.h"
 #include "parley/v1/presence.pb-c.h"
 
-static void presence_ack(struct session *s, uint32_t ref)
-{
-        if (ref)
-                frame_ack(s, ref);
-}
-
 void frame_idle(struct session *s, const Parley__V1__ClientFrame *frame)
 {
         if (s->idle != frame->idle->idle) {
                 s->idle = frame->idle->idle;
                 here_touch(s->user);
         }
-        presence_ack(s, frame->ref);
+        frame_done(s, frame->ref);
 }
 
 /* A status that waits for presence to have it written */
@@ -42,7 +36,7 @@ static void on_answer(int error, const struct bus_msg *msg, void *userdata)
                 session_error(s, ref, parley_code_parse(answer->error->code), answer->retry_ms, "%s",
                               answer->error->message);
         else if (s)
-                presence_ack(s, ref);
+                frame_done(s, ref);
         parley__v1__status_answer__free_unpacked(answer, NULL);
 }
 

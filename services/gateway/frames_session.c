@@ -145,6 +145,12 @@ void frame_ack(struct session *s, uint32_t ref)
         session_send(s, &answer);
 }
 
+void frame_done(struct session *s, uint32_t ref)
+{
+        if (ref)
+                frame_ack(s, ref);
+}
+
 void frame_resume(struct session *s, const Parley__V1__ClientFrame *frame)
 {
         const Parley__V1__Resume *resume = frame->resume;
