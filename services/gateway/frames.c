@@ -10,7 +10,7 @@
 #include "gateway/stats.h"
 #include "wire/wire.h"
 
-/* So many frames in a row that come too fast end the connection */
+/* So many frames more that come too fast than there are others end the connection: at more than twice the rate, before long */
 #define LIMITED_FRAMES_MAX 200
 /* How long a client should wait that spoke before `ready` */
 #define NOT_READY_RETRY_MS 100
@@ -126,7 +126,8 @@ static void frames_dispatch(struct session *s, const Parley__V1__ClientFrame *fr
                 frames_over_limit(s);
                 return;
         }
-        s->limited_frames = 0;
+        if (s->limited_frames)
+                s->limited_frames--; /* not all of them: one gets through now and then however fast they come */
         s->bad_frames = 0;
         if (s->state == SESSION_LIVE || frames_table[which].early)
                 frames_table[which].handler(s, frame);

@@ -72,7 +72,7 @@ struct session {
         bool pinged;            /* silent for a period, and asked */
         bool keys_refreshed;    /* AUTHENTICATING: this is the second try */
         bool linking, linked;   /* LOADING: links are being, were made */
-        uint8_t limited_frames; /* in a row */
+        uint8_t limited_frames; /* refused for their rate, less those taken since */
         uint16_t bad_frames;    /* in a row */
         uint16_t close_code;
         struct link *links;

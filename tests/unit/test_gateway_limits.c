@@ -85,6 +85,36 @@ static void test_frames_of_a_connection(void **state)
         fake_free(f);
 }
 
+/* How long a client lives that sends so many every 100 ms, in ms, of a minute */
+static unsigned lives(unsigned frames)
+{
+        struct fake *f = world();
+        struct fake_client *c = fake_connect(f, "ada", ENCODING_JSON);
+        unsigned ms = 0;
+
+        f->config.rate_limits = true;
+        f->config.rate_frames_per_connection = 10;
+        f->config.burst_frames_per_connection = 20;
+        for (; !c->close_code && ms < 60000; ms += 100) {
+                for (unsigned i = 0; i < frames && !c->close_code; i++)
+                        fake_client_text(c, "{\"type\":\"resume\"}");
+                fake_advance(f, 100);
+        }
+        if (c->close_code)
+                assert_int_equal(c->close_code, 4009);
+        fake_free(f);
+        return ms;
+}
+
+/* A frame that gets through now and then forgives not all that did not */
+static void test_too_fast_for_long(void **state)
+{
+        (void)state;
+        assert_in_range(lives(6), 3000, 8000);
+        assert_int_equal(lives(1), 60000);
+        assert_int_equal(lives(2), 60000); /* one of them too many, each time */
+}
+
 /* Coming and going again and again: each opening costs a `ready`. */
 static void test_rate_of_openings(void **state)
 {
@@ -304,6 +334,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_rate_of_a_user),
                 cmocka_unit_test(test_frames_of_a_connection),
+                cmocka_unit_test(test_too_fast_for_long),
                 cmocka_unit_test(test_pending_is_bounded),
                 cmocka_unit_test(test_size_of_an_event),
                 cmocka_unit_test(test_pending_bytes_are_bounded),
