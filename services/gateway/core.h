@@ -143,8 +143,8 @@ void core_time(struct core *core);
 /* Timers; at least every 100 ms */
 void core_tick(struct core *core);
 /* Tells sessions whose turn it is what is new of those whom they look at, until they and the users who had to be encoded for them are so many; a session is
- * told whole. True: there are more. Before core_flush, in each turn of the loop. Reads the clock. */
-bool core_tell(struct core *core, unsigned max_work);
+ * told whole. Returns how many more it is the turn of. Before core_flush, in each turn of the loop. Reads the clock. */
+unsigned core_tell(struct core *core, unsigned max_work);
 /* Writes what is pending, at most max_writes messages; true: there is more. */
 bool core_flush(struct core *core, unsigned max_writes);
 /* At the end of a turn, when everything has left, also what was published: does what the next one would have to do. Not to be called

@@ -27,7 +27,12 @@
 #define TICK_MS 50
 /* WebSocket messages that one turn writes; the rest follows in the next, so that what comes in meanwhile is not kept waiting */
 #define WRITES_PER_TURN 1024
-/* While one turn has taken no longer than TELL_NS for writing it goes on to tell TELL_STEP more sessions of presence (fewer where whole sets or channels
+/* Of the sessions that are due to be told of presence the TELL_SHARE-th part is told in TELL_EVERY_MS, and TELL_LEAST more: each is a write, and a client
+ * that wakes up. All that are due in a tick of 50 ms at once would keep both of two cores from the messages meanwhile. */
+#define TELL_EVERY_MS 2
+#define TELL_SHARE 16
+#define TELL_LEAST 2
+/* When these are many: while one turn has taken no longer than TELL_NS for writing it goes on to tell TELL_STEP more (fewer where whole sets or channels
  * are told): a message waits for no more than that and a step, a third of a millisecond, and 10,000 sessions are told within some tenths of a second. */
 #define TELL_NS 250000
 #define TELL_STEP 8
@@ -37,7 +42,8 @@
 struct gateway {
         const struct gateway_config *config;
         uv_loop_t loop;
-        uv_timer_t tick;
+        uv_timer_t tick, pace;
+        unsigned to_tell; /* until `pace` is over */
         struct turn *turn;
         uv_check_t check;
         uv_prepare_t spare;
@@ -72,24 +78,43 @@ static void on_busy(uv_idle_t *handle)
         (void)handle; /* that it is active is enough */
 }
 
+static void on_pace(uv_timer_t *timer)
+{
+        (void)timer; /* that the loop turns is enough */
+}
+
+static void pace_begin(struct gateway *g)
+{
+        unsigned due = core_tell(g->core, 0);
+
+        g->to_tell = due ? due / TELL_SHARE + TELL_LEAST : 0;
+        if (due)
+                uv_timer_start(&g->pace, on_pace, TELL_EVERY_MS, 0);
+}
+
 /* True: something is left for the next turn */
-static bool write_some(struct core *core)
+static bool write_some(struct gateway *g)
 {
         uint64_t began_ns = uv_hrtime();
-        bool telling, writing;
+        unsigned due, step;
+        bool writing;
 
+        if (!uv_is_active((uv_handle_t *)&g->pace))
+                pace_begin(g);
         do {
-                telling = core_tell(core, TELL_STEP);
-                writing = core_flush(core, WRITES_PER_TURN);
-        } while (telling && !writing && uv_hrtime() - began_ns < TELL_NS);
-        return telling || writing;
+                step = g->to_tell < TELL_STEP ? g->to_tell : TELL_STEP;
+                g->to_tell -= step;
+                due = core_tell(g->core, step);
+                writing = core_flush(g->core, WRITES_PER_TURN);
+        } while (due && g->to_tell && !writing && uv_hrtime() - began_ns < TELL_NS);
+        return writing || (due && g->to_tell);
 }
 
 static void on_check(uv_check_t *handle)
 {
         struct gateway *g = handle->data;
 
-        if (write_some(g->core))
+        if (write_some(g))
                 uv_idle_start(&g->busy, on_busy);
         else
                 uv_idle_stop(&g->busy);
@@ -292,6 +317,7 @@ static void gateway_stop(struct gateway *g)
         if (g->jwks)
                 jwks_close(g->jwks);
         uv_close((uv_handle_t *)&g->tick, NULL);
+        uv_close((uv_handle_t *)&g->pace, NULL);
         turn_close(g->turn);
         uv_close((uv_handle_t *)&g->check, NULL);
         uv_close((uv_handle_t *)&g->spare, NULL);
@@ -302,6 +328,7 @@ static void gateway_stop(struct gateway *g)
 static void gateway_handles(struct gateway *g)
 {
         uv_timer_init(&g->loop, &g->tick);
+        uv_timer_init(&g->loop, &g->pace);
         uv_check_init(&g->loop, &g->check);
         uv_prepare_init(&g->loop, &g->spare);
         uv_idle_init(&g->loop, &g->busy);

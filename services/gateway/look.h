@@ -192,8 +192,8 @@ struct found {
 enum { TELL_TICK_MS = 50, TELL_TICKS = 128 };
 struct calendar {
         struct ring ticks[TELL_TICKS], due;
-        uint64_t tick; /* the last that is over */
-        unsigned n;    /* looks in it */
+        uint64_t tick;     /* the last that is over */
+        unsigned n, n_due; /* looks in it, and in `due` */
         struct wheel_timer timer;
         /* how much there is to tell: news a second, by the last seconds, and since `since_ms` */
         uint64_t since_ms;

@@ -46,7 +46,12 @@ void calendar_init(struct calendar *telling)
 
 void look_forget(struct look *l)
 {
-        looks_of(l)->telling.n -= ring_holds(&l->telling);
+        struct calendar *c = &looks_of(l)->telling;
+
+        if (ring_holds(&l->telling)) {
+                c->n--;
+                c->n_due -= l->due_tick <= c->tick;
+        }
         ring_remove(&l->telling);
 }
 
@@ -85,6 +90,7 @@ static void calendar_turn(struct calendar *c, uint64_t now_ms)
 
                         ring_remove(item);
                         ring_add(&c->due, item);
+                        c->n_due++;
                 }
         }
         if (c->tick < now) /* longer than a round of the calendar ago */
@@ -380,13 +386,13 @@ static void on_tell(struct wheel_timer *t, uint64_t now_ms)
 }
 
 /* Who is not ready to be told is due at a later tick: it goes through each of them once */
-bool core_tell(struct core *core, unsigned max_work)
+unsigned core_tell(struct core *core, unsigned max_work)
 {
         struct calendar *c = core->looks ? &core->looks->telling : NULL;
         uint64_t max = core->looks ? core->looks->encoded + max_work : 0;
 
-        if (!c || c->due.next == &c->due)
-                return false;
+        if (!c || !c->n_due)
+                return 0;
         core_time(core);
         for (; c->due.next != &c->due && core->looks->encoded < max; max--) {
                 struct look *l = RING_OWNER(c->due.next, struct look, telling);
@@ -394,7 +400,7 @@ bool core_tell(struct core *core, unsigned max_work)
                 look_forget(l);
                 look_tell(l->session);
         }
-        return c->due.next != &c->due;
+        return c->n_due;
 }
 
 void look_ride(struct look *l)
