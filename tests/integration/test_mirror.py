@@ -1,6 +1,7 @@
 """A mirror of presence as an integration keeps one (examples/python/presence.py): equal again after what it cannot have heard."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -31,10 +32,15 @@ class Mirror:
         self.reader = asyncio.create_task(self.read())
 
     @classmethod
-    async def start(cls, stack, users):
+    @contextlib.asynccontextmanager
+    async def of(cls, stack, users):
         env = {**os.environ, "PARLEY_NATS_URL": stack.nats_url, "PYTHONPATH": str(Path(presence_pb2.__file__).parents[2])}
         program = [sys.executable, "-u", str(ROOT / "examples/python/presence.py"), *users]
-        return cls(await asyncio.create_subprocess_exec(*program, env=env, stdout=asyncio.subprocess.PIPE))
+        mirror = cls(await asyncio.create_subprocess_exec(*program, env=env, stdout=asyncio.subprocess.PIPE))
+        try:
+            yield mirror
+        finally:
+            await mirror.end()
 
     async def read(self):
         async for line in self.process.stdout:
@@ -60,8 +66,7 @@ class Mirror:
 async def test_equal_after_presence_was_killed(here):
     """Who came and who left while nobody spoke; neither changes afterwards"""
     ada, bob, eve, nobody = users = [name(n) for n in ("ada", "bob", "eve", "nobody")]
-    mirror = await Mirror.start(here, users)
-    async with Client(here, ada) as first:
+    async with Mirror.of(here, users) as mirror, Client(here, ada) as first:
         gone = Client(here, bob)
         await gone.connect()
         await first.request({"type": "status", "mode": "dnd", "text": "In a meeting"})
@@ -73,4 +78,3 @@ async def test_equal_after_presence_was_killed(here):
             await mirror.equals({ada: ("dnd", "In a meeting"), bob: "offline", eve: "online", nobody: "offline"})
             await come.request({"type": "status", "mode": "invisible"})
             await mirror.equals({ada: ("dnd", "In a meeting"), bob: "offline", eve: "offline", nobody: "offline"})
-    await mirror.end()
