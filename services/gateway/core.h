@@ -55,9 +55,8 @@ struct here {
         struct bus_sub *sub;
         struct wheel_timer timer;
         uint64_t counter;
-        uint64_t told_ms, all_ms;   /* the last message, the last snapshot */
-        bool wanted;                /* a snapshot */
-        struct here_message *spare; /* memory for the next message */
+        uint64_t told_ms, all_ms; /* the last message, the last snapshot */
+        bool wanted;              /* a snapshot */
 };
 
 struct core_options {
