@@ -386,6 +386,11 @@ static void on_tell(struct wheel_timer *t, uint64_t now_ms)
 }
 
 /* Who is not ready to be told is due at a later tick: it goes through each of them once */
+unsigned core_due(const struct core *core)
+{
+        return core->looks ? core->looks->telling.n_due : 0;
+}
+
 unsigned core_tell(struct core *core, unsigned max_work)
 {
         struct calendar *c = core->looks ? &core->looks->telling : NULL;
