@@ -23,10 +23,10 @@ enum {
         DESCRIBE_MS = 300,
         DESCRIBE_BURST = 32
 };
-/* With more news a second than CALM they wait: HOLD_MS for each one more, HOLD_MAX_MS at most. It is then about every other write that is
+/* With more news a second than CALM they wait: HOLD_MS for each one more, HOLD_MAX_MS at most. It is then about two writes in five that are
  * saved when each of 10,000 sessions has news every six seconds. HOLD_STORM_MS: at most while each session has news every second (and so
  * many in a write in any case): a storm is to be told within 5 s of its end. */
-enum { CALM_PER_S = 250, HOLD_MS = 4, HOLD_MAX_MS = 6000, HOLD_STORM_MS = 2000, LOAD_MS = 1000 };
+enum { CALM_PER_S = 250, HOLD_MS = 3, HOLD_MAX_MS = 4000, HOLD_STORM_MS = 2000, LOAD_MS = 1000 };
 
 static struct looks *looks_of(const struct look *l)
 {
@@ -136,9 +136,9 @@ static uint64_t news_due_ms(const struct look *l)
 {
         uint64_t hold = hold_ms(looks_of(l)), due_ms;
 
-        /* What one message of presence brings is news for many at once. Those who wait are spread over the last eighth, or a message in a
+        /* What one message of presence brings is news for many at once. Those who wait are spread over the last quarter, or a message in a
          * hundred would wait for all of their writes. */
-        hold -= hold / 8 * ((l->session->handle * 0x9E3779B97F4A7C15u >> 32) % SPREAD) / SPREAD;
+        hold -= hold / 4 * ((l->session->handle * 0x9E3779B97F4A7C15u >> 32) % SPREAD) / SPREAD;
         due_ms = l->news_ms + hold;
 
         return due_ms > told_next_ms(l) ? due_ms : told_next_ms(l);
