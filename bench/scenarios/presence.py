@@ -13,11 +13,13 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import statistics
+import threading
 import time
 
 from harness import procs
 from harness.eyes import all_see, eyes
 from harness.load import flawless, flaws, to_result
+from harness.result import median_of
 from harness.system import Client
 from harness.typing import all_write
 
@@ -25,7 +27,7 @@ HELP = "10,000 connections that watch 50 users each, 10 % come and go a minute, 
 QUICK = PARLEY_ALONE = True
 CLIENTS, WATCHED, BLOCK = 10000, 50, 100
 RATE, GRACE_MS = 5000, 1000
-LEAD_S = 9      # until what somebody does is told to all
+LEAD_S = 7      # until what somebody does is told to all
 SETTLED_S, BYTES_A_USER = 5, 512
 EYES = 100      # that watch a storm, each in another room
 CPU_SHARE, SLOWER = 5, 1.1  # percent of the gateway's; p99 with presence by that without
@@ -40,12 +42,22 @@ def people(n):
     return [Client(f"here-{i}", ("talk",) if i < 2 else (f"block-{i % rooms}",)) for i in range(n)]
 
 
+def moving_s(ctx):
+    """Some more than the loads take that are a second each."""
+    return LEAD_S + 1.4 * ctx.args.seconds + 1
+
+
+def moving(ctx, n):
+    """Who come, and as many who leave: each in a minute a tenth of all."""
+    return max(2, int(n * moving_s(ctx) / 600))
+
+
 class Side:
     """A stack with watchers, or without. Of its clients as many come during a load as leave, so that their number stays."""
 
-    def __init__(self, ctx, system, ready, watch, moving):
+    def __init__(self, ctx, system, ready, watch):
         self.ctx, self.system, self.stack, self.name = ctx, system, system.stack, "parley-watching" if watch else "parley"
-        self.ready, self.watch, self.moving, self.runs, self.shares, self.p99s = ready, watch, moving, [], [], []
+        self.ready, self.watch, self.moving, self.runs, self.shares = ready, watch, moving(ctx, len(ready)), [], []
         self.load = ctx.load_ready(system, ready, procs=2, name=self.name, watch=watch)
 
     def guests(self, k):
@@ -60,10 +72,9 @@ class Side:
 
     def talk(self, seconds):
         """A load of its own in each second. Returns what each has found."""
-        found = [self.load.run(RATE, 1, warmup=0, senders=2, front=self.stack.pid("gateway")) for _ in range(round(seconds))]
+        found = [self.load.run(RATE, 1, warmup=0, senders=2, front=self.stack.pid("gateway")) for _ in range(max(1, round(seconds)))]
         for second in found:
             assert flawless(second), f"{self.name}: {flaws(second)}"
-        self.system.settle()
         return found
 
     def counters(self):
@@ -83,29 +94,36 @@ class Side:
             time.sleep(2 * GRACE_MS / 1000)  # a poll with an end
         self.system.settle()
 
-    def move(self, leaving, coming, seconds):
-        """One comes and one leaves at a time, evenly."""
-        began = time.monotonic()
+    def move(self, leaving, coming, enough):
+        """One comes and one leaves at a time, evenly, until it is enough. Whether it was so before all had moved."""
+        began, seconds = time.monotonic(), moving_s(self.ctx)
         for moved in range(1, self.moving + 1):
-            time.sleep(max(0, began + moved * seconds / self.moving - time.monotonic()))
+            if enough.wait(max(0, began + moved * seconds / self.moving - time.monotonic())):
+                return True
             coming.connect(moved)
             leaving.ask("cut", keep=self.moving - moved)
+        return False
 
     def run(self):
         """All talk while some come and go. Who comes is told with some delay: coming and going begin before the load."""
-        ctx, seconds = self.ctx, self.ctx.args.seconds
+        ctx, enough = self.ctx, threading.Event()
         with self.guests(2) as leaving, self.guests(1) as coming, concurrent.futures.ThreadPoolExecutor(1) as movers:
             leaving.connect(self.moving)
-            moved = movers.submit(self.move, leaving, coming, LEAD_S + seconds)
-            time.sleep(LEAD_S)
-            told, frames, began = self.counters(), self.frames(), time.monotonic()
-            found = self.talk(seconds)
-            told, frames, took = {c: v - told[c] for c, v in self.counters().items()}, self.frames() - frames, time.monotonic() - began
-            moved.result()  # figures of a run in which nobody came or went would be worth nothing
-        self.shares.append(sum(f["front_s"] for f in found) / sum(f["delivered"] for f in found) * 1e6)
-        self.p99s.append(statistics.median(f["p99_ms"] for f in found))
-        self.runs += [dataclasses.replace(to_result("presence", self.system, f), system=self.name, cpu_us_per_msg=f["front_s"] / f["delivered"] * 1e6) for f in found]
-        ctx.say(f"{self.name}: p99 {spread([f['p99_ms'] for f in found])} ms in a second, gateway {self.shares[-1]:.2f} us of CPU "
+            moved = movers.submit(self.move, leaving, coming, enough)
+            try:
+                time.sleep(LEAD_S)
+                told, frames, began = self.counters(), self.frames(), time.monotonic()
+                found = self.talk(ctx.args.seconds)
+                told, frames, took = {c: v - told[c] for c, v in self.counters().items()}, self.frames() - frames, time.monotonic() - began
+            finally:
+                enough.set()
+            assert moved.result(), "all had come and gone before the load was over"
+        self.system.settle()
+        sent, delivered = (sum(f[k] for f in found) for k in ("sent", "delivered"))
+        self.shares.append(sum(f["front_s"] for f in found) / delivered * 1e6)
+        second = median_of([to_result("presence", self.system, f) for f in found])
+        self.runs.append(dataclasses.replace(second, system=self.name, sent=sent, delivered=delivered, cpu_us_per_msg=self.shares[-1]))
+        ctx.say(f"{self.name}: p99 of a second {spread([f['p99_ms'] for f in found])} ms, gateway {self.shares[-1]:.2f} us of CPU "
                 f"a delivery, {frames / took:.0f} frames of presence a second; "
                 f"on NATS {told['changes']:.0f} changes, {told['reports']:.0f} reports of gateways, {told['tidings']:.0f} tidings, {told['queries']:.0f} questions")
         return told, took
@@ -133,7 +151,6 @@ def spread(values):
 
 def run(ctx):
     n = ctx.args.conns[0] if ctx.args.conns else 300 if ctx.quick else CLIENTS
-    moving = max(2, int(n * (LEAD_S + ctx.args.seconds) / 600))
     with contextlib.ExitStack() as stack:
         quiet, system = (stack.enter_context(ctx.started(ctx.systems["parley"](PARLEY_PRESENCE_GRACE_MS=GRACE_MS, PARLEY_LAST_SEEN="off"))) for _ in range(2))
         before = procs.rss_kb(system.stack.pid("presence"))
@@ -145,13 +162,14 @@ def run(ctx):
         strangers = quiet.provision(people(n))
         with ctx.load_ready(quiet, strangers, procs=2, name="storm-unseen") as load:
             load.connect(n)
-        plain, watching = Side(ctx, quiet, strangers, 0, moving), Side(ctx, system, ready, WATCHED, moving)
+        plain, watching = Side(ctx, quiet, strangers, 0), Side(ctx, system, ready, WATCHED)
         for side in (plain, watching):
             stack.enter_context(side.load)
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(Side.come, (plain, watching)))
         for side in (plain, watching):
             side.talk(ctx.args.seconds)  # not counted: nats-server takes most of its memory in it
+            side.system.settle()
         for i in range(ctx.repeat):
             if i % 2:  # who is first is not always the same
                 told, took = watching.run()
@@ -168,7 +186,7 @@ def run(ctx):
     ctx.emit(watching.runs, limit, main="p99_ms")
     # of each pair of runs, one right behind the other: what else the machine does is in both
     cost = [1 - a / b for a, b in zip(plain.shares, watching.shares, strict=True)]
-    slower = [b / a for a, b in zip(plain.p99s, watching.p99s, strict=True)]
+    slower = [b.p99_ms / a.p99_ms for a, b in zip(plain.runs, watching.runs, strict=True)]
     ctx.say(f"presence is {spread([100 * c for c in cost])} % of the gateway's CPU, and p99 of the median second {spread(slower)} times that without; medians of {len(cost)} pairs")
     if not ctx.quick:  # a load of a second says nothing of these, and CI judges no seconds
         ctx.goal("seconds until a storm is settled", settled, SETTLED_S)
