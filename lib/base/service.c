@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/process.h"
@@ -49,6 +50,11 @@ static int start(const struct service *s, bool check_only, int (*run)(const void
         }
         process_metrics_register(s->name);
         return run(s->config) < 0;
+}
+
+void service_fail(void)
+{
+        _exit(1);
 }
 
 int service_main(const struct service *s, int argc, char **argv)

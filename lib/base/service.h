@@ -25,5 +25,9 @@ struct service {
         size_t n_modes;
 };
 
+/* For a `run` that could not start, and whose threads still use what it has opened: ends the process at once, with 1. To return would free what
+ * they use, and to take it apart means to wait for them. */
+_Noreturn void service_fail(void);
+
 /* The exit status: 0; 1: a setting is wrong, or the service could not start; 2: wrong arguments */
 int service_main(const struct service *s, int argc, char **argv);

@@ -11,6 +11,7 @@
 #include "auth/open.h"
 #include "base/ident.h"
 #include "base/log.h"
+#include "base/service.h"
 #include "base/signals.h"
 #include "base/turn.h"
 #include "bus/bus.h"
@@ -360,7 +361,7 @@ int presence_run(const struct presence_config *config)
         if (r == 0)
                 r = open_loop_handles(&p);
         if (r < 0)
-                return r; /* the process ends: the kernel takes back what was opened */
+                service_fail(); /* the kernel takes back what was opened, and threads of nats.c know p until then */
         log_info("started", LOG_S("instance", p.instance), LOG_S("listen", config->listen));
         (void)uv_run(p.loop, UV_RUN_DEFAULT);
         turn_close(p.turn);

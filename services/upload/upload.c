@@ -9,6 +9,7 @@
 #include "auth/auth.h"
 #include "auth/jwks.h"
 #include "base/log.h"
+#include "base/service.h"
 #include "base/signals.h"
 #include "base/turn.h"
 #include "bus/bus.h"
@@ -312,7 +313,7 @@ int upload_run(const struct upload_config *config)
         if (r == 0)
                 r = open_loop_handles(&u);
         if (r < 0)
-                return r; /* the process ends: the kernel takes back what was opened */
+                service_fail(); /* the kernel takes back what was opened, and threads of nats.c know u until then */
         log_info("started", LOG_S("listen", config->listen));
         (void)uv_run(u.loop, UV_RUN_DEFAULT);
         sweeper_free(u.sweeper);
