@@ -54,6 +54,19 @@ elseif(NOT PARLEY_UTHASH_INCLUDE STREQUAL "/usr/include")
   target_include_directories(parley-dep-uthash SYSTEM INTERFACE ${PARLEY_UTHASH_INCLUDE})
 endif()
 
+# The allocator of the gateway, linked in: the shared one of Debian would bring the library of C++ into the image. Where a sanitizer is
+# the allocator, it is nothing.
+add_library(parley-dep-jemalloc INTERFACE)
+add_library(parley::jemalloc ALIAS parley-dep-jemalloc)
+if(PARLEY_SANITIZE STREQUAL "")
+  find_library(PARLEY_JEMALLOC NAMES libjemalloc_pic.a jemalloc)
+  if(PARLEY_JEMALLOC)
+    target_link_libraries(parley-dep-jemalloc INTERFACE ${PARLEY_JEMALLOC} m Threads::Threads ${CMAKE_DL_LIBS})
+  else()
+    list(APPEND parley_missing "jemalloc")
+  endif()
+endif()
+
 if(parley_missing)
   list(JOIN parley_missing ", " parley_missing_text)
   if(PARLEY_ALLOW_MISSING)

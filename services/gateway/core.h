@@ -55,9 +55,8 @@ struct here {
         struct bus_sub *sub;
         struct wheel_timer timer;
         uint64_t counter;
-        uint64_t told_ms, all_ms;   /* the last message, the last snapshot */
-        bool wanted;                /* a snapshot */
-        struct here_message *spare; /* memory for the next message */
+        uint64_t told_ms, all_ms; /* the last message, the last snapshot */
+        bool wanted;              /* a snapshot */
 };
 
 struct core_options {
@@ -143,6 +142,8 @@ void core_free(struct core *core);
 void core_time(struct core *core);
 /* Timers; at least every 100 ms */
 void core_tick(struct core *core);
+/* How many sessions it is the turn of to be told what is new of those whom they look at */
+unsigned core_due(const struct core *core);
 /* Tells sessions whose turn it is what is new of those whom they look at, until they and the users who had to be encoded for them are so many; a session is
  * told whole. Returns how many more it is the turn of. Before core_flush, in each turn of the loop. Reads the clock. */
 unsigned core_tell(struct core *core, unsigned max_work);

@@ -28,8 +28,10 @@
 /* WebSocket messages that one turn writes; the rest follows in the next, so that what comes in meanwhile is not kept waiting */
 #define WRITES_PER_TURN 1024
 /* Of the sessions that are due to be told of presence the TELL_SHARE-th part is told in TELL_EVERY_MS, and TELL_LEAST more: each is a write, and a client
- * that wakes up. All that are due in a tick of 50 ms at once would keep both of two cores from the messages meanwhile. */
+ * that wakes up. All that are due in a tick of 50 ms at once would keep both of two cores from the messages meanwhile. A loop that nothing else
+ * turns is turned for them, after TELL_TURN_MS. */
 #define TELL_EVERY_MS 2
+#define TELL_TURN_MS 4
 #define TELL_SHARE 16
 #define TELL_LEAST 2
 /* When these are many: while one turn has taken no longer than TELL_NS for writing it goes on to tell TELL_STEP more (fewer where whole sets or channels
@@ -43,7 +45,8 @@ struct gateway {
         const struct gateway_config *config;
         uv_loop_t loop;
         uv_timer_t tick, pace;
-        unsigned to_tell; /* until `pace` is over */
+        unsigned to_tell;  /* until paced_ms + TELL_EVERY_MS */
+        uint64_t paced_ms; /* of the loop's clock */
         struct turn *turn;
         uv_check_t check;
         uv_prepare_t spare;
@@ -83,13 +86,17 @@ static void on_pace(uv_timer_t *timer)
         (void)timer; /* that the loop turns is enough */
 }
 
-static void pace_begin(struct gateway *g)
+static void pace(struct gateway *g)
 {
-        unsigned due = core_tell(g->core, 0);
+        unsigned due = core_due(g->core);
+        bool next = uv_now(&g->loop) - g->paced_ms >= TELL_EVERY_MS;
 
-        g->to_tell = due ? due / TELL_SHARE + TELL_LEAST : 0;
-        if (due)
-                uv_timer_start(&g->pace, on_pace, TELL_EVERY_MS, 0);
+        if (next) {
+                g->paced_ms = uv_now(&g->loop);
+                g->to_tell = due ? due / TELL_SHARE + TELL_LEAST : 0;
+        }
+        if (due && (next || !uv_is_active((uv_handle_t *)&g->pace)))
+                uv_timer_start(&g->pace, on_pace, TELL_TURN_MS, 0);
 }
 
 /* True: something is left for the next turn */
@@ -99,12 +106,11 @@ static bool write_some(struct gateway *g)
         unsigned due, step;
         bool writing;
 
-        if (!uv_is_active((uv_handle_t *)&g->pace))
-                pace_begin(g);
+        pace(g);
         do {
                 step = g->to_tell < TELL_STEP ? g->to_tell : TELL_STEP;
                 g->to_tell -= step;
-                due = core_tell(g->core, step);
+                due = step ? core_tell(g->core, step) : 0;
                 writing = core_flush(g->core, WRITES_PER_TURN);
         } while (due && g->to_tell && !writing && uv_hrtime() - began_ns < TELL_NS);
         return writing || (due && g->to_tell);

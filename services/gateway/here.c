@@ -52,14 +52,12 @@ struct here_message {
         Parley__V1__GatewayUser *list[USERS_MAX];
 };
 
-/* From the memory of the last one: so much of it each second makes glibc put together all small pieces that are free */
 static struct here_message *message_new(struct core *core, bool snapshot)
 {
-        struct here_message *h = core->here.spare ? core->here.spare : malloc(sizeof(*h));
+        struct here_message *h = malloc(sizeof(*h));
 
         if (!h)
                 return NULL; /* it is tried again at the next tick */
-        core->here.spare = NULL;
         h->core = core;
         parley__v1__gateway_presence__init(&h->m);
         h->m.gateway_id = core->id;
@@ -67,14 +65,6 @@ static struct here_message *message_new(struct core *core, bool snapshot)
         h->m.users = h->list;
         h->m.snapshot = h->m.first = snapshot;
         return h;
-}
-
-static void message_free(struct here_message *h)
-{
-        if (!h)
-                return;
-        free(h->core->here.spare);
-        h->core->here.spare = h;
 }
 
 static bool message_publish(const struct here_message *h)
@@ -212,7 +202,7 @@ static void here_tell_changes(struct core *core)
         }
         if (h->m.n_users)
                 message_send(h);
-        message_free(h);
+        free(h);
         here_gone_clear(here); /* the message names them by these */
 }
 
@@ -260,7 +250,7 @@ static void here_tell_all(struct core *core)
         }
         h->m.last = true;
         message_send(h);
-        message_free(h);
+        free(h);
         core->here.wanted = false;
         core->here.all_ms = core->now_ms;
 }
@@ -271,7 +261,7 @@ static void here_heartbeat(struct core *core)
 
         if (h)
                 message_send(h);
-        message_free(h);
+        free(h);
 }
 
 static void here_on_timer(struct wheel_timer *t, uint64_t now_ms)
@@ -322,7 +312,7 @@ void here_leave(struct core *core)
                 return;
         h->m.stopping = true;
         message_send(h);
-        message_free(h);
+        free(h);
 }
 
 void here_stop(struct core *core)
@@ -332,6 +322,4 @@ void here_stop(struct core *core)
                 core->up.unsubscribe(core->up.self, core->here.sub);
         core->here.sub = NULL;
         here_gone_clear(&core->here);
-        free(core->here.spare);
-        core->here.spare = NULL;
 }

@@ -474,8 +474,6 @@ void looks_free(struct core *core)
         shared_clear(all);
         free(all->found);
         free(all->asking);
-        free(all->spare_ask);
-        free(all->listed);
         free(all);
         core->looks = NULL;
 }

@@ -228,9 +228,7 @@ struct looks {
         uint64_t stamp;   /* counts changes of what anybody is seen as */
         uint64_t encoded; /* counts users in frames that were made */
         struct shared_frame shared[SHARED_FRAMES];
-        struct ask *asking, *spare_ask; /* the question under way; memory for the next */
-        void *listed;                   /* memory for the next frame (look_frame.c) */
-        size_t cap_listed;
+        struct ask *asking; /* the question under way */
         uint64_t resynced_ms, moved_ms;
         struct gate gate; /* questions about places */
 };

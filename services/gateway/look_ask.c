@@ -220,28 +220,13 @@ static void ask_send(struct looks *all, struct ask *a)
                 on_sights(BUS_E_REFUSED, NULL, all);
 }
 
-/* Hundreds of kilobytes: to free them makes glibc put together all small pieces that are free, to be cut up again for each message */
-static struct ask *ask_take(struct looks *all)
-{
-        struct ask *a = all->spare_ask ? all->spare_ask : malloc(sizeof(*a));
-
-        all->spare_ask = NULL;
-        return a;
-}
-
-static void ask_give(struct looks *all, struct ask *a)
-{
-        free(all->spare_ask);
-        all->spare_ask = a;
-}
-
 void look_ask_go(struct looks *all)
 {
         struct ask *a;
 
         if (all->asking || all->queue.next == &all->queue || wheel_armed(&all->retry_timer))
                 return;
-        a = ask_take(all);
+        a = malloc(sizeof(*a));
         if (!a) {
                 ask_retry(all, all->core->now_ms);
                 return;
@@ -250,7 +235,7 @@ void look_ask_go(struct looks *all)
         if (a->n_pairs)
                 ask_send(all, a);
         else
-                ask_give(all, a);
+                free(a);
 }
 
 /* --- the answer --- */
@@ -360,7 +345,7 @@ static void on_sights(int error, const struct bus_msg *msg, void *userdata)
                 sights_take(all, a, answer);
         else /* or by another one, who was not asked whether it has heard of what the one before had */
                 ask_failed(all, a);
-        ask_give(all, a);
+        free(a);
         parley__v1__presence_answer__free_unpacked(answer, NULL);
         look_ask_go(all);
 }

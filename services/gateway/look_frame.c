@@ -40,33 +40,17 @@ struct listed {
         struct shown_user *shown;
         Parley__V1__UserPresence **users;
         char **hidden;
-        size_t n_users, n_hidden, bytes;
+        size_t n_users, n_hidden;
 };
 
-/* From the memory of the last one where that is enough: pieces of more than a kilobyte make glibc put together all small ones that are free */
-static bool listed_init(struct listed *t, struct looks *all, size_t n)
+static bool listed_init(struct listed *t, size_t n)
 {
-        size_t bytes = n * (sizeof(*t->shown) + sizeof(*t->users) + sizeof(*t->hidden)) + 1;
-
-        *t = (struct listed){.shown = all->listed, .bytes = all->cap_listed};
-        all->listed = NULL;
-        if (!t->shown || t->bytes < bytes) {
-                free(t->shown);
-                t->shown = malloc(bytes);
-                t->bytes = bytes;
-        }
+        *t = (struct listed){.shown = malloc(n * (sizeof(*t->shown) + sizeof(*t->users) + sizeof(*t->hidden)) + 1)};
         if (!t->shown)
                 return false;
         t->users = (Parley__V1__UserPresence **)(void *)(t->shown + n);
         t->hidden = (char **)(t->users + n);
         return true;
-}
-
-static void listed_done(struct listed *t, struct looks *all)
-{
-        free(all->listed);
-        all->listed = t->shown;
-        all->cap_listed = t->bytes;
 }
 
 static void listed_add(struct listed *t, const struct seen *who, const char *viewer_id)
@@ -78,10 +62,10 @@ static void listed_add(struct listed *t, const struct seen *who, const char *vie
 }
 
 /* The frame of these users; it points into t, which is to be freed */
-static int users_fill(struct looks *all, Parley__V1__ServerFrame *frame, Parley__V1__Presence *m, struct listed *t,
+static int users_fill(Parley__V1__ServerFrame *frame, Parley__V1__Presence *m, struct listed *t,
                       const struct found *found, size_t n, const char *viewer_id)
 {
-        if (!listed_init(t, all, n))
+        if (!listed_init(t, n))
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
                 if (found[i].hidden)
@@ -147,12 +131,12 @@ static int shared_make(struct looks *all, struct shared_frame *key, const struct
         Parley__V1__ServerFrame frame = PARLEY__V1__SERVER_FRAME__INIT;
         Parley__V1__Presence m = PARLEY__V1__PRESENCE__INIT;
         struct listed t;
-        int r = users_fill(all, &frame, &m, &t, found, key->n, "");
+        int r = users_fill(&frame, &m, &t, found, key->n, "");
 
         all->encoded += key->n;
         if (r == 0)
                 r = frame_encode(&all->core->scratch, &frame, (enum encoding)key->encoding, &key->frame);
-        listed_done(&t, all);
+        free(t.shown);
         return r;
 }
 
@@ -163,14 +147,13 @@ static int users_alone(struct look *l, const struct found *found, size_t n, bool
         Parley__V1__ServerFrame frame = PARLEY__V1__SERVER_FRAME__INIT;
         Parley__V1__Presence m = PARLEY__V1__PRESENCE__INIT;
         struct listed t;
-        struct looks *all = l->session->core->looks;
-        int r = users_fill(all, &frame, &m, &t, found, n, l->session->user->id);
+        int r = users_fill(&frame, &m, &t, found, n, l->session->user->id);
 
         m.snapshot = snapshot;
-        all->encoded += n;
+        l->session->core->looks->encoded += n;
         if (r == 0)
                 session_send(l->session, &frame);
-        listed_done(&t, all);
+        free(t.shown);
         return r;
 }
 
@@ -209,7 +192,7 @@ void place_stale(struct place *p)
 static int place_fill(Parley__V1__ServerFrame *frame, Parley__V1__ChannelPresence *m, struct listed *t,
                       const struct place *p, const char *viewer_id)
 {
-        if (!listed_init(t, p->core->looks, p->n_residents))
+        if (!listed_init(t, p->n_residents))
                 return -ENOMEM;
         for (uint32_t i = 0; i < p->n_residents; i++) {
                 const struct seen *who = p->residents[i].seen;
@@ -234,16 +217,15 @@ static int place_make(struct look *l, const struct place *p, const char *viewer_
         Parley__V1__ServerFrame frame = PARLEY__V1__SERVER_FRAME__INIT;
         Parley__V1__ChannelPresence m = PARLEY__V1__CHANNEL_PRESENCE__INIT;
         struct session *s = l->session;
-        struct looks *all = s->core->looks;
         struct listed t;
         int r = place_fill(&frame, &m, &t, p, viewer_id);
 
-        all->encoded += m.n_users;
+        s->core->looks->encoded += m.n_users;
         if (r == 0 && ret)
                 r = frame_encode(&s->core->scratch, &frame, (enum encoding)s->encoding, ret);
         else if (r == 0)
                 session_send(s, &frame);
-        listed_done(&t, all);
+        free(t.shown);
         return r;
 }
 

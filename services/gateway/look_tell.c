@@ -27,6 +27,7 @@ enum {
  * saved when each of 10,000 sessions has news every six seconds. HOLD_STORM_MS: at most while each session has news every second (and so
  * many in a write in any case): a storm is to be told within 5 s of its end. */
 enum { CALM_PER_S = 250, HOLD_MS = 3, HOLD_MAX_MS = 4000, HOLD_STORM_MS = 2000, LOAD_MS = 1000 };
+static_assert((unsigned)HOLD_MAX_MS + 2 * TELL_TICK_MS < TELL_TICKS * TELL_TICK_MS, "the calendar has no day so late");
 
 static struct looks *looks_of(const struct look *l)
 {
@@ -383,6 +384,11 @@ static void on_tell(struct wheel_timer *t, uint64_t now_ms)
         calendar_turn(c, now_ms);
         if (c->n)
                 wheel_arm(RING_OWNER(c, struct looks, telling)->core->wheel, t, now_ms + TELL_TICK_MS, on_tell);
+}
+
+unsigned core_due(const struct core *core)
+{
+        return core->looks ? core->looks->telling.n_due : 0;
 }
 
 /* Who is not ready to be told is due at a later tick: it goes through each of them once */

@@ -1,13 +1,6 @@
 /* parley-gateway: WebSocket sessions, and what they may do. */
-#include <malloc.h>
-
-#include "base/log.h"
 #include "base/service.h"
 #include "gateway/gateway.h"
-
-/* Large frames (`ready` with thousands of channels) are mapped on their own, and go back to the system when they are
- * freed: by default the threshold grows with the first of them, and the heap keeps what one user has made it grow. */
-#define MMAP_FROM_BYTES (256 << 10)
 
 static int check(const void *config, char *ret_error, size_t n_error)
 {
@@ -16,8 +9,6 @@ static int check(const void *config, char *ret_error, size_t n_error)
 
 static int run(const void *config)
 {
-        if (!mallopt(M_MMAP_THRESHOLD, MMAP_FROM_BYTES))
-                log_warn("the allocator keeps its own threshold for large blocks");
         return gateway_run(config);
 }
 

@@ -1,6 +1,9 @@
 """What a crowd of connections took serves the next one: nothing of it is lost when it leaves."""
 
 import asyncio
+import os
+import subprocess
+from pathlib import Path
 
 from support.client import Client
 from support.stack import wait_until
@@ -40,3 +43,10 @@ async def test_a_further_crowd_costs_no_more_than_the_first(own_stack):
     # The first crowd warms up tables and allocators; what every further one left behind would be lost for good
     assert left[2] <= left[0] + CROWD, note  # less than a KB for each that came, twice
     assert peaks[2] <= peaks[0] * 1.1 + 1024, note
+
+
+def test_the_gateway_allocates_with_jemalloc(stack):
+    assert stack.run_dir  # a program of this machine, not of a container
+    program = Path(stack.env["PARLEY_BUILD_DIR"]) / "services/gateway/parley-gateway"
+    found = subprocess.run([program, "--print-config-docs"], env={**os.environ, "MALLOC_CONF": "stats_print:true"}, capture_output=True, text=True, timeout=30)
+    assert found.returncode == 0 and "Begin jemalloc statistics" in found.stderr, found.stderr[:500]

@@ -34,6 +34,13 @@ for binary in "$@"; do
   [[ ! $headers =~ GNU_STACK.*RWE ]] || lacks "$binary" 'has an executable stack'
   [[ $symbols == *__stack_chk_fail* ]] || lacks "$binary" 'has no stack protector'
   [[ $symbols =~ __[a-z]+_chk ]] || lacks "$binary" 'was built without _FORTIFY_SOURCE'
+  # Its allocator serves the shared libraries too only where they find it in the program
+  case ${binary##*/} in parley-gateway)
+    for name in malloc calloc realloc free posix_memalign aligned_alloc; do
+      [[ $symbols =~ FUNC\ +GLOBAL\ +DEFAULT\ +[0-9]+\ +$name($|[[:space:]]) ]] || lacks "$binary" "does not give its $name to the libraries"
+    done
+    [[ $dynamic != *libstdc++* && $dynamic != *libjemalloc* ]] || lacks "$binary" 'needs a shared allocator' ;;
+  esac
   [[ $dynamic != *RPATH* && $dynamic != *RUNPATH* ]] || lacks "$binary" 'looks for libraries in a folder of its own'
 done
 ((status)) || printf 'hardening: %d binaries\n' $#
