@@ -70,9 +70,9 @@ class Side:
         self.load.connect(len(self.ready) - 2 * self.moving)
         self.calm()
 
-    def talk(self, seconds):
+    def talk(self):
         """A load of its own in each second. Returns what each has found."""
-        found = [self.load.run(RATE, 1, warmup=0, senders=2, front=self.stack.pid("gateway")) for _ in range(max(1, round(seconds)))]
+        found = [self.load.run(RATE, 1, warmup=0, senders=2, front=self.stack.pid("gateway")) for _ in range(max(1, round(self.ctx.args.seconds)))]
         for second in found:
             assert flawless(second), f"{self.name}: {flaws(second)}"
         return found
@@ -113,7 +113,7 @@ class Side:
             try:
                 time.sleep(LEAD_S)
                 told, frames, began = self.counters(), self.frames(), time.monotonic()
-                found = self.talk(ctx.args.seconds)
+                found = self.talk()
                 told, frames, took = {c: v - told[c] for c, v in self.counters().items()}, self.frames() - frames, time.monotonic() - began
             finally:
                 enough.set()
@@ -168,7 +168,7 @@ def run(ctx):
         with concurrent.futures.ThreadPoolExecutor() as pool:
             list(pool.map(Side.come, (plain, watching)))
         for side in (plain, watching):
-            side.talk(ctx.args.seconds)  # not counted: nats-server takes most of its memory in it
+            side.talk()  # not counted: nats-server takes most of its memory in it
             side.system.settle()
         for i in range(ctx.repeat):
             if i % 2:  # who is first is not always the same
