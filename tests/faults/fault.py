@@ -178,7 +178,7 @@ async def _execute(run):
     load.start()
     await load.traffic(WARM_ACKS)
     await load.everybody_is_there()  # a session that came later would be one too many afterwards
-    before = await run.levels()
+    before = await _levels_with(run, len(load.members) + len(load.outsiders))
     run.record.add("run", 0, "mark", text="inject")
     await fault.inject(run)
     run.record.add("run", 0, "mark", text="heal")
@@ -204,6 +204,16 @@ async def _execute(run):
     fatal = [f"{e.client}: {e.reason}" for e in run.record.of("fatal")]
     if fatal:
         raise RuntimeError("; ".join(fatal[:3]))
+
+
+async def _levels_with(run, users, timeout=30):
+    """Once presence has been told of all who are there: gateways speak once a second, and what it counted before is no measure of what stands."""
+    deadline = time.monotonic() + timeout
+    while (now := await run.levels()).get(levels.ONLINE, users) < users:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"presence counts {now[levels.ONLINE]:.0f} of {users} users after {timeout} s")
+        await asyncio.sleep(0.1)  # a poll with a deadline
+    return now
 
 
 async def _levels(run, before, timeout=30):

@@ -17,6 +17,7 @@ WAITS = re.compile(r"(gateway_pending|queue_bytes|kept_bytes|receive_bytes|backl
 # What is there for each client, and for what members did: as much as before, with the same members. Of what is kept without a session (users, channels, tails) the limits
 # are tested elsewhere
 STANDS = re.compile(r"(sessions|connections|watched|watch_bytes|focused_channels|seen_users|online_users|waiting|held)$")
+ONLINE = "presence parley_presence_online_users"
 # Taken once a second, in step with jobs that run once a second; and what members have begun and left stays for a day, in case that they go on with it
 NOT_WATCHED = ("parley_history_pg_busy", "parley_upload_pending")
 
