@@ -198,6 +198,9 @@ struct calendar {
         /* how much there is to tell: news a second, by the last seconds, and since `since_ms` */
         uint64_t since_ms;
         unsigned news, per_s;
+        /* how many of those who are looked at have changed since `changes_since_ms`, and until when that is too many to wait for long */
+        unsigned changes;
+        uint64_t changes_since_ms, storm_until_ms;
 };
 
 /* All of a gateway */
@@ -306,6 +309,8 @@ Parley__V1__PresenceAnswer *look_answer(int error, const struct bus_msg *msg);
 
 /* --- telling sessions (look_tell.c) --- */
 void calendar_init(struct calendar *telling);
+/* Somebody has changed who is looked at; before the news of him */
+void look_changed(struct looks *all);
 /* One of the watched users has changed, or a member of a channel in focus: to be told within a second, or some when there is much to tell */
 void look_news_of(struct look *l, uint32_t index);
 void look_news(struct look *l);
@@ -319,6 +324,13 @@ static inline bool edge_doubted(const struct watch_edge *e)
 {
         return e->flags & EDGE_DOUBT;
 }
+
+/* --- how long news wait (look_hold.c) --- */
+/* Somebody has changed who is looked at. True: a storm begins, those who wait already are told sooner */
+bool hold_change(struct looks *all);
+/* There is something new for a look */
+void hold_news(struct looks *all);
+uint64_t hold_news_ms(const struct looks *all);
 
 /* --- what is told (look_frame.c) --- */
 /* Room for n; NULL: no memory */

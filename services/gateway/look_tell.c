@@ -23,12 +23,6 @@ enum {
         DESCRIBE_MS = 300,
         DESCRIBE_BURST = 32
 };
-/* With more news a second than CALM they wait: HOLD_MS for each one more, HOLD_MAX_MS at most. It is then about two writes in five that are
- * saved when each of 10,000 sessions has news every six seconds. What happens is told to all within 5 s, however many they are: the
- * gateway of him who comes takes up to a second of these, presence half a one, and a crowd is told in turns. HOLD_STORM_MS: at most while each session
- * has news every second (and so many in a write in any case). */
-enum { CALM_PER_S = 250, HOLD_MS = 3, HOLD_MAX_MS = 3000, HOLD_STORM_MS = 2000, LOAD_MS = 1000 };
-static_assert((unsigned)HOLD_MAX_MS + 2 * TELL_TICK_MS < TELL_TICKS * TELL_TICK_MS, "the calendar has no day so late");
 
 static struct looks *looks_of(const struct look *l)
 {
@@ -99,29 +93,6 @@ static void calendar_turn(struct calendar *c, uint64_t now_ms)
                 c->tick = now;
 }
 
-/* --- how much there is to tell --- */
-
-static void load_count(struct calendar *c, uint64_t now_ms)
-{
-        uint64_t passed_ms = now_ms - c->since_ms;
-
-        if (passed_ms >= LOAD_MS) {
-                c->per_s = passed_ms >= 4 * LOAD_MS ? 0 : (c->per_s + (unsigned)(c->news * 1000ULL / passed_ms)) / 2;
-                c->news = 0;
-                c->since_ms = now_ms;
-        }
-        c->news++;
-}
-
-static uint64_t hold_ms(const struct looks *all)
-{
-        unsigned per_s = all->telling.per_s;
-        uint64_t ms = per_s > CALM_PER_S ? (uint64_t)(per_s - CALM_PER_S) * HOLD_MS : 0,
-                 max = per_s > all->n ? HOLD_STORM_MS : HOLD_MAX_MS;
-
-        return ms < max ? ms : max;
-}
-
 /* --- what there is to tell --- */
 
 static bool is_busy(const struct session *s)
@@ -136,7 +107,7 @@ static uint64_t told_next_ms(const struct look *l)
 
 static uint64_t news_due_ms(const struct look *l)
 {
-        uint64_t hold = hold_ms(looks_of(l)), due_ms;
+        uint64_t hold = hold_news_ms(looks_of(l)), due_ms;
 
         /* What one message of presence brings is news for many at once. Those who wait are spread over the last quarter, or a message in a
          * hundred would wait for all of their writes. */
@@ -150,10 +121,27 @@ void look_news(struct look *l)
 {
         struct core *core = l->session->core;
 
-        load_count(&core->looks->telling, core->now_ms);
+        hold_news(core->looks);
         if (!l->news_ms)
                 l->news_ms = core->now_ms;
         look_due(l, news_due_ms(l));
+}
+
+/* Those who would wait for longer than in a storm */
+static void calendar_hasten(struct looks *all)
+{
+        for (struct ring *item = all->all.next; item != &all->all; item = item->next) {
+                struct look *l = RING_OWNER(item, struct look, all);
+
+                if (l->news_ms)
+                        look_due(l, news_due_ms(l));
+        }
+}
+
+void look_changed(struct looks *all)
+{
+        if (hold_change(all))
+                calendar_hasten(all);
 }
 
 void look_news_of(struct look *l, uint32_t index)

@@ -214,6 +214,8 @@ int seen_take(struct looks *all, const Parley__V1__PresenceChange *change)
         else
                 who->fresh = all->epoch;
         all->stamp += !same || himself;
+        if (!same && (!first || all->taking == UINT64_MAX)) /* what an answer says of somebody new is no change */
+                look_changed(all);
         if (!same)
                 seen_news(who);
         if (himself)

@@ -147,6 +147,7 @@ extern const struct transport fake_transport;
 void fake_clients_free(struct fake *f);
 
 /* A presence service (gateway_fake_presence.c). Users are known by fake_presence_set; who may see whom is told by pairs. */
+enum { FAKE_USERS = 3000 };
 struct fake_presence_user {
         char id[IDENT_MAX + 1];
         Parley__V1__UserPresence__Availability availability;
@@ -155,7 +156,7 @@ struct fake_presence_user {
 };
 struct fake_presence {
         struct fake *f;
-        struct fake_presence_user users[600];
+        struct fake_presence_user users[FAKE_USERS];
         size_t n_users;
         char hidden[16][2][IDENT_MAX + 1]; /* viewer, user: may not be seen */
         size_t n_hidden;

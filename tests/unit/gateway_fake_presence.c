@@ -88,7 +88,7 @@ void fake_presence_set(struct fake_presence *p, const char *user, Parley__V1__Us
         struct told t;
 
         if (!u) {
-                assert_in_range(p->n_users, 0, 599);
+                assert_in_range(p->n_users, 0, FAKE_USERS - 1);
                 u = &p->users[p->n_users++];
                 strcpy(u->id, user);
         }

@@ -272,94 +272,6 @@ static void test_message_before_the_rest(void **state)
         fake_look_free(crowd.f);
 }
 
-static void crowd_load(struct crowd *crowd)
-{
-        for (unsigned i = 0; i < 16; i++) {
-                fake_presence_set(crowd->p, "bob", i % 2 ? ONLINE : AWAY, true);
-                fake_advance(crowd->f, 250);
-        }
-}
-
-/* With news for each session every second it waits for more, for two seconds at most; or leaves with whatever else does */
-static void test_held_in_storm(void **state)
-{
-        struct crowd crowd;
-        struct fake_client *c;
-        unsigned before, messages;
-
-        (void)state;
-        crowd_init(&crowd);
-        c = fake_connect(crowd.f, "ada", ENCODING_PROTO);
-        fake_watch(c, "carla");
-        fake_advance(crowd.f, 3000);
-        before = fake_count(c, PRESENCE);
-        fake_presence_set(crowd.p, "carla", AWAY, true);
-        fake_advance(crowd.f, 150);
-        assert_int_equal(fake_count(c, PRESENCE), before + 1); /* at once, while there is little */
-        crowd_load(&crowd);
-        fake_presence_set(crowd.p, "carla", ONLINE, true);
-        fake_advance(crowd.f, 1000);
-        assert_int_equal(fake_count(c, PRESENCE), before + 1);
-        fake_advance(crowd.f, 1300);
-        assert_int_equal(fake_count(c, PRESENCE), before + 2);
-        crowd_load(&crowd);
-        fake_presence_set(crowd.p, "carla", AWAY, true);
-        fake_advance(crowd.f, 300);
-        messages = c->n_messages;
-        fake_ping(c);
-        assert_int_equal(fake_count(c, PRESENCE), before + 3);
-        assert_int_equal(c->n_messages, messages + 1);
-        fake_look_free(crowd.f);
-}
-
-static void connect_watching(struct fake *f, struct fake_client **ret_clients, unsigned n, const char *prefix,
-                             const char *whom)
-{
-        char id[16];
-
-        for (unsigned i = 0; i < n; i++) {
-                snprintf(id, sizeof(id), "%s%u", prefix, i);
-                ret_clients[i] = fake_connect(f, id, ENCODING_PROTO);
-                fake_watch(ret_clients[i], whom);
-        }
-        fake_advance(f, 6000);
-}
-
-static unsigned told_in_all(struct fake_client *const *clients, unsigned n)
-{
-        unsigned told = 0;
-
-        for (unsigned i = 0; i < n; i++)
-                told += fake_count(clients[i], PRESENCE);
-        return told;
-}
-
-/* With less for each it is worth to wait longer, but no longer than three seconds, with which all are told within five of what happens:
- * here it would be four, by the count of news alone */
-static void test_held_longer(void **state)
-{
-        enum { MORE = 900, FEW = 32, PER_S = 1600 };
-        struct crowd crowd;
-        struct fake_client *more[MORE], *few[FEW];
-        unsigned before;
-
-        (void)state;
-        crowd_init(&crowd);
-        connect_watching(crowd.f, more, MORE, "v", "bob");
-        connect_watching(crowd.f, few, FEW, "w", "carla");
-        for (unsigned i = 0; i < 10; i++) {
-                fake_presence_set(crowd.p, "bob", i % 2 ? ONLINE : AWAY, true);
-                fake_advance(crowd.f, (MANY + MORE) * 1000 / PER_S);
-        }
-        before = told_in_all(few, FEW);
-        fake_presence_set(crowd.p, "carla", AWAY, true);
-        fake_advance(crowd.f, 2100);
-        assert_int_equal(told_in_all(few, FEW), before);
-        fake_advance(crowd.f, 1000);
-        assert_int_equal(told_in_all(few, FEW), before + FEW);
-        fake_look_free(crowd.f);
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -367,7 +279,7 @@ int main(void)
                 cmocka_unit_test(test_asked_again_at_once), cmocka_unit_test(test_answer_older_than_a_change),
                 cmocka_unit_test(test_whole_sets_in_turns), cmocka_unit_test(test_message_before_the_rest),
                 cmocka_unit_test(test_shared_in_turns),     cmocka_unit_test(test_busy_in_turns),
-                cmocka_unit_test(test_held_in_storm),       cmocka_unit_test(test_held_longer),
+
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
