@@ -25,7 +25,7 @@ class Context:
     def __init__(self, scenario, args, systems, results=RESULTS):
         self.scenario, self.args, self.systems, self.folder = scenario, args, systems, results
         self.quick, self.repeat = args.quick, args.repeat
-        self.results, self.checks, self.sound = [], [], True
+        self.results, self.checks, self.notes, self.sound = [], [], [], True
         self.dir = Path(tempfile.mkdtemp(prefix="parley-bench-"))
         self.dir.chmod(0o755)
 
@@ -76,6 +76,11 @@ class Context:
         self.say(f"{'ok    ' if ok else 'FAILED'} {what}: {value:.4g}, {'at least' if at_least else 'at most'} {bound:g}")
         return ok
 
+    def note(self, what, value):
+        """A figure that is kept beside the results and held against nothing."""
+        self.notes.append((what, value))
+        self.say(f"{what}: {value:.4g}")
+
     def none_kept(self, system):
         """A round of a search that kept no rate at all. A peer may be so slow; Parley must not vanish from the table without a word."""
         self.say(f"{system.name}: no rate was kept in this round")
@@ -107,7 +112,7 @@ class Context:
             return  # what has lost a message has no figures
         self.folder.mkdir(exist_ok=True)
         header = {"command": "scripts/bench " + " ".join(self.args.given), **about()}
-        counts = [json.dumps({"check": what, "value": value, "bound": bound}) for what, value, bound, _ in self.checks]
+        counts = [json.dumps({"check": what, "value": value, "bound": bound}) for what, value, bound in [*(c[:3] for c in self.checks), *((*n, None) for n in self.notes)]]
         lines = [json.dumps(header), *(r.line() for r in self.results), *dict.fromkeys(counts)]
         name = self.name()
         (self.folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
@@ -117,5 +122,5 @@ class Context:
 
 
 def about():
-    commit, changed = commit_of("lib", "services", "proto", "cmake", "bench/load")  # the last one that changed what is measured
+    commit, changed = commit_of("lib", "services", "proto", "cmake", "bench/load", "bench/harness", "bench/scenarios")  # the last one that changed what is measured, or how
     return {"date": datetime.date.today().isoformat(), "machine": machine(), "commit": commit + (" with changes" if changed else "")}

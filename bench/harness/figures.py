@@ -93,9 +93,11 @@ def history(f):
 
 def presence(f):
     share, slower = (f.counted("presence", what) for what in ("gateway's CPU that presence takes, median of pairs", "p99 of the median second with presence by that without, median of pairs"))
+    whole, few = (f.counted("presence", what) for what in ("p99 of whole loads with presence by that without, median of pairs", "seconds until a storm is settled in which each watches few"))
     settled, size, typing = (f.counted("presence", what) for what in ("seconds until a storm is settled", "bytes of the service a user", "updates a second to the reader with most"))
+    settled = max(settled, few)
     rest = f"{settled:.1f} s, {size:.0f} bytes, {typing:.2f}"
-    return ["10,000 users who watch 50 each, 20 % of them come or leave a minute, at 5,000 msg/s", f"{share:.1f} % of the gateway's CPU, p99 of the median second × {slower:.2f}", "", "",
+    return ["10,000 users who watch 50 each, 20 % of them come or leave a minute, at 5,000 msg/s", f"{share:.1f} % of the gateway's CPU, p99 of the median second × {slower:.2f} (of whole loads × {whole:.2f})", "", "",
             f"{goal('5 % (medians of pairs of runs)', share <= 5, f'{share:.1f} %')}; {goal('1.1×', slower <= 1.1, f'{slower:.2f}×')}; "
             + goal("all settled in 5 s after 10,000 came, 512 bytes a user, 1 update of typing a second", settled <= 5 and size <= 512 and typing <= 1, rest)]
 

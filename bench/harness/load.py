@@ -1,5 +1,6 @@
 """The load generator (bench/load, C) as an object: connections that stay while loads of several rates are put on them."""
 
+import collections
 import json
 import subprocess
 import time
@@ -99,6 +100,19 @@ def kept(found, bound_ms):
     """Flawless, p99 within the bound, and in step: a queue that grows all the time ends long after the last message was sent."""
     seconds = found["sent"] / found["rate"]
     return flawless(found) and found["measured"] > 0 and found["p99_ms"] <= bound_ms and found["seconds"] <= seconds / IN_STEP + bound_ms / 1000
+
+
+def quantile_ms(loads, q):
+    """Of the deliveries of several loads together."""
+    counts = collections.Counter()
+    for found in loads:
+        counts.update(dict(found["counts"]))
+    want, seen = q * counts.total(), 0
+    for ns in sorted(counts):
+        seen += counts[ns]
+        if seen >= want:
+            return ns / 1e6
+    raise LoadError("nothing was delivered")
 
 
 def flaws(found):

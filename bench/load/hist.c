@@ -12,7 +12,7 @@ static unsigned index_of(uint64_t v)
         return (shift + 1) * HIST_SUB + (unsigned)((v >> shift) - HIST_SUB);
 }
 
-static uint64_t value_of(unsigned i)
+uint64_t hist_value(unsigned i)
 {
         unsigned shift;
 
@@ -39,7 +39,7 @@ uint64_t hist_at(const struct hist *h, double q)
         for (unsigned i = 0; i < HIST_N; i++) {
                 seen += h->counts[i];
                 if (seen >= want && h->n)
-                        return value_of(i);
+                        return hist_value(i);
         }
         return h->max;
 }

@@ -14,6 +14,8 @@ struct hist {
 };
 
 void hist_add(struct hist *h, uint64_t ns);
+/* The least value, in ns, that is counted in counts[i] */
+uint64_t hist_value(unsigned i);
 void hist_merge(struct hist *h, const struct hist *other);
 /* The value at quantile q in [0, 1], in ns; 0 when empty */
 uint64_t hist_at(const struct hist *h, double q);

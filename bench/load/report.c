@@ -46,6 +46,21 @@ static void print_latency(const char *prefix, const struct hist *h)
                (double)hist_at(h, 0.999) / 1e6, prefix, (double)h->max / 1e6);
 }
 
+/* What several loads are put together from */
+static void print_counts(const struct hist *h)
+{
+        const char *comma = "";
+
+        printf(",\"counts\":[");
+        for (unsigned i = 0; i < HIST_N; i++) {
+                if (!h->counts[i])
+                        continue;
+                printf("%s[%" PRIu64 ",%" PRIu64 "]", comma, hist_value(i), h->counts[i]);
+                comma = ",";
+        }
+        printf("]");
+}
+
 static void print_closes(const struct report *r)
 {
         const char *comma = "";
@@ -78,6 +93,7 @@ void report_load(const struct report *r, const struct command *c, unsigned conns
                r->errors + r->gaps, r->other);
         print_closes(r);
         print_latency("", &delivery);
+        print_counts(&delivery);
         print_latency("ack_", &ack);
         printf(",\"measured\":%" PRIu64 ",\"per_s\":%.1f,\"seconds\":%.4f,\"late_ms\":%.3f,\"frames\":%" PRIu64
                ",\"bytes\":%" PRIu64 ",\"segments\":%" PRIu64 "}\n",
