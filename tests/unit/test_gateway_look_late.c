@@ -157,12 +157,14 @@ static void test_shared_in_turns(void **state)
         for (unsigned i = 0; i < 3; i++)
                 tick(crowd.f);
         assert_float_equal(stat_presence_frames.value, before, 0);
+        assert_int_equal(core_due(crowd.f->core), MANY);
         while (core_tell(crowd.f->core, 100)) {
                 turns++;
                 assert_float_equal(stat_presence_frames.value - before, 100 * turns - 1,
                                    0); /* and one user was encoded */
         }
         assert_float_equal(stat_presence_frames.value - before, MANY, 0);
+        assert_int_equal(core_due(crowd.f->core), 0);
         assert_int_equal(turns, MANY / 100);
         assert_int_equal(made(&crowd), 1);
         fake_run(crowd.f);
