@@ -27,7 +27,7 @@ HELP = "10,000 connections that watch 50 users each, 10 % come and go a minute, 
 QUICK = PARLEY_ALONE = True
 CLIENTS, WATCHED, FEW, BLOCK = 10000, 50, 4, 100
 RATE, GRACE_MS = 5000, 1000
-LEAD_S = 7      # until what somebody does is told to all
+LEAD_S = 9      # until what somebody does is told to all
 SETTLED_S, BYTES_A_USER = 5, 512
 EYES = 100      # that watch a storm, each in another room
 SLOW_MS = 10    # p99 of a second in which everything waited

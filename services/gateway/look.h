@@ -169,6 +169,7 @@ struct look {
         bool snapshot_due;
         uint64_t snapshot_ms;                /* since then */
         uint64_t told_ms, news_ms, later_ms; /* the last `presence`; the first news since, 0: none */
+        uint64_t news_by_ms;                 /* when these are to be told; only ever sooner */
         uint64_t described_ms; /* so many descriptions of channels were told that this would be the time */
         size_t bytes;
 };
@@ -190,6 +191,8 @@ struct found {
 
 /* When looks are told: at a tick, or as soon as it is their turn (look_tell.c) */
 enum { TELL_TICK_MS = 50, TELL_TICKS = 128 };
+/* The present second, and the five before it */
+enum { CHANGES_S = 6 };
 struct calendar {
         struct ring ticks[TELL_TICKS], due;
         uint64_t tick;     /* the last that is over */
@@ -198,9 +201,9 @@ struct calendar {
         /* how much there is to tell: news a second, by the last seconds, and since `since_ms` */
         uint64_t since_ms;
         unsigned news, per_s;
-        /* how many of those who are looked at have changed since `changes_since_ms`, and until when that is too many to wait for long */
-        unsigned changes;
-        uint64_t changes_since_ms, storm_until_ms;
+        /* how many of those who are looked at have changed in each of the last seconds, and until when that is too many to wait for long */
+        unsigned changes[CHANGES_S];
+        uint64_t second, storm_until_ms;
 };
 
 /* All of a gateway */
@@ -328,8 +331,8 @@ static inline bool edge_doubted(const struct watch_edge *e)
 /* --- how long news wait (look_hold.c) --- */
 /* Somebody has changed who is looked at. True: a storm begins, those who wait already are told sooner */
 bool hold_change(struct looks *all);
-/* There is something new for a look */
-void hold_news(struct looks *all);
+/* There is something new for a look; likewise */
+bool hold_news(struct looks *all);
 uint64_t hold_news_ms(const struct looks *all);
 
 /* --- what is told (look_frame.c) --- */

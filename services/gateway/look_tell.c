@@ -105,26 +105,18 @@ static uint64_t told_next_ms(const struct look *l)
         return l->told_ms ? l->told_ms + TELL_MS : 0;
 }
 
-static uint64_t news_due_ms(const struct look *l)
+/* What was to be told soon, as it came in a storm, does not wait for longer when that is over */
+static uint64_t news_due_ms(struct look *l)
 {
-        uint64_t hold = hold_news_ms(looks_of(l)), due_ms;
+        uint64_t hold = hold_news_ms(looks_of(l)), by_ms;
 
         /* What one message of presence brings is news for many at once. Those who wait are spread over the last quarter, or a message in a
          * hundred would wait for all of their writes. */
         hold -= hold / 4 * ((l->session->handle * 0x9E3779B97F4A7C15u >> 32) % SPREAD) / SPREAD;
-        due_ms = l->news_ms + hold;
-
-        return due_ms > told_next_ms(l) ? due_ms : told_next_ms(l);
-}
-
-void look_news(struct look *l)
-{
-        struct core *core = l->session->core;
-
-        hold_news(core->looks);
-        if (!l->news_ms)
-                l->news_ms = core->now_ms;
-        look_due(l, news_due_ms(l));
+        by_ms = l->news_ms + hold;
+        if (by_ms < l->news_by_ms)
+                l->news_by_ms = by_ms;
+        return l->news_by_ms > told_next_ms(l) ? l->news_by_ms : told_next_ms(l);
 }
 
 /* Those who would wait for longer than in a storm */
@@ -142,6 +134,19 @@ void look_changed(struct looks *all)
 {
         if (hold_change(all))
                 calendar_hasten(all);
+}
+
+void look_news(struct look *l)
+{
+        struct looks *all = looks_of(l);
+
+        if (hold_news(all))
+                calendar_hasten(all);
+        if (!l->news_ms) {
+                l->news_ms = all->core->now_ms;
+                l->news_by_ms = UINT64_MAX;
+        }
+        look_due(l, news_due_ms(l));
 }
 
 void look_news_of(struct look *l, uint32_t index)

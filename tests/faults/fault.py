@@ -209,7 +209,7 @@ async def _execute(run):
 async def _levels_with(run, users, timeout=30):
     """Once presence has been told of all who are there: gateways speak once a second, and what it counted before is no measure of what stands."""
     deadline = time.monotonic() + timeout
-    while (now := await run.levels()).get(levels.ONLINE, users) < users:
+    while (now := await run.levels())[levels.ONLINE] < users:
         if time.monotonic() > deadline:
             raise TimeoutError(f"presence counts {now[levels.ONLINE]:.0f} of {users} users after {timeout} s")
         await asyncio.sleep(0.1)  # a poll with a deadline

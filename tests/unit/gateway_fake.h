@@ -147,7 +147,7 @@ extern const struct transport fake_transport;
 void fake_clients_free(struct fake *f);
 
 /* A presence service (gateway_fake_presence.c). Users are known by fake_presence_set; who may see whom is told by pairs. */
-enum { FAKE_USERS = 3000 };
+enum { FAKE_USERS = 4000 };
 struct fake_presence_user {
         char id[IDENT_MAX + 1];
         Parley__V1__UserPresence__Availability availability;
