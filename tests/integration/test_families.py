@@ -9,7 +9,7 @@ import httpx
 import pytest
 import websockets
 from support.client import Client
-from support.edge import another_edge, free_port
+from support.edge import another_edge, spare_port
 from support.families import needs_ipv6
 from support.names import name
 from support.second_service import PORTS, SecondService
@@ -48,7 +48,7 @@ async def test_a_gateway_is_there_for_both(shared_stack):
 @needs_ipv6
 def test_the_edge_is_there_for_both_and_knows_who_comes(stack, tmp_path):
     """By a socket for each family, as the image has it: by one for both IPv4 clients would be ::ffff:127.0.0.1"""
-    port = free_port()
+    port = spare_port(stack)
     with another_edge(stack, tmp_path, [f"0.0.0.0:{port}", f"[::]:{port}"]) as log:
         for host, client in HOSTS.items():
             assert httpx.get(f"http://{host}:{port}/api/me").status_code == 401
@@ -77,7 +77,7 @@ def addresses():
 
 
 def test_the_edge_counts_a_client_with_ipv6_by_its_64(stack, tmp_path):
-    port = free_port()
+    port = spare_port(stack)
 
     def tell(config):
         change = config.replace("    server_name _;\n", "    server_name _;\n    set_real_ip_from 127.0.0.1;\n    location = /counted { return 200 $counted_as; }\n")
