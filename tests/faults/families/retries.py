@@ -41,7 +41,7 @@ class LateRetry(Fault):
             for text, ack in acks:
                 await self.retry(run, client, channel, ack["id"], text, age, ack["seq"])
         self.unknown = str(uuid.uuid4()), load.text(channel)
-        run.record.add(client.name, client.conn, "intend", id=self.unknown[0], channel=channel, op="send", content=self.unknown[1], target=0)
+        run.record.add(client.name, client.conn, "intend", id=self.unknown[0], channel=channel, op="send", content=self.unknown[1], target=0, attachments={})
         await self.retry(run, client, channel, *self.unknown, 3 * WINDOW_MS, None)
         self.show(run, 2 * len(acks) + 1)
 
